@@ -1,0 +1,1 @@
+//! One certificate authority a store, and the certificates it signs. No network.

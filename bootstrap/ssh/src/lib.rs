@@ -1,0 +1,1 @@
+//! SSH with a verified host key: connect, run, upload, tunnel.

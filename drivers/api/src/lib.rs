@@ -1,0 +1,1 @@
+//! The driver seam: what makes and unmakes machines somewhere, and what wraps it.

@@ -1,0 +1,1 @@
+//! A virtual machine on this computer, run by QEMU without root.

@@ -1,0 +1,1 @@
+//! A machine that exists already and answers SSH.
