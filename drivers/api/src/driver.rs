@@ -1,0 +1,229 @@
+//! The trait that a driver author implements, and the values that travel through it.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::{ActionKey, MachineSpec, OwnerTag, Plan, Result, Seed};
+
+/// A value that stands in a journal: it can be written down, read back by a later release, compared and shown.
+/// It never contains a secret.
+pub trait Stored: Debug + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {}
+impl<T: Debug + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static> Stored for T {}
+
+/// What a driver is, as data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct About {
+    /// The name that `--driver` takes.
+    pub name: &'static str,
+    /// Other names it answers to, docker-machine's among them.
+    pub aliases: &'static [&'static str],
+    /// One line for `--help`.
+    pub summary: &'static str,
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// Version of its `Config`, `Action` and `Resource` types; a journal of a newer one is refused.
+    pub version: u32,
+}
+
+/// Abilities as data: core asks these instead of calling and failing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Capabilities {
+    /// `power` works; otherwise `start` and `stop` are refused with a hint.
+    pub power: bool,
+    /// The machine exists before wharf and stays after it: `rm` leaves the host as it is unless told to purge.
+    pub adopts: bool,
+    /// The machine takes the SSH host key that [`Seed`] brings, so its first connection is verified.
+    pub takes_host_key: bool,
+    /// `console` returns something.
+    pub console: bool,
+    /// A stopped machine may come back under another address.
+    pub address_changes: bool,
+}
+
+/// What a call may know beyond its arguments.
+#[derive(Clone)]
+pub struct Context {
+    /// Names this attempt at this action; the idempotency token of clouds that have one. Repeating a call under the
+    /// same key must yield the same resource.
+    pub key: ActionKey,
+    /// Who the machine belongs to; stands inside the creating call.
+    pub owner: OwnerTag,
+    /// What the machine is born with. `None` in calls that make nothing.
+    pub seed: Option<Arc<Seed>>,
+    /// No call outlasts this; the deadline layer enforces it, a driver passes it on to servers that take one.
+    pub deadline: Instant,
+    /// After this is cancelled nothing more is written.
+    pub cancel: CancellationToken,
+    /// Where a driver reports what it is doing.
+    pub progress: Progress,
+    /// The folder that belongs to this machine alone, for drivers that keep files (disks, sockets). Exists, mode 0700.
+    pub folder: std::path::PathBuf,
+}
+
+impl Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("key", &self.key).field("owner", &self.owner).finish_non_exhaustive()
+    }
+}
+
+/// A stream of short status sentences; drawn by the CLI, dropped by everybody else.
+#[derive(Clone)]
+pub struct Progress(Arc<dyn Fn(&str) + Send + Sync>);
+
+impl Progress {
+    /// Reports to `sink`.
+    pub fn new(sink: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(sink))
+    }
+
+    /// Reports to nobody.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self::new(|_| {})
+    }
+
+    /// Says what is being done now, without a final stop.
+    pub fn say(&self, what: &str) {
+        (self.0)(what);
+    }
+}
+
+/// The state a machine is in, as `ls` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Up, as far as the driver can tell.
+    Running,
+    /// Between stopped and running.
+    Starting,
+    /// Between running and stopped.
+    Stopping,
+    /// Exists and is off.
+    Stopped,
+    /// Resources exist, but not the machine itself: a create that is not finished.
+    Partial,
+    /// Nothing of it exists under the account identity that made it.
+    Absent,
+    /// The driver cannot tell (a host that exists already is just reached over SSH).
+    Unknown,
+}
+
+/// What `power` should reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Power {
+    /// Running.
+    On,
+    /// Stopped gently, and no longer paid for.
+    Off,
+    /// Stopped at once, as by pulling the plug.
+    Kill,
+    /// Restarted gently.
+    Restart,
+}
+
+/// How to reach a machine over SSH and where its engine's port can be reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    /// Address or name of the SSH server.
+    pub ssh_host: String,
+    /// Its port.
+    pub ssh_port: u16,
+    /// Who to sign in as; root, or somebody who may sudo without a password.
+    pub ssh_user: String,
+    /// Address or name under which the engine's port is reached; often the same as `ssh_host`.
+    pub engine_host: String,
+    /// The port there.
+    pub engine_port: u16,
+}
+
+/// What is there now, whatever the journal believes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// The state of the whole.
+    pub state: State,
+    /// How to reach it, when it has an address.
+    pub reach: Option<Reach>,
+    /// What is wrong with it though it runs, such as a published port that could not be bound.
+    pub warnings: Vec<String>,
+}
+
+/// A place where machines are made. See the crate's page for the order of calls.
+pub trait Driver: Debug + Send + Sync + Sized + 'static {
+    /// Name, summary, capabilities, version of the types below.
+    const ABOUT: About;
+    /// What the user may set, parsed; secrets redacted in `Debug`.
+    type Config: Stored;
+    /// Closed enum: one thing that leaves something behind.
+    type Action: Stored;
+    /// Closed enum: what it left, and `destroy` takes away.
+    type Resource: Stored;
+
+    /// Authenticates, and checks what can be checked without changing anything (quota, image, size, name).
+    /// Everything that can be refused is refused here or in `plan`, with [`crate::Kind::Refused`].
+    fn connect(config: Self::Config, cx: &Context) -> impl Future<Output = Result<Self>> + Send;
+
+    /// Turns a wish, and what is there now, into steps with their dependencies, so that independent ones run at once.
+    /// Every step is fully resolved: image version, zone, size. Reads only. An empty plan means nothing to do.
+    fn plan(
+        &self,
+        spec: &MachineSpec,
+        now: Option<&Observation>,
+        cx: &Context,
+    ) -> impl Future<Output = Result<Plan<Self::Action>>> + Send;
+
+    /// Performs one action and converges. Repeating it under the same `cx.key` yields the same resource; finding
+    /// something of that name that is not ours is [`crate::Kind::NameTaken`], never overwritten.
+    fn perform(
+        &self,
+        action: &Self::Action,
+        made: &[Self::Resource],
+        cx: &Context,
+    ) -> impl Future<Output = Result<Self::Resource>> + Send;
+
+    /// Settles a started action whose end nobody saw: what it left, by its key (GET by name, or the same call with
+    /// the same token), or `None` when nothing is there *yet*; the engine asks again until the intent's deadline and
+    /// [`About`]'s visibility have passed. Reads only.
+    fn settle(
+        &self,
+        action: &Self::Action,
+        cx: &Context,
+    ) -> impl Future<Output = Result<Option<Self::Resource>>> + Send;
+
+    /// What is there now; many machines in one call where the cloud can. One answer for each machine, in order.
+    fn observe(
+        &self,
+        machines: &[&[Self::Resource]],
+        cx: &Context,
+    ) -> impl Future<Output = Result<Vec<Observation>>> + Send;
+
+    /// Starts, stops (and stops paying), or resets. Being there already is success.
+    fn power(
+        &self,
+        made: &[Self::Resource],
+        to: Power,
+        cx: &Context,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Removes one resource. Being gone already is success.
+    fn destroy(&self, resource: &Self::Resource, cx: &Context) -> impl Future<Output = Result<()>> + Send;
+
+    /// Everything in the account that carries our tag, whose store it belongs to and since when: for a lost store.
+    fn find_owned(
+        &self,
+        cx: &Context,
+    ) -> impl Future<Output = Result<Vec<(Self::Resource, OwnerTag, SystemTime)>>> + Send;
+
+    /// The tail of the machine's console, where there is one.
+    fn console(
+        &self,
+        made: &[Self::Resource],
+        cx: &Context,
+    ) -> impl Future<Output = Result<Option<String>>> + Send;
+}
