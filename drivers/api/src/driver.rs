@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -62,8 +63,20 @@ pub struct Context {
     pub cancel: CancellationToken,
     /// Where a driver reports what it is doing.
     pub progress: Progress,
-    /// The folder that belongs to this machine alone, for drivers that keep files (disks, sockets). Exists, mode 0700.
-    pub folder: std::path::PathBuf,
+    /// Where this call may keep things on this computer.
+    pub places: Places,
+}
+
+/// Folders and files on this computer, handed in because a driver reads no environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// Belongs to this machine alone, for drivers that keep files (disks, sockets). Exists, mode 0700.
+    pub machine: PathBuf,
+    /// Shared by all machines and safe to delete, for downloaded or built images. Exists.
+    pub cache: PathBuf,
+    /// The program itself, for drivers whose process must outlive the command. It is started again with the
+    /// arguments `supervise <driver> <folder of the machine>`.
+    pub program: PathBuf,
 }
 
 impl Debug for Context {

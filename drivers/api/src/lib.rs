@@ -16,7 +16,9 @@ mod plan;
 mod secret;
 mod spec;
 
-pub use driver::{About, Capabilities, Context, Driver, Observation, Power, Progress, Reach, State, Stored};
+pub use driver::{
+    About, Capabilities, Context, Driver, Observation, Places, Power, Progress, Reach, State, Stored,
+};
 pub use error::{Error, Kind, Result};
 pub use name::{MachineId, MachineName, NameError, resource_name};
 pub use owner::{ActionKey, OwnerTag, StoreId};

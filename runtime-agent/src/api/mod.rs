@@ -1,0 +1,1 @@
+//! HTTP only: the routes of the Docker Engine API, one noun a file.

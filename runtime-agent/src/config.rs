@@ -1,0 +1,1 @@
+//! Every flag, parsed once into one typed value, with all mistakes reported together.

@@ -1,0 +1,1 @@
+//! Images: references, pulls, loads, and what an image's configuration says.

@@ -1,0 +1,1 @@
+//! Networks: what a container is connected to, and under which names and addresses.

@@ -1,0 +1,1 @@
+//! Volumes: named folders that outlive containers.

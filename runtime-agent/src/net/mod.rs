@@ -1,0 +1,1 @@
+//! The kernel's network, over netlink: namespaces, bridge, veth, addresses, firewall, ports.

@@ -1,0 +1,1 @@
+//! What is on disk: blobs by digest, layers, snapshots and records.
