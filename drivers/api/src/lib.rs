@@ -14,6 +14,7 @@ mod name;
 mod owner;
 mod plan;
 mod secret;
+mod setting;
 mod spec;
 
 pub use driver::{
@@ -24,4 +25,5 @@ pub use name::{MachineId, MachineName, NameError, resource_name};
 pub use owner::{ActionKey, OwnerTag, StoreId};
 pub use plan::{Plan, Step, Verb};
 pub use secret::Secret;
+pub use setting::{Configure, Mistake, Setting, Settings, Takes};
 pub use spec::{MachineSpec, Seed};
