@@ -7,11 +7,29 @@
 //! Inside, `api → engine → {runtime, net, store, registry}`: the API knows HTTP and no system calls, the engine knows
 //! meaning and no HTTP, and the four below know the kernel, the disk and the network and no containers' meaning.
 
+mod agent;
 mod api;
-mod config;
+mod certificate;
+pub mod config;
 mod engine;
 mod net;
 mod registry;
 mod runtime;
+mod serve;
 mod store;
 mod tls;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+pub use agent::{Agent, StartError};
+
+/// The program: what the first argument names, or the daemon. No thread is started before this is decided, since the
+/// shim and the runtime must be single-threaded.
+#[must_use]
+pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    match arguments.get(1).and_then(|first| first.to_str()) {
+        Some("certificate") => certificate::main(arguments),
+        _ => agent::main(arguments),
+    }
+}

@@ -1,2 +1,6 @@
 //! Starts the program.
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wharfd::main(std::env::args_os().collect())
+}

@@ -1,1 +1,69 @@
 //! HTTP only: the routes of the Docker Engine API, one noun a file.
+//!
+//! Every request passes [`Api::answer`]: its version prefix is checked and taken off, the route found by the plain
+//! path, and the headers that every client looks for are added. Nothing here knows what a container is.
+
+mod access;
+pub(crate) mod error;
+mod events;
+pub(crate) mod hijack;
+pub(crate) mod stream;
+mod system;
+pub(crate) mod version;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::response::{IntoResponse, Response};
+use tower::util::ServiceExt;
+
+use crate::engine::Engine;
+use crate::engine::error::Error;
+use version::ApiVersion;
+
+/// The whole API over one engine. Cheap to clone: one a connection.
+#[derive(Clone)]
+pub(crate) struct Api {
+    router: Router,
+}
+
+impl Api {
+    pub(crate) fn new(engine: Arc<Engine>) -> Self {
+        let routes = Router::new().merge(system::routes()).merge(events::routes());
+        Self {
+            router: routes
+                .fallback(no_such_page)
+                .method_not_allowed_fallback(no_such_page)
+                .with_state(engine),
+        }
+    }
+
+    /// Answers one request; every failure is an answer too.
+    pub(crate) async fn answer(self, mut request: Request) -> Result<Response, Infallible> {
+        let version =
+            version::take(&mut request).and_then(|version| access::check(&request).map(|()| version));
+        let mut response = match version {
+            Ok(version) => {
+                request.extensions_mut().insert(version);
+                self.router.oneshot(request).await.unwrap_or_else(|never| match never {})
+            }
+            Err(refusal) => error::Refusal::from(refusal).into_response(),
+        };
+        let headers = response.headers_mut();
+        headers.insert("Api-Version", HeaderValue::from_static(ApiVersion::NEWEST_TEXT));
+        headers.insert("Docker-Experimental", HeaderValue::from_static("false"));
+        headers.insert("Ostype", HeaderValue::from_static("linux"));
+        headers.insert(
+            "Server",
+            HeaderValue::from_static(concat!("wharfd/", env!("CARGO_PKG_VERSION"), " (linux)")),
+        );
+        Ok(response)
+    }
+}
+
+async fn no_such_page() -> error::Refusal {
+    Error::not_found("page not found").into()
+}

@@ -1,0 +1,80 @@
+//! Certificates that follow their files: a swap needs no restart and touches no container.
+
+use std::os::fd::{AsFd as _, AsRawFd, RawFd};
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use tokio::io::unix::AsyncFd;
+
+use super::{Error, Material};
+use crate::config::TlsFiles;
+
+/// The newest material that could be read. Files that do not fit each other leave the last good one in force.
+#[derive(Debug, Clone)]
+pub(crate) struct Reloading {
+    current: Arc<RwLock<Material>>,
+    files: Arc<TlsFiles>,
+}
+
+impl Reloading {
+    /// Reads the files now, and again whenever one of their folders changes.
+    pub(crate) fn open(files: TlsFiles) -> Result<Self, Error> {
+        let current = Arc::new(RwLock::new(Material::read(&files)?));
+        let this = Self { current, files: Arc::new(files) };
+        let watch = this.watch()?;
+        tokio::spawn(this.clone().follow(watch));
+        Ok(this)
+    }
+
+    /// What a new connection is made with.
+    pub(crate) fn current(&self) -> Material {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the files again, for SIGHUP.
+    pub(crate) fn reload(&self) {
+        match Material::read(&self.files) {
+            Ok(material) => {
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = material;
+                tracing::info!("certificates are read anew");
+            }
+            Err(error) => tracing::warn!(%error, "keeping the certificates in force"),
+        }
+    }
+
+    fn watch(&self) -> Result<AsyncFd<Watch>, Error> {
+        let failed = |path: &Path, source: std::io::Error| Error::Watch { path: path.to_owned(), source };
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
+            .map_err(|e| failed(&self.files.cert, e.into()))?;
+        // Folders, not files: a replaced file is another inode.
+        let changes = AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE;
+        for folder in
+            [&self.files.ca, &self.files.cert, &self.files.key].into_iter().filter_map(|file| file.parent())
+        {
+            inotify.add_watch(folder, changes).map_err(|e| failed(folder, e.into()))?;
+        }
+        AsyncFd::new(Watch(inotify)).map_err(|e| failed(&self.files.cert, e))
+    }
+
+    async fn follow(self, watch: AsyncFd<Watch>) {
+        loop {
+            let Ok(mut ready) = watch.readable().await else { return };
+            let ours = [&self.files.ca, &self.files.cert, &self.files.key].map(|file| file.file_name());
+            let events = watch.get_ref().0.read_events().unwrap_or_default();
+            ready.clear_ready();
+            if events.iter().any(|event| ours.contains(&event.name.as_deref())) {
+                self.reload();
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Watch(Inotify);
+
+impl AsRawFd for Watch {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
