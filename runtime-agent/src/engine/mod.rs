@@ -23,6 +23,7 @@ pub(crate) struct Engine {
     pub(crate) id: String,
     pub(crate) config: Arc<Config>,
     pub(crate) events: Events,
+    pub(crate) images: images::Images,
 }
 
 impl Engine {
@@ -34,7 +35,9 @@ impl Engine {
         }
         let id =
             identity(&config.data_root).map_err(|e| Error::internal("reading the engine's identity", e))?;
-        Ok(Arc::new(Self { id, config, events: Events::new() }))
+        let events = Events::new();
+        let images = images::Images::open(&config, events.clone()).await?;
+        Ok(Arc::new(Self { id, config, events, images }))
     }
 }
 

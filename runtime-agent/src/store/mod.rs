@@ -1,1 +1,115 @@
 //! What is on disk: blobs by digest, layers, snapshots and records.
+//!
+//! ```text
+//! <data-root>/
+//!   blobs/sha256/<hex>      manifests, configurations and compressed layers, verified before they get their name
+//!   layers/<hex>/fs         one unpacked layer, by the digest of its tar (diff id): an overlay lowerdir, read-only
+//!   layers/<hex>/layer.json its size and the blob that it came from
+//!   snapshots/<container>/  upper, work and merged: what one container wrote, over its image's layers
+//!   images.json             THE list: what nothing in it (and no snapshot) refers to is garbage
+//!   ingest/                 what is still arriving; emptied at start
+//! ```
+//!
+//! **Crash safety.** A pull writes blobs and layers without waiting for the disk, then asks for one `syncfs`, and only
+//! then replaces `images.json`. Whatever a killed or powered-off machine leaves is therefore either whole and listed,
+//! or unlisted and swept at the next start. Nothing is ever visible half.
+//!
+//! **Layers are shared by diff id**, not by chain id: an unpacked layer is a pure difference (whiteouts and opaque
+//! marks included) and does not depend on what lies under it, so two images that share only an upper layer share it too.
+//!
+//! Refuses: digests other than sha256, archives that break [`unpack`]'s limits, an upper folder that overlayfs can't use.
+
+pub(crate) mod blobs;
+pub(crate) mod digest;
+mod overlay;
+pub(crate) mod record;
+pub(crate) mod snapshots;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+
+pub(crate) use blobs::Blobs;
+pub(crate) use digest::Digest;
+pub(crate) use snapshots::Snapshots;
+
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong on disk.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("cannot {doing} {}", .path.display())]
+    Io {
+        doing: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{} is damaged", .path.display())]
+    Damaged {
+        path: PathBuf,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("{} was written by a newer version: record version {found}, this one knows {known}", .path.display())]
+    TooNew { path: PathBuf, found: u32, known: u32 },
+    #[error("invalid digest {0:?}: it must be sha256: and 64 lower-case hexadecimal digits")]
+    InvalidDigest(String),
+    #[error("filesystem layer verification failed for digest {expected}: the content is {found}")]
+    WrongDigest { expected: Digest, found: Digest },
+    #[error("layer {0} is not here")]
+    NoLayer(Digest),
+    #[error("snapshot {0} is not here")]
+    NoSnapshot(String),
+    #[error("a worker thread stopped")]
+    Stopped,
+}
+
+impl Error {
+    /// For `map_err`: what was being done, and to which path.
+    pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { doing, path, source }
+    }
+
+    /// The same for system calls made through rustix.
+    pub(crate) fn os(
+        doing: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(rustix::io::Errno) -> Self {
+        let path = path.into();
+        move |errno| Self::Io { doing, path, source: errno.into() }
+    }
+}
+
+/// Everything under one data root. Cheap to clone; one daemon has one.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    pub(crate) blobs: Blobs,
+    pub(crate) snapshots: Snapshots,
+}
+
+impl Store {
+    /// Makes the folders that are missing and sweeps what never got its name.
+    pub(crate) fn open(root: &Path) -> Result<Self> {
+        let gate = Arc::new(RwLock::new(()));
+        Ok(Self { blobs: Blobs::open(root)?, snapshots: Snapshots::new(root, gate)? })
+    }
+}
+
+/// Runs disk work off the async threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Stopped)?
+}
+
+/// The digests that name the entries of a folder; anything else in it is not ours to touch.
+fn list_digests(folder: &Path) -> Result<Vec<Digest>> {
+    let mut digests = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))? {
+        let name = entry.map_err(Error::io("list", folder))?.file_name();
+        digests.extend(name.to_str().and_then(|name| format!("sha256:{name}").parse::<Digest>().ok()));
+    }
+    Ok(digests)
+}

@@ -1,1 +1,141 @@
 //! Images: references, pulls, loads, and what an image's configuration says.
+//!
+//! An image's id is the digest of its configuration. References (tags and digests) point to ids; an image without one
+//! is *dangling*. The list of both is one record, replaced as a whole: an image is listed when all of it is on disk.
+
+mod catalog;
+pub(crate) mod configuration;
+mod error;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use crate::config::Config;
+use crate::engine::error::{Error, Result};
+use crate::engine::events::Events;
+use crate::registry::Reference;
+use crate::store::{Digest, Snapshots, Store};
+use catalog::Catalog;
+use configuration::Configuration;
+
+/// The images of this engine. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Images {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Store,
+    catalog: Catalog,
+    events: Events,
+    users: OnceLock<Users>,
+}
+
+/// Tells which containers were made from an image.
+type Users = Box<dyn Fn(&Digest) -> Vec<ContainerUse> + Send + Sync>;
+
+/// A container that was made from an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ContainerUse {
+    /// The full id.
+    pub(crate) id: String,
+    pub(crate) running: bool,
+}
+
+/// An image that is whole on this disk. Its names change without it; see [`Images::names`].
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Image {
+    /// The digest of its configuration.
+    pub(crate) id: Digest,
+    pub(crate) configuration: Configuration,
+    /// The manifest that it came with, if it came with one.
+    pub(crate) manifest: Option<Digest>,
+    /// Bytes of all its unpacked layers.
+    pub(crate) size: u64,
+    /// When it last got a tag here.
+    pub(crate) tagged: Option<String>,
+}
+
+/// What an image is called, as people type it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Names {
+    /// `busybox:latest`.
+    pub(crate) tags: Vec<String>,
+    /// `busybox@sha256:…`.
+    pub(crate) digests: Vec<String>,
+}
+
+impl Image {
+    /// The unpacked layers, lowest first: what a snapshot stands on.
+    pub(crate) fn layers(&self) -> &[Digest] {
+        &self.configuration.rootfs.diff_ids
+    }
+}
+
+impl Images {
+    /// Opens the images under the data root, and sweeps what a killed daemon left half done.
+    pub(crate) async fn open(config: &Config, events: Events) -> Result<Self> {
+        Self::open_at(&config.data_root, events).await
+    }
+
+    async fn open_at(root: &Path, events: Events) -> Result<Self> {
+        let root = root.to_owned();
+        let (store, catalog) = crate::store::blocking(move || {
+            let store = Store::open(&root)?;
+            let catalog = Catalog::open(&root, &store)?;
+            Ok((store, catalog))
+        })
+        .await?;
+        Ok(Self { shared: Arc::new(Shared { store, catalog, events, users: OnceLock::new() }) })
+    }
+
+    /// Containers' filesystems, which stand on images' layers.
+    pub(crate) fn snapshots(&self) -> &Snapshots {
+        &self.shared.store.snapshots
+    }
+
+    /// Says once how to find the containers made from an image, so that images in use are not removed.
+    pub(crate) fn in_use_by(&self, users: impl Fn(&Digest) -> Vec<ContainerUse> + Send + Sync + 'static) {
+        // A second caller would be a mistake in the engine's wiring; the first answer stays.
+        let _ = self.shared.users.set(Box::new(users));
+    }
+
+    /// Finds an image by name, name and tag, name and digest, id, or the beginning of an id.
+    pub(crate) fn resolve(&self, wanted: &str) -> Result<Arc<Image>> {
+        let contents = self.shared.catalog.contents();
+        let by_id = |id: &Digest| contents.images.get(id).cloned();
+        if let Ok(id) = wanted.parse::<Digest>() {
+            return by_id(&id).ok_or_else(|| no_such_image(wanted));
+        }
+        let reference = wanted.parse::<Reference>().map(Reference::or_latest);
+        if let Some(image) =
+            reference.as_ref().ok().and_then(|reference| contents.named(reference)).and_then(by_id)
+        {
+            return Ok(image);
+        }
+        match (contents.by_prefix(wanted), reference) {
+            (Some(image), _) => Ok(image),
+            (None, Ok(reference)) => Err(no_such_image(&reference.familiar())),
+            // 64 digits are an id that isn't here, not a bad name.
+            (None, Err(_)) if wanted.len() == 64 => Err(no_such_image(wanted)),
+            (None, Err(invalid)) => Err(Error::invalid(invalid.to_string())),
+        }
+    }
+
+    /// What an image is called now.
+    pub(crate) fn names(&self, id: &Digest) -> Names {
+        self.shared.catalog.contents().names(id)
+    }
+}
+
+/// dockerd's text; the docker CLI pulls when it reads it.
+fn no_such_image(name: &str) -> Error {
+    Error::not_found(format!("No such image: {name}"))
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Images").field("store", &self.store).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,21 @@
+//! What the disk's and the registry's failures mean to a client.
+
+use crate::engine::error::Error;
+use crate::registry::reference::InvalidReference;
+use crate::store;
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match &error {
+            store::Error::NoLayer(_) | store::Error::NoSnapshot(_) => Self::not_found(error.to_string()),
+            store::Error::InvalidDigest(_) => Self::invalid(error.to_string()),
+            _ => Self::internal("image store", error),
+        }
+    }
+}
+
+impl From<InvalidReference> for Error {
+    fn from(error: InvalidReference) -> Self {
+        Self::invalid(error.to_string())
+    }
+}

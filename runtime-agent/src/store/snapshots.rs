@@ -1,0 +1,221 @@
+//! Snapshots: what one container wrote, over the layers of its image.
+//!
+//! Every verb may be repeated: what is done already is done. A mount outlives the daemon.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde::{Deserialize, Serialize};
+
+use super::overlay::{self, Overlay};
+use super::record::{self, Record};
+use super::{Digest, Error, Result, blocking};
+
+/// The container filesystems of one data root. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshots {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    folder: PathBuf,
+    layers: PathBuf,
+    /// Held for reading while a snapshot begins to refer to layers, for writing while unreferenced ones are removed.
+    gate: Arc<RwLock<()>>,
+}
+
+/// Which layers a container's filesystem stands on: they stay as long as the snapshot does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Base {
+    /// Lowest first, as in the image's configuration.
+    layers: Vec<Digest>,
+}
+
+impl Record for Base {
+    const VERSION: u32 = 1;
+}
+
+/// Where the parts of a snapshot are, for `docker inspect`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parts {
+    /// Topmost first.
+    pub(crate) lower: Vec<PathBuf>,
+    pub(crate) upper: PathBuf,
+    pub(crate) work: PathBuf,
+    pub(crate) merged: PathBuf,
+}
+
+impl Snapshots {
+    pub(super) fn new(root: &Path, gate: Arc<RwLock<()>>) -> Result<Self> {
+        let (folder, layers) = (root.join("snapshots"), root.join("layers"));
+        std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+        Ok(Self { shared: Arc::new(Shared { folder, layers, gate }) })
+    }
+
+    /// Makes an empty writable layer for `container` over `layers` (lowest first).
+    pub(crate) async fn prepare(&self, container: &str, layers: &[Digest]) -> Result<()> {
+        let (shared, container, base) = (Arc::clone(&self.shared), container.to_owned(), layers.to_vec());
+        blocking(move || shared.prepare(&container, base)).await
+    }
+
+    /// Mounts the container's filesystem and says where. Mounted already is fine.
+    pub(crate) async fn mount(&self, container: &str) -> Result<PathBuf> {
+        let (shared, container) = (Arc::clone(&self.shared), container.to_owned());
+        blocking(move || shared.mount(&container)).await
+    }
+
+    /// Unmounts it; what was written stays.
+    pub(crate) async fn unmount(&self, container: &str) -> Result<()> {
+        let merged = self.shared.folder(container).join("merged");
+        blocking(move || overlay::unmount(&merged)).await
+    }
+
+    /// Unmounts it and removes what was written. The layers stay until nothing needs them.
+    pub(crate) async fn remove(&self, container: &str) -> Result<()> {
+        let folder = self.shared.folder(container);
+        blocking(move || {
+            overlay::unmount(&folder.join("merged"))?;
+            match std::fs::remove_dir_all(&folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    Err(Error::io("remove", folder)(error))
+                }
+                _ => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Bytes that the container wrote (`SizeRw`).
+    pub(crate) async fn size(&self, container: &str) -> Result<u64> {
+        let upper = self.shared.folder(container).join("upper");
+        blocking(move || folder_size(&upper)).await
+    }
+
+    /// Where its parts are.
+    pub(crate) fn parts(&self, container: &str) -> Result<Parts> {
+        self.shared.parts(container)
+    }
+
+    /// Every layer that some snapshot stands on.
+    pub(super) fn referenced(&self) -> Result<BTreeSet<Digest>> {
+        let folder = &self.shared.folder;
+        let mut referenced = BTreeSet::new();
+        for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))? {
+            let entry = entry.map_err(Error::io("list", folder))?;
+            // One without a record was interrupted while it was made; it stands on nothing.
+            if let Some(base) = record::read::<Base>(&entry.path().join("snapshot.json"))? {
+                referenced.extend(base.layers);
+            }
+        }
+        Ok(referenced)
+    }
+}
+
+impl Shared {
+    fn folder(&self, container: &str) -> PathBuf {
+        self.folder.join(container)
+    }
+
+    fn prepare(&self, container: &str, layers: Vec<Digest>) -> Result<()> {
+        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(missing) = layers.iter().find(|layer| !self.layer(layer).is_dir()) {
+            return Err(Error::NoLayer(*missing));
+        }
+        let folder = self.folder(container);
+        for part in ["upper", "work", "merged"] {
+            let path = folder.join(part);
+            std::fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
+        }
+        record::write(&folder.join("snapshot.json"), &Base { layers })
+    }
+
+    fn mount(&self, container: &str) -> Result<PathBuf> {
+        let parts = self.parts(container)?;
+        if !overlay::is_mounted(&parts.merged)? {
+            let overlay = Overlay { lower: parts.lower, upper: parts.upper, work: parts.work };
+            overlay::mount(&overlay, &parts.merged)?;
+        }
+        Ok(parts.merged)
+    }
+
+    fn parts(&self, container: &str) -> Result<Parts> {
+        let folder = self.folder(container);
+        let base = record::read::<Base>(&folder.join("snapshot.json"))?
+            .ok_or_else(|| Error::NoSnapshot(container.to_owned()))?;
+        let mut lower: Vec<_> = topmost_once(&base.layers).iter().map(|layer| self.layer(layer)).collect();
+        if lower.is_empty() {
+            // An image without layers: overlayfs wants at least one folder below.
+            let empty = self.layers.join("empty");
+            std::fs::create_dir_all(&empty).map_err(Error::io("create", &empty))?;
+            lower.push(empty);
+        }
+        let part = |name: &str| folder.join(name);
+        Ok(Parts { lower, upper: part("upper"), work: part("work"), merged: part("merged") })
+    }
+
+    fn layer(&self, layer: &Digest) -> PathBuf {
+        self.layers.join(layer.hex()).join("fs")
+    }
+}
+
+/// Topmost first, each once: overlayfs refuses the same folder twice, and whatever a lower occurrence says, the upper
+/// one says again.
+fn topmost_once(layers: &[Digest]) -> Vec<Digest> {
+    let mut seen = BTreeSet::new();
+    layers.iter().rev().filter(|layer| seen.insert(**layer)).copied().collect()
+}
+
+fn folder_size(folder: &Path) -> Result<u64> {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut size = 0;
+    let mut linked = BTreeSet::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            // A running container may remove what is being counted.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(Error::io("list", folder)(error)),
+        };
+        for entry in entries.flatten() {
+            let Ok(metadata) = std::fs::symlink_metadata(entry.path()) else { continue };
+            if metadata.is_dir() {
+                folders.push(entry.path());
+            } else if metadata.nlink() == 1 || linked.insert((metadata.dev(), metadata.ino())) {
+                size += metadata.len();
+            }
+        }
+    }
+    Ok(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_that_comes_twice_counts_where_it_is_topmost() {
+        let (a, b, c) = (Digest::of(b"a"), Digest::of(b"b"), Digest::of(b"c"));
+        assert_eq!(topmost_once(&[a, b, a, c]), [c, a, b]);
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_needs_its_layers_and_remembers_them() {
+        let root = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::new(root.path(), Arc::default()).unwrap();
+        let layer = Digest::of(b"layer");
+        assert!(
+            matches!(snapshots.prepare("c", &[layer]).await, Err(Error::NoLayer(missing)) if missing == layer)
+        );
+        std::fs::create_dir_all(root.path().join("layers").join(layer.hex()).join("fs")).unwrap();
+        snapshots.prepare("c", &[layer]).await.unwrap();
+        snapshots.prepare("c", &[layer]).await.unwrap();
+        assert_eq!(snapshots.referenced().unwrap(), BTreeSet::from([layer]));
+        snapshots.remove("c").await.unwrap();
+        snapshots.remove("c").await.unwrap();
+        assert!(matches!(snapshots.parts("c"), Err(Error::NoSnapshot(_))));
+    }
+}
