@@ -4,9 +4,12 @@
 //! known clients disagree with it, the clients'.
 #![forbid(unsafe_code)]
 
+pub mod container;
 mod error;
 mod event;
+pub mod exec;
 mod filters;
+pub mod network;
 mod system;
 
 pub use error::ErrorMessage;
