@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,19 @@ pub struct About {
     pub capabilities: Capabilities,
     /// Version of its `Config`, `Action` and `Resource` types; a journal of a newer one is refused.
     pub version: u32,
+    /// When [`Driver::settle`] may be believed that nothing is there.
+    pub settles: Settles,
+}
+
+/// When a started action that left nothing visible may be called undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Settles {
+    /// At once: what a cut call had not done by then it will never do (files and processes of this computer, or
+    /// hosts that are only taken over).
+    AtOnce,
+    /// When the intent's deadline and then this long have passed: a cloud finishes cut requests, and its answers lag.
+    After(Duration),
 }
 
 /// Abilities as data: core asks these instead of calling and failing.
@@ -154,6 +167,47 @@ pub struct Reach {
     pub engine_host: String,
     /// The port there.
     pub engine_port: u16,
+    /// How to sign in, where that differs from what a machine made by wharf has: `Access::default()`.
+    #[serde(default)]
+    pub access: Access,
+}
+
+/// How to sign in to a machine over SSH. The default is a machine that wharf made: with the key made for it, straight,
+/// and with the host key that it was born with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// The private key file to sign in with; `None` is the one that wharf made for this machine.
+    pub identity: Option<PathBuf>,
+    /// Hosts to go through, the first one first.
+    pub jumps: Vec<Jump>,
+    /// What its host key must be.
+    pub host_key: HostKeyTrust,
+}
+
+/// One host on the way, signed in to with the same key and verified like any other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jump {
+    /// Who to sign in as; `None` is the machine's user.
+    pub user: Option<String>,
+    /// Address or name.
+    pub host: String,
+    /// Its SSH port.
+    pub port: u16,
+}
+
+/// What the host key of a machine must be at the first connection; afterwards it is what was accepted then.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostKeyTrust {
+    /// The one that it was born with: [`crate::Seed::host_key`].
+    #[default]
+    Seeded,
+    /// The one with this fingerprint, `SHA256:…`.
+    Fingerprint(String),
+    /// One of the person's `known_hosts`, else what the person says when asked, else refused.
+    Known,
+    /// Whatever it shows, because the person said so; held from then on.
+    AcceptNew,
 }
 
 /// What is there now, whatever the journal believes.
@@ -202,7 +256,7 @@ pub trait Driver: Debug + Send + Sync + Sized + 'static {
 
     /// Settles a started action whose end nobody saw: what it left, by its key (GET by name, or the same call with
     /// the same token), or `None` when nothing is there *yet*; the engine asks again until the intent's deadline and
-    /// [`About`]'s visibility have passed. Reads only.
+    /// [`About::settles`] have passed. Reads only.
     fn settle(
         &self,
         action: &Self::Action,

@@ -1,6 +1,6 @@
 //! The driver seam: what makes and unmakes machines somewhere, and what wraps it.
 //!
-//! A driver author implements [`Driver`], a typed trait with seven verbs; the engine sees `AnyDriver`, its erased
+//! A driver author implements [`Driver`], a typed trait with a handful of verbs; the engine sees [`AnyDriver`], its erased
 //! twin, which the layers decorate. A driver keeps no state, does not retry, sleep, print, or read the
 //! environment: what it made stands in the journal, and retry, deadline and tracing are layers.
 //!
@@ -8,8 +8,11 @@
 //! reverse order of making.
 #![forbid(unsafe_code)]
 
+mod clock;
 mod driver;
+mod erased;
 mod error;
+pub mod layers;
 mod name;
 mod owner;
 mod plan;
@@ -17,9 +20,12 @@ mod secret;
 mod setting;
 mod spec;
 
+pub use clock::{Clock, SystemClock};
 pub use driver::{
-    About, Capabilities, Context, Driver, Observation, Places, Power, Progress, Reach, State, Stored,
+    About, Access, Capabilities, Context, Driver, HostKeyTrust, Jump, Observation, Places, Power, Progress,
+    Reach, Settles, State, Stored,
 };
+pub use erased::{AnyDriver, Factory};
 pub use error::{Error, Kind, Result};
 pub use name::{MachineId, MachineName, NameError, resource_name};
 pub use owner::{ActionKey, OwnerTag, StoreId};
