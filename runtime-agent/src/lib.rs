@@ -18,6 +18,7 @@ mod runtime;
 mod serve;
 mod store;
 mod tls;
+mod watchdog;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ pub use agent::{Agent, StartError};
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     match arguments.get(1).and_then(|first| first.to_str()) {
         Some("certificate") => certificate::main(arguments),
+        Some("watchdog") => watchdog::main(arguments),
         _ => agent::main(arguments),
     }
 }

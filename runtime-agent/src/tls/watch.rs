@@ -43,6 +43,10 @@ impl Reloading {
         }
     }
 
+    #[expect(
+        deprecated,
+        reason = "the replacement is unsafe; `Watch` owns its descriptor and never trades it"
+    )]
     fn watch(&self) -> Result<AsyncFd<Watch>, Error> {
         let failed = |path: &Path, source: std::io::Error| Error::Watch { path: path.to_owned(), source };
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
