@@ -104,6 +104,12 @@ impl Error {
         self.hint.as_deref()
     }
 
+    /// The cause, taken out.
+    #[must_use]
+    pub fn into_cause(self) -> Option<Box<dyn std::error::Error + Send + Sync>> {
+        self.source
+    }
+
     /// How long the other side asked us to wait.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
