@@ -1,0 +1,177 @@
+//! What the crate's doc promises, read back with another parser's eyes where one is at hand.
+
+use rcgen::{CertificateParams, KeyPair};
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+
+use super::*;
+
+const NOW: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
+
+fn authority() -> Authority {
+    Authority::generate("store-1", NOW).unwrap()
+}
+
+fn request() -> String {
+    CertificateParams::default().serialize_request(&KeyPair::generate().unwrap()).unwrap().pem().unwrap()
+}
+
+fn server() -> Server {
+    Server { machine: "m-1".into(), names: vec!["10.1.2.3".parse().unwrap(), "web.example".parse().unwrap()] }
+}
+
+fn client(role: Role) -> Client {
+    Client { name: "ann".into(), role, machine: None, valid: Duration::days(365) }
+}
+
+#[test]
+fn an_authority_survives_being_kept() {
+    let made = authority();
+    let kept = Authority::load(made.certificate().pem(), made.key_pem()).unwrap();
+    assert_eq!(kept.certificate(), made.certificate());
+    assert!(kept.certificate().is_authority());
+    assert_eq!(kept.certificate().not_before(), NOW - Duration::days(1));
+}
+
+#[test]
+fn a_server_is_named_by_us_and_not_by_its_request() {
+    let certificate = authority().sign_server(&request(), &server(), NOW).unwrap();
+    assert_eq!(certificate.names(), server().names);
+    assert_eq!(certificate.machine(), Some("m-1"));
+    assert_eq!(certificate.usage(), Some(Usage::Server));
+    assert_eq!(certificate.role(), None);
+    assert!(!certificate.is_authority());
+    assert_eq!(certificate.subject(), "wharf machine m-1");
+    assert!(certificate.covers(&server().names));
+    assert!(!certificate.covers(&["10.1.2.4".parse().unwrap()]));
+}
+
+#[test]
+fn a_client_carries_its_role_and_its_machine() {
+    let authority = authority();
+    for role in [Role::Admin, Role::Operator, Role::Reader] {
+        let one = Client { machine: Some("m-2".into()), ..client(role) };
+        let leaf = authority.issue_client(&one, NOW).unwrap();
+        assert_eq!(leaf.certificate.role(), Some(role));
+        assert_eq!(leaf.certificate.machine(), Some("m-2"));
+        assert_eq!(leaf.certificate.usage(), Some(Usage::Client));
+        assert_eq!(Leaf::load(leaf.certificate.pem(), &leaf.key_pem).unwrap(), leaf);
+    }
+    assert_eq!(authority.issue_client(&client(Role::Admin), NOW).unwrap().certificate.machine(), None);
+}
+
+#[test]
+fn names_and_serial_numbers_are_distinct() {
+    let authority = authority();
+    let leaf = authority.issue_client(&client(Role::Admin), NOW).unwrap().certificate;
+    let server = authority.sign_server(&request(), &server(), NOW).unwrap();
+    let subjects = [authority.certificate().subject(), leaf.subject(), server.subject()];
+    assert_eq!(std::collections::BTreeSet::from(subjects).len(), 3);
+    let serial = |pem: &str| {
+        let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap();
+        pem.parse_x509().unwrap().raw_serial_as_string()
+    };
+    let again = authority.issue_client(&client(Role::Admin), NOW).unwrap().certificate;
+    assert_ne!(serial(leaf.pem()), serial(again.pem()));
+}
+
+#[test]
+fn what_we_sign_verifies_and_what_another_signs_does_not() {
+    let (ours, theirs) = (authority(), authority());
+    let leaf = ours.issue_client(&client(Role::Admin), NOW).unwrap().certificate;
+    let verified = |authority: &Authority| {
+        let (_, issuer) = x509_parser::pem::parse_x509_pem(authority.certificate().pem().as_bytes()).unwrap();
+        let (_, leaf) = x509_parser::pem::parse_x509_pem(leaf.pem().as_bytes()).unwrap();
+        let issuer = issuer.parse_x509().unwrap();
+        leaf.parse_x509().unwrap().verify_signature(Some(issuer.public_key())).is_ok()
+    };
+    assert!(verified(&ours));
+    assert!(!verified(&theirs));
+}
+
+#[test]
+fn renewal_is_due_once_a_third_is_used() {
+    let certificate = authority().issue_client(&client(Role::Admin), NOW).unwrap().certificate;
+    let third = certificate.not_before() + Duration::days(366) / 3;
+    assert!(!certificate.needs_renewal(NOW));
+    assert!(!certificate.needs_renewal(third - Duration::SECOND));
+    assert!(certificate.needs_renewal(third));
+    assert!(certificate.needs_renewal(certificate.not_after() + Duration::days(1)));
+    assert!(!certificate.is_expired(certificate.not_after() - Duration::SECOND));
+    assert!(certificate.is_expired(certificate.not_after()));
+}
+
+#[test]
+fn nothing_outlives_the_authority() {
+    let authority = authority();
+    let end = authority.certificate().not_after();
+    let late = authority.issue_client(&client(Role::Admin), end - Duration::days(10)).unwrap();
+    assert_eq!(late.certificate.not_after(), end);
+    assert!(matches!(authority.issue_client(&client(Role::Admin), end), Err(Error::Expired { .. })));
+}
+
+#[test]
+fn damage_is_told_by_name() {
+    let authority = authority();
+    let cut = &authority.certificate().pem()[..200];
+    let load = |certificate: &str, key: &str| Authority::load(certificate, &Secret::new(key.to_owned()));
+    let said = |result: Result<Authority, Error>| result.unwrap_err().to_string();
+    let key = authority.key_pem().expose();
+    assert!(said(load(cut, key)).starts_with("the authority's certificate is damaged"));
+    assert!(said(load("", key)).starts_with("the authority's certificate is damaged"));
+    assert!(
+        said(load(authority.certificate().pem(), "nonsense")).starts_with("the authority's key is damaged")
+    );
+    let other = self::authority();
+    assert!(matches!(load(other.certificate().pem(), key), Err(Error::Misfit)));
+    let leaf = authority.issue_client(&client(Role::Admin), NOW).unwrap();
+    let not_one = load(leaf.certificate.pem(), leaf.key_pem.expose());
+    assert!(matches!(not_one, Err(Error::NotAnAuthority { .. })));
+    let request = authority.sign_server("-----BEGIN X-----", &server(), NOW);
+    assert!(matches!(request, Err(Error::Damaged { what: "request", .. })));
+    assert!(Leaf::load(leaf.certificate.pem(), authority.key_pem()).is_err());
+}
+
+#[test]
+fn a_request_signed_by_another_key_is_refused() {
+    let mut der = {
+        let request = CertificateParams::default().serialize_request(&KeyPair::generate().unwrap()).unwrap();
+        request.der().to_vec()
+    };
+    let last = der.len() - 1;
+    der[last] ^= 1;
+    let body = base64_lines(&der);
+    let pem = format!("-----BEGIN CERTIFICATE REQUEST-----\n{body}-----END CERTIFICATE REQUEST-----\n");
+    assert!(matches!(authority().sign_server(&pem, &server(), NOW), Err(Error::Damaged { .. })));
+}
+
+#[test]
+fn odd_identities_are_refused() {
+    assert!(matches!(Authority::generate("a b", NOW), Err(Error::Identity(_))));
+    let odd = Server { machine: "x:role:admin".into(), names: vec![] };
+    assert!(matches!(authority().sign_server(&request(), &odd, NOW), Err(Error::Identity(_))));
+}
+
+#[test]
+fn keys_are_not_printed() {
+    let authority = authority();
+    let shown = format!("{authority:?} {:?}", authority.issue_client(&client(Role::Admin), NOW).unwrap());
+    assert!(!shown.contains("PRIVATE KEY"), "{shown}");
+}
+
+fn base64_lines(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for (index, chunk) in bytes.chunks(3).enumerate() {
+        let word =
+            chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for position in 0..4 {
+            let sextet = usize::try_from(word >> (18 - 6 * position) & 63).unwrap();
+            out.push(if position <= chunk.len() { char::from(ALPHABET[sextet]) } else { '=' });
+        }
+        if index % 16 == 15 {
+            out.push('\n');
+        }
+    }
+    out + "\n"
+}
