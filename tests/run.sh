@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# Installs what the tests need, runs them all, and ends with how many passed, failed and were skipped.
+#
+#   tests/run.sh [FILTER]      only the tests whose name contains FILTER, and no lints
+#
+# Needs Debian or Ubuntu, a Rust toolchain, and root or sudo: test hosts are network namespaces with a root of their
+# own. Everything it starts, it ends; what an earlier run left behind when it was killed, it removes first.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+filter=${1:-}
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/wharf
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
+export CARGO_TERM_COLOR=never
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+export WHARF_TEST_SKIPS="$results/skips"
+: >"$WHARF_TEST_SKIPS"
+
+say() { printf '\n== %s\n' "$*"; }
+
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || { echo "tests/run.sh: needs root, or sudo" >&2; exit 1; }
+    as_root=(sudo --preserve-env)
+fi
+
+install_packages() {
+    local wanted=(busybox-static ca-certificates cpio curl debootstrap dbus docker-registry e2fsprogs gcc iproute2
+        iptables libc6-dev libseccomp-dev lz4 make nftables openssh-client openssh-server perl pkg-config python3
+        qemu-system-x86 qemu-utils systemd-container util-linux xz-utils zstd)
+    local missing=()
+    for package in "${wanted[@]}"; do
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done
+    [ ${#missing[@]} = 0 ] && return
+    say "installing ${missing[*]}"
+    # Their services must not start here: the tests start what they need, where they need it.
+    local policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ]; then
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
+        "${as_root[@]}" chmod +x $policy
+        trap '"${as_root[@]}" rm -f /usr/sbin/policy-rc.d; rm -rf "$results"' EXIT
+    fi
+    "${as_root[@]}" apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$results/apt" 2>&1 ||
+        { tail -n 20 "$results/apt" >&2; exit 1; }
+    "${as_root[@]}" rm -f $policy
+}
+
+# The docker client, without its daemon: from the PATH, or unpacked from the distribution's package.
+find_docker() {
+    if command -v docker >/dev/null; then
+        export WHARF_TEST_DOCKER="$(command -v docker)"
+        return
+    fi
+    export WHARF_TEST_DOCKER="$cache/docker-client/usr/bin/docker"
+    [ -x "$WHARF_TEST_DOCKER" ] && return
+    say "unpacking the docker client"
+    mkdir -p "$cache/docker-client"
+    (
+        cd "$results"
+        local package=docker.io
+        apt-cache show docker-cli >/dev/null 2>&1 && package=docker-cli
+        apt-get download -qq "$package"
+        dpkg-deb -x "$package"_*.deb "$cache/docker-client"
+    )
+}
+
+count() { # the sum of one column of cargo's closing lines
+    cat "$results"/*.log 2>/dev/null | sed -n "s/^test result:.* \([0-9][0-9]*\) $1;.*/\1/p" | awk '{n += $1} END {print n + 0}'
+}
+
+failures=0
+run() { # run NAME COMMAND…: output to a log, the log shown when it fails
+    local name=$1 status=0 started=$SECONDS
+    shift
+    "$@" >"$results/$name.log" 2>&1 || status=$?
+    if [ $status = 0 ]; then
+        printf '%-28s ok      %4d s\n' "$name" $((SECONDS - started))
+    else
+        printf '%-28s FAILED  %4d s\n' "$name" $((SECONDS - started))
+        failures=$((failures + 1))
+        grep -vE '^test .* \.\.\. ok$|^ +Compiling |^ +Running |^running [0-9]+ tests$|^$' "$results/$name.log" | tail -n 120
+    fi
+}
+
+install_packages
+find_docker
+
+if [ -z "$filter" ]; then
+    say "form"
+    run format cargo fmt --all --check
+    run lints cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+    run shell-scripts bash -c 'for f in $(git ls-files "*.sh" .ci/run); do bash -n "$f" || exit 1; done'
+fi
+
+say "building"
+run build-tests cargo test --workspace --locked --no-run
+run build-program cargo build --locked -p wharf
+WHARF_TEST_AGENT=$(runtime-agent/build.sh | tail -n 1)
+WHARF_TEST_WHARF="$CARGO_TARGET_DIR/debug/wharf"
+WHARF_TEST_GUEST=$(drivers/local/guest/build.sh | tail -n 1)
+export WHARF_TEST_AGENT WHARF_TEST_WHARF WHARF_TEST_GUEST
+[ $failures = 0 ] || { echo "0 passed, $failures failed"; exit 1; }
+
+say "tests"
+for package in wharf-driver wharf-pki wharf-ssh wharf-bootstrap wharf-core wharf-testkit wharf-driver-ssh \
+    wharf-driver-local wharf wharfd-api-types wharfd-client; do
+    run "$package" cargo test --locked -p "$package" -- $filter
+done
+# These need root: containers, namespaces, test hosts and virtual machines.
+root_test() {
+    "${as_root[@]}" env PATH="$PATH" HOME="$HOME" CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}" \
+        RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}" cargo test --locked "$@"
+}
+run wharfd root_test -p wharfd -- $filter
+run it root_test -p wharf-tests -- $filter
+
+passed=$(count passed)
+failed=$(count failed)
+# A test binary that died has no closing line; its failure counts all the same.
+[ "$failures" -le "$failed" ] || failed=$failures
+skipped=$(sort -u "$WHARF_TEST_SKIPS" | grep -c . || true)
+if [ "$skipped" != 0 ]; then
+    say "skipped"
+    sort -u "$WHARF_TEST_SKIPS"
+fi
+printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+[ "$failed" = 0 ] && [ $failures = 0 ]
