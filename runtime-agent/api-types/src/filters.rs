@@ -79,6 +79,15 @@ mod tests {
     }
 
     #[test]
+    fn fuzz_filters_are_read_or_refused() {
+        bolero::check!().with_type::<String>().for_each(|text: &String| {
+            if let Ok(filters) = Filters::parse(Some(text)) {
+                assert!(filters.only(&[]).is_ok() == filters.is_empty());
+            }
+        });
+    }
+
+    #[test]
     fn nothing_is_no_filter_and_nonsense_is_refused() {
         for nothing in [None, Some(""), Some("{}"), Some("null")] {
             assert!(Filters::parse(nothing).unwrap().is_empty());

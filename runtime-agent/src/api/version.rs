@@ -75,6 +75,19 @@ mod tests {
     }
 
     #[test]
+    fn fuzz_any_path_is_taken_or_refused() {
+        bolero::check!().with_type::<String>().for_each(|path: &String| {
+            let Ok(mut request) = Request::builder().uri(format!("/{path}")).body(Body::empty()) else {
+                return;
+            };
+            let before = request.uri().clone();
+            if take(&mut request).is_ok_and(|version| version == ApiVersion::NEWEST) {
+                assert!(before.path().ends_with(request.uri().path()));
+            }
+        });
+    }
+
+    #[test]
     fn says_what_it_supports() {
         let (too_new, _) = taken("/v9.99/_ping");
         assert_eq!(

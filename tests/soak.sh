@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# The long forms of what tests/run.sh runs short: hours, not minutes.
+#
+#   tests/soak.sh [fuzz]       ten minutes of random input for each parser (MINUTES=10)
+#
+# Needs what tests/run.sh needs; run that first.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/wharf
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
+minutes=${MINUTES:-10}
+failed=0 passed=0
+
+tally() { # tally NAME COMMAND…
+    printf '%-60s ' "$1"
+    if "${@:2}" >/tmp/wharf-soak.$$ 2>&1; then
+        passed=$((passed + 1)) && echo ok
+    else
+        failed=$((failed + 1)) && echo FAILED && tail -n 40 /tmp/wharf-soak.$$
+    fi
+    rm -f /tmp/wharf-soak.$$
+}
+
+fuzz() {
+    local package target
+    for package in wharfd wharfd-api-types; do
+        for target in $(cargo test --locked --quiet -p "$package" --lib -- --list 2>/dev/null | sed -n 's/^\(.*fuzz_.*\): test$/\1/p'); do
+            tally "$package $target" env BOLERO_RANDOM_TEST_TIME_MS=$((minutes * 60000)) BOLERO_RANDOM_ITERATIONS=1000000000 \
+                cargo test --locked --quiet -p "$package" --lib -- --exact "$target"
+        done
+    done
+}
+
+case "${1:-all}" in
+    fuzz | all) fuzz ;;
+    *) echo "tests/soak.sh: there is no $1" >&2 && exit 2 ;;
+esac
+printf '\n%d passed, %d failed\n' "$passed" "$failed"
+[ $failed = 0 ]
