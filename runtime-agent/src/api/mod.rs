@@ -3,6 +3,7 @@
 //! Every request passes [`Api::answer`]: its version prefix is checked and taken off, the route found by the plain
 //! path, and the headers that every client looks for are added. Nothing here knows what a container is.
 
+mod absent;
 mod access;
 pub(crate) mod error;
 mod events;
@@ -32,7 +33,7 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        let routes = Router::new().merge(system::routes()).merge(events::routes());
+        let routes = Router::new().merge(system::routes()).merge(events::routes()).merge(absent::routes());
         Self {
             router: routes
                 .fallback(no_such_page)
