@@ -1,0 +1,176 @@
+//! The events of a journal. What an old release wrote is read for ever: variants and fields are added, never changed.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use wharf_driver::{ActionKey, MachineId, MachineName, OwnerTag, Plan, Power, Reach};
+
+use crate::EngineOptions;
+
+/// One event with its place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its number, from 1 on without a gap.
+    pub number: u64,
+    /// When it was written, in milliseconds since 1970.
+    pub at: u64,
+    /// The writer's fencing token; it never goes down.
+    pub fence: u64,
+    /// What happened, or is about to.
+    pub event: Event,
+}
+
+/// What happened to a machine, or is about to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// Somebody wants this machine. Always the first event.
+    Begun {
+        /// Its id.
+        machine: MachineId,
+        /// Its name.
+        name: MachineName,
+        /// The driver's name.
+        driver: String,
+        /// The version of the driver's types.
+        driver_version: u32,
+        /// The driver's configuration.
+        config: Value,
+        /// What its engine should be.
+        options: EngineOptions,
+        /// What its resources will say of themselves.
+        owner: OwnerTag,
+        /// Whether it existed before wharf and stays after it.
+        adopts: bool,
+    },
+    /// The driver resolved the wish into steps.
+    Planned {
+        /// Which attempt this is.
+        attempt: u32,
+        /// The steps.
+        plan: Plan<Value>,
+    },
+    /// A step's action is about to be performed, or performed again under the same key.
+    Started {
+        /// The step's index.
+        step: usize,
+        /// The action's key.
+        key: ActionKey,
+        /// No call for it outlasts this, in milliseconds since 1970.
+        deadline: u64,
+    },
+    /// A step's action left this.
+    Made {
+        /// The step's index.
+        step: usize,
+        /// What is there now.
+        resource: Value,
+    },
+    /// A started action left nothing, and will not.
+    Undone {
+        /// The step's index.
+        step: usize,
+        /// How that is known.
+        because: String,
+    },
+    /// The machine is reached like this now.
+    Seen {
+        /// How.
+        reach: Reach,
+    },
+    /// These SSH host keys, and no others, are accepted from now on.
+    HostKeys {
+        /// One line each, in OpenSSH's format.
+        keys: Vec<String>,
+    },
+    /// The agent is about to be brought to it.
+    Provisioning {
+        /// What the server certificate will hold.
+        names: Vec<String>,
+    },
+    /// The agent answered.
+    Provisioned {
+        /// The engine's version.
+        engine: String,
+        /// What the server certificate holds.
+        names: Vec<String>,
+        /// When the server certificate ends, in seconds since 1970.
+        expires: u64,
+        /// The SHA-256 of the agent, in hex.
+        agent: String,
+        /// What was found out about the host.
+        facts: Value,
+    },
+    /// It is about to be started or stopped.
+    Powering {
+        /// Which of them.
+        to: Power,
+    },
+    /// It was.
+    Powered {
+        /// Which of them.
+        to: Power,
+    },
+    /// A new server certificate is about to be installed.
+    Certifying {
+        /// What it will hold.
+        names: Vec<String>,
+    },
+    /// It was.
+    Certified {
+        /// What it holds.
+        names: Vec<String>,
+        /// When it ends, in seconds since 1970.
+        expires: u64,
+    },
+    /// Nobody wants the machine any more.
+    Removing {
+        /// Whether a host that existed before loses its agent too.
+        purge: bool,
+        /// Whether it is forgotten even when something cannot be removed.
+        force: bool,
+    },
+    /// The agent is about to be taken off a host that existed before.
+    Purging,
+    /// It was.
+    Purged,
+    /// A step's resource is about to be destroyed.
+    Destroying {
+        /// The step's index.
+        step: usize,
+    },
+    /// It is gone.
+    Destroyed {
+        /// The step's index.
+        step: usize,
+    },
+    /// Nothing is left to do. Always the last event.
+    Removed,
+}
+
+impl Event {
+    /// The event's name, as it stands in the file.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Begun { .. } => "begun",
+            Self::Planned { .. } => "planned",
+            Self::Started { .. } => "started",
+            Self::Made { .. } => "made",
+            Self::Undone { .. } => "undone",
+            Self::Seen { .. } => "seen",
+            Self::HostKeys { .. } => "host_keys",
+            Self::Provisioning { .. } => "provisioning",
+            Self::Provisioned { .. } => "provisioned",
+            Self::Powering { .. } => "powering",
+            Self::Powered { .. } => "powered",
+            Self::Certifying { .. } => "certifying",
+            Self::Certified { .. } => "certified",
+            Self::Removing { .. } => "removing",
+            Self::Purging => "purging",
+            Self::Purged => "purged",
+            Self::Destroying { .. } => "destroying",
+            Self::Destroyed { .. } => "destroyed",
+            Self::Removed => "removed",
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Where machines are remembered: a seam, with the local folder as its first implementation.
+//!
+//! A store holds numbered events, one lock a machine with a fencing token, a checkpoint that can be rebuilt, and small
+//! files. Whoever appends holds the lock; a writer that lost it is refused by its token, and an event that is not the
+//! next one by its number. So an object store with conditional writes can stand behind the same seam.
+
+mod folder;
+mod identity;
+mod layout;
+mod lock;
+mod replace;
+
+use std::any::Any;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+use wharf_driver::{MachineName, StoreId};
+
+pub use folder::Folder;
+
+use crate::Result;
+use crate::journal::Entry;
+
+/// Where machines are remembered.
+pub trait Store: fmt::Debug + Send + Sync {
+    /// The store's id, made with it.
+    fn id(&self) -> BoxFuture<'_, Result<StoreId>>;
+
+    /// Every machine that is remembered, by name.
+    fn machines(&self) -> BoxFuture<'_, Result<Vec<MachineName>>>;
+
+    /// Takes the lock of `subject`, or says who holds it. Waits as `wait` says.
+    fn lock<'a>(&'a self, subject: &'a Subject, wait: &'a Wait<'a>) -> BoxFuture<'a, Result<Lease>>;
+
+    /// The journal of a machine; an empty one when there is none. Needs no lock, and leaves a torn line alone.
+    fn journal<'a>(&'a self, name: &'a MachineName) -> BoxFuture<'a, Result<Vec<Entry>>>;
+
+    /// Appends an event that is on the disk when this returns.
+    ///
+    /// Refused when the lease is not the newest one, or the event's number is not the next one.
+    fn append<'a>(&'a self, lease: &'a Lease, entry: &'a Entry) -> BoxFuture<'a, Result<()>>;
+
+    /// Replaces one of the subject's files. Everything in a store is readable by its owner alone.
+    fn put<'a>(&'a self, lease: &'a Lease, file: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<()>>;
+
+    /// One of the subject's files; `None` when it is not there.
+    fn get<'a>(&'a self, subject: &'a Subject, file: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>>;
+
+    /// Where the subject's files are on this computer, for programs that read them there.
+    fn path(&self, subject: &Subject) -> PathBuf;
+
+    /// Forgets the machine of this lease, all at once: afterwards its name is free.
+    fn forget(&self, lease: Lease) -> BoxFuture<'_, Result<()>>;
+}
+
+/// What a lock and files belong to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// One machine.
+    Machine(MachineName),
+    /// The certificate authority and the person's own certificate.
+    Authority,
+}
+
+/// How to wait for a lock.
+pub struct Wait<'a> {
+    /// Until when.
+    pub until: Instant,
+    /// Ends the waiting.
+    pub cancel: &'a CancellationToken,
+    /// What to tell others that wait for us.
+    pub holder: &'a str,
+    /// Called once when somebody else holds it, with what they told.
+    pub held: &'a (dyn Fn(&str) + Send + Sync),
+}
+
+/// A lock that is held until this is dropped.
+pub struct Lease {
+    /// What is locked.
+    pub subject: Subject,
+    /// Goes up with every taking of the lock.
+    pub fence: u64,
+    /// How many bytes of a torn last line were cut when the lock was taken.
+    pub torn: usize,
+    /// What the implementation keeps.
+    guard: Box<dyn Any + Send + Sync>,
+}
+
+impl Lease {
+    /// A lease with whatever `guard` holds the lock until it is dropped.
+    #[must_use]
+    pub fn new(subject: Subject, fence: u64, torn: usize, guard: Box<dyn Any + Send + Sync>) -> Self {
+        Self { subject, fence, torn, guard }
+    }
+
+    /// What the implementation keeps.
+    #[must_use]
+    pub fn guard<T: 'static>(&self) -> Option<&T> {
+        self.guard.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("subject", &self.subject)
+            .field("fence", &self.fence)
+            .finish_non_exhaustive()
+    }
+}
