@@ -1,1 +1,255 @@
 //! Test hosts: a network namespace, a root of their own, systemd and sshd, booted in seconds.
+//!
+//! A [`Lab`] is a network of its own that reaches nothing else; a [`Host`] is a machine on it, as `lab.sh` beside this
+//! file makes it. Dropping the lab ends and removes everything; when the test process is killed instead, a guardian
+//! process does it, and when that was killed too, the next lab sweeps up first.
+//!
+//! Tests run on the far side of a namespace: start programs with [`Lab::command`], and code that opens sockets in
+//! [`Lab::enter`].
+#![forbid(unsafe_code)]
+#![expect(clippy::expect_used, clippy::panic, reason = "a library of tests: a broken lab is a failed test")]
+
+mod agent;
+mod skip;
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, setns};
+
+pub use agent::{static_agent, wharf_program};
+pub use skip::skip;
+
+/// Where labs live: a real disk, so that hosts may lay an overlay on it.
+const LABS: &str = "/var/tmp/wharf-labs";
+const BOOT: Duration = Duration::from_secs(60);
+
+/// A network with hosts on it.
+#[derive(Debug)]
+pub struct Lab {
+    folder: PathBuf,
+    name: String,
+    hosts: AtomicU32,
+    /// Holds the guardian's standard input open; it cleans up when this closes.
+    guard: Option<(Child, ChildStdin)>,
+}
+
+/// One machine, which answers SSH.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// What it calls itself.
+    pub name: String,
+    /// Its address in the lab.
+    pub address: String,
+    /// Its SSH port.
+    pub ssh_port: u16,
+    /// The private key that signs in as root, as `ann` (who may sudo) and as `bob` (who may not).
+    pub key_file: PathBuf,
+    /// Its SSH host key's public half, one line.
+    pub host_key: String,
+    lab: PathBuf,
+    namespace: String,
+}
+
+impl Default for Lab {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Lab {
+    /// A network without hosts.
+    ///
+    /// # Panics
+    /// When the machine cannot make one.
+    #[must_use]
+    pub fn new() -> Self {
+        static SWEPT: Once = Once::new();
+        static LABS_MADE: AtomicU32 = AtomicU32::new(0);
+        SWEPT.call_once(|| {
+            run(lab_script().arg("sweep"));
+        });
+        let owner = std::process::id();
+        let name = format!("wl-{owner}-{}", LABS_MADE.fetch_add(1, Ordering::Relaxed));
+        let folder = Path::new(LABS).join(&name);
+        // The guardian stands before there is anything to guard.
+        let mut guard = lab_script()
+            .arg("guard")
+            .arg(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the lab's guardian starts");
+        let held = guard.stdin.take().expect("the guardian has a standard input");
+        let lab = Self { folder, name, hosts: AtomicU32::new(0), guard: Some((guard, held)) };
+        run(lab_script().arg("up").arg(&lab.folder).arg(owner.to_string()));
+        lab
+    }
+
+    /// Boots a host and waits until it answers SSH.
+    ///
+    /// # Panics
+    /// When it does not within a minute, with its console.
+    pub fn host(&self) -> Host {
+        let host = self.boot();
+        host.wait();
+        host
+    }
+
+    /// Boots several at once.
+    pub fn hosts(&self, count: usize) -> Vec<Host> {
+        let hosts: Vec<_> = (0..count).map(|_| self.boot()).collect();
+        hosts.iter().for_each(Host::wait);
+        hosts
+    }
+
+    fn boot(&self) -> Host {
+        let number = self.hosts.fetch_add(1, Ordering::Relaxed) + 1;
+        let (name, address) = (format!("h{number}"), format!("10.99.0.{}", 10 + number));
+        run(lab_script().arg("host").arg(&self.folder).args([&name, &address]));
+        let key = self.folder.join("hosts").join(&name).join("upper/etc/ssh/ssh_host_ed25519_key.pub");
+        Host {
+            host_key: std::fs::read_to_string(key).expect("the host has a key").trim().to_owned(),
+            key_file: self.folder.join("key"),
+            ssh_port: 22,
+            name,
+            address,
+            lab: self.folder.clone(),
+            namespace: self.name.clone(),
+        }
+    }
+
+    /// A program that runs on the lab's network.
+    #[must_use]
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        inside(&self.name, program)
+    }
+
+    /// A folder that goes with the lab, for stores and clients' files.
+    #[must_use]
+    pub fn scratch(&self) -> PathBuf {
+        let folder = self.folder.join("scratch");
+        std::fs::create_dir_all(&folder).expect("a scratch folder");
+        folder
+    }
+
+    /// Runs code on the lab's network, on a thread of its own. A tokio runtime that it builds stays there, too.
+    ///
+    /// # Panics
+    /// When the code does.
+    pub fn enter<T: Send>(&self, code: impl FnOnce() -> T + Send) -> T {
+        let namespace = File::open(format!("/run/netns/{}", self.name)).expect("the lab's namespace");
+        let joined = std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                setns(&namespace, CloneFlags::CLONE_NEWNET).expect("entering the lab's namespace");
+                code()
+            });
+            thread.join()
+        });
+        joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        // Closing the guardian's input is the signal; waiting makes sure that nothing is left when the test ends.
+        if let Some((mut guard, held)) = self.guard.take() {
+            drop(held);
+            let _ = guard.wait();
+        }
+    }
+}
+
+impl Host {
+    /// Runs a shell command as root, and returns what it printed.
+    ///
+    /// # Panics
+    /// When it fails, with what it said.
+    pub fn run(&self, command: &str) -> String {
+        let output = self.try_run(command);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "`{command}` on {}: {}\n{said}", self.name, output.status);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Runs a shell command as root.
+    pub fn try_run(&self, command: &str) -> Output {
+        self.ssh("root").arg(command).stdin(Stdio::null()).output().expect("ssh starts")
+    }
+
+    /// Puts a file there.
+    pub fn put(&self, from: &Path, to: &str, mode: u32) {
+        let mut child = self
+            .ssh("root")
+            .arg(format!("cat > {to}.new && chmod {mode:o} {to}.new && mv {to}.new {to}"))
+            .stdin(File::open(from).expect("the file to put"))
+            .spawn()
+            .expect("ssh starts");
+        assert!(child.wait().expect("ssh ends").success(), "putting {} to {}", from.display(), self.name);
+    }
+
+    /// What the host's console shows.
+    #[must_use]
+    pub fn console(&self) -> String {
+        std::fs::read_to_string(self.folder().join("console")).unwrap_or_default()
+    }
+
+    /// The host's own root, as this machine sees what was written to it.
+    #[must_use]
+    pub fn upper(&self) -> PathBuf {
+        self.folder().join("upper")
+    }
+
+    /// Waits until SSH answers.
+    ///
+    /// # Panics
+    /// When it does not within a minute, with the console.
+    pub fn wait(&self) {
+        let deadline = Instant::now() + BOOT;
+        while !self.try_run("true").status.success() {
+            assert!(Instant::now() < deadline, "{} does not answer SSH:\n{}", self.name, self.console());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.lab.join("hosts").join(&self.name)
+    }
+
+    fn ssh(&self, user: &str) -> Command {
+        let known = self.folder().join("known_hosts");
+        if !known.exists() {
+            let mut file = File::create(&known).expect("known_hosts");
+            writeln!(file, "{} {}", self.address, self.host_key).expect("known_hosts");
+        }
+        let mut ssh = inside(&self.namespace, "ssh");
+        ssh.arg("-i").arg(&self.key_file).arg("-o").arg(format!("UserKnownHostsFile={}", known.display()));
+        ssh.args(["-F/dev/null", "-oBatchMode=yes", "-oConnectTimeout=5", "-oLogLevel=ERROR"]);
+        ssh.arg(format!("{user}@{}", self.address));
+        ssh
+    }
+}
+
+/// Only the network: `ip netns exec` would remount /sys.
+fn inside(namespace: &str, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new("nsenter");
+    command.arg(format!("--net=/run/netns/{namespace}")).arg("--").arg(program);
+    command
+}
+
+fn lab_script() -> Command {
+    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("lab/lab.sh"))
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().expect("the lab's script starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

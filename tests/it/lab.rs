@@ -1,0 +1,77 @@
+//! The lab itself: hosts boot, reach each other and nothing else, and leave nothing behind however a test ends.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use wharf_tests::Lab;
+
+#[test]
+fn hosts_boot_reach_each_other_and_nothing_else() {
+    let lab = Lab::new();
+    let hosts = lab.hosts(2);
+    assert_eq!(hosts[0].run("hostname").trim(), hosts[0].name);
+    hosts[0].run(&format!("bash -c 'echo > /dev/tcp/{}/22'", hosts[1].address));
+    let outside = hosts[0].try_run("timeout 2 bash -c 'echo > /dev/tcp/192.0.2.1/80'");
+    assert!(!outside.status.success(), "the lab reaches the world");
+    let machine_ids: Vec<_> = hosts.iter().map(|host| host.run("cat /etc/machine-id")).collect();
+    assert_ne!(machine_ids[0], machine_ids[1]);
+    let scratch = lab.scratch();
+    let folder = scratch.parent().unwrap().to_owned();
+    drop(lab);
+    assert!(!folder.exists(), "{} is left", folder.display());
+}
+
+#[test]
+fn a_host_reboots() {
+    let lab = Lab::new();
+    let host = lab.host();
+    let before = host.run("systemctl show --property=UserspaceTimestampMonotonic");
+    host.run("touch /root/kept; nohup systemctl reboot >/dev/null 2>&1 &");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let now = host.try_run("systemctl show --property=UserspaceTimestampMonotonic; test -e /root/kept");
+        if now.status.success() && now.stdout != before.as_bytes() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "it never came back:\n{}", host.console());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Run by [`a_killed_owner_leaves_nothing`] in a process of its own.
+#[test]
+#[ignore = "a helper of another test"]
+fn helper_that_waits_for_its_death() {
+    let lab = Lab::new();
+    let _host = lab.host();
+    println!("{}", lab.scratch().parent().unwrap().display());
+    std::thread::sleep(Duration::from_secs(120));
+}
+
+#[test]
+fn a_killed_owner_leaves_nothing() {
+    use std::io::{BufRead as _, BufReader};
+    let mut owner = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "--nocapture", "lab::helper_that_waits_for_its_death"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(owner.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("/var/tmp")), "the helper never got its host");
+    let name = format!("wl-{}-0", owner.id());
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    let left = || {
+        let places = [format!("/run/netns/{name}"), format!("/var/tmp/wharf-labs/{name}")];
+        let groups =
+            [format!("/sys/fs/cgroup/unified/{name}-h1"), format!("/sys/fs/cgroup/systemd/{name}-h1")];
+        places.into_iter().chain(groups).filter(|path| Path::new(path).exists()).collect::<Vec<_>>()
+    };
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !left().is_empty() {
+        assert!(Instant::now() < deadline, "left behind: {:?}", left());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

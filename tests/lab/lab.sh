@@ -1,0 +1,160 @@
+#!/usr/bin/env bash
+# Test hosts and the network they stand in, by hand or from the library beside this file.
+#
+#   lab.sh up LAB OWNER            a network namespace with a bridge, 10.99.0.1/24; OWNER is the pid it belongs to
+#   lab.sh host LAB NAME ADDRESS   boot one host; returns when it was started, not when it answers
+#   lab.sh down LAB                end every host and remove everything; harmless when there is nothing
+#   lab.sh guard LAB               the same, as soon as standard input ends: the owner holds the other end
+#   lab.sh sweep                   bring down every lab whose owner is gone
+#
+# LAB is a folder; its last part names the namespace. Needs root and systemd-nspawn.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+labs=/var/tmp/wharf-labs
+unified=$(findmnt --noheadings --first-only --output TARGET --types cgroup2 || true)
+legacy=/sys/fs/cgroup/systemd
+
+netns() { basename "$1"; }
+
+up() {
+    local lab=$1 owner=$2 name
+    name=$(netns "$lab")
+    mkdir -p "$lab/hosts"
+    echo "$owner $(start_time "$owner")" >"$lab/owner"
+    ip netns add "$name"
+    ip -n "$name" link set lo up
+    ip -n "$name" link add br0 type bridge
+    ip -n "$name" address add 10.99.0.1/24 dev br0
+    ip -n "$name" link set br0 up
+}
+
+host() {
+    local lab=$1 name=$2 address=$3 dir=$1/hosts/$2 base
+    base=$("$here/base.sh" | tail -n 1)
+    mkdir -p "$dir"/{upper,work,root,data}
+    identity "$dir" "$name" "$address"
+    # Hosts of one cgroup would share its payload group.
+    local group
+    group=$(netns "$lab")-$name
+    [ -z "$unified" ] || mkdir -p "$unified/$group"
+    setsid "$here/lab.sh" boot "$lab" "$name" "$base" "$group" >"$dir/console" 2>&1 </dev/null &
+}
+
+# The upper layer is written before the mount, so that the host finds it when it boots.
+identity() {
+    local dir=$1 name=$2 address=$3 upper=$1/upper
+    mkdir -p "$upper/etc/ssh" "$upper/root/.ssh" "$upper/home/ann/.ssh" "$upper/home/bob/.ssh"
+    echo "$name" >"$upper/etc/hostname"
+    printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$name" >"$upper/etc/hosts"
+    : >"$upper/etc/resolv.conf"
+    tr -d - </proc/sys/kernel/random/uuid >"$upper/etc/machine-id"
+    cat >"$upper/etc/lab-network" <<NETWORK
+ip link set lo up
+ip address add $address/24 dev host0
+ip link set host0 up
+ip route add default via 10.99.0.1
+NETWORK
+    [ -e "$dir/../../key" ] || ssh-keygen -q -t ed25519 -N '' -C lab -f "$dir/../../key"
+    ssh-keygen -q -t ed25519 -N '' -C "$name" -f "$upper/etc/ssh/ssh_host_ed25519_key"
+    for home in root home/ann home/bob; do
+        cp "$dir/../../key.pub" "$upper/$home/.ssh/authorized_keys"
+        chmod 700 "$upper/$home" "$upper/$home/.ssh"
+    done
+    chown -R 1000:1000 "$upper/home/ann"
+    chown -R 1001:1001 "$upper/home/bob"
+}
+
+# The launcher: everything it mounts goes with it.
+boot() {
+    local lab=$1 name=$2 base=$3 group=$4 dir=$1/hosts/$2
+    echo $$ >"$dir/launcher"
+    [ -z "$unified" ] || echo $$ >"$unified/$group/cgroup.procs"
+    export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
+    exec nsenter --net="/run/netns/$(netns "$lab")" unshare --mount --propagation private --fork --kill-child \
+        "$here/lab.sh" nspawn "$name" "$base" "$dir"
+}
+
+nspawn() {
+    local name=$1 base=$2 dir=$3 status
+    mount -t overlay overlay -o "lowerdir=$base,upperdir=$dir/upper,workdir=$dir/work" "$dir/root"
+    mkdir -p "$dir/root/var/lib/wharf" /run/systemd/nspawn
+    mount -t tmpfs -o size=1m tmpfs /run/systemd/nspawn
+    while :; do
+        status=0
+        systemd-nspawn --quiet --boot --directory="$dir/root" --machine="$name" --register=no --keep-unit \
+            --kill-signal=SIGRTMIN+3 --network-veth --network-bridge=br0 --resolv-conf=off --timezone=off \
+            --link-journal=no --console=pipe --capability=all --system-call-filter=@keyring \
+            --system-call-filter=bpf --bind="$dir/data:/var/lib/wharf" || status=$?
+        # 133 asks for a reboot.
+        [ $status = 133 ] || exit $status
+    done
+}
+
+down() {
+    local lab=$1 name dir group
+    name=$(netns "$lab")
+    for dir in "$lab"/hosts/*/; do
+        [ -e "$dir/launcher" ] || continue
+        end "$(cat "$dir/launcher")"
+        group=$name-$(basename "$dir")
+        for tree in ${unified:+"$unified/$group"} "$legacy/$group"; do
+            remove_group "$tree"
+        done
+    done
+    [ ! -e "/run/netns/$name" ] || ip netns delete "$name"
+    rm -rf --one-file-system "$lab"
+}
+
+# Killing the launcher takes its namespaces and everybody in them along; wait until they are gone.
+end() {
+    local launcher=$1 child tries=0 family
+    family="$launcher $(descendants "$launcher")"
+    kill -KILL $family 2>/dev/null || true
+    for child in $family; do
+        while kill -0 "$child" 2>/dev/null && [ $tries -lt 300 ]; do
+            sleep 0.05
+            tries=$((tries + 1))
+        done
+    done
+}
+
+descendants() {
+    local child
+    for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
+        echo "$child"
+        descendants "$child"
+    done
+}
+
+remove_group() {
+    [ -d "$1" ] || return 0
+    local tries=0
+    until find "$1" -depth -type d -exec rmdir {} + 2>/dev/null || [ $tries -ge 100 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+}
+
+start_time() { awk '{print $22}' "/proc/$1/stat" 2>/dev/null; }
+
+sweep() {
+    local lab owner since
+    for lab in "$labs"/*/; do
+        [ -d "$lab" ] || continue
+        lab=${lab%/}
+        # A lab that is just being made has no owner yet.
+        [ -e "$lab/owner" ] || continue
+        read -r owner since <"$lab/owner"
+        [ "$(start_time "$owner")" = "$since" ] || down "$lab"
+    done
+}
+
+case "$1" in
+    up | host | boot | nspawn | down) "$@" ;;
+    guard)
+        cat >/dev/null
+        down "$2"
+        ;;
+    sweep) sweep ;;
+    *) echo "lab.sh: there is no $1" >&2 && exit 2 ;;
+esac
