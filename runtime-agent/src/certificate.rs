@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn damage_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::File::create(dir.path().join(PENDING_KEY)).unwrap().write_all(b"no key").unwrap();
+        File::create(dir.path().join(PENDING_KEY)).unwrap().write_all(b"no key").unwrap();
         let error = request(dir.path(), "a", false).unwrap_err().to_string();
         assert!(error.contains(PENDING_KEY) && error.contains("damaged"), "{error}");
         let signed = Signed { ca: "x".into(), server: "y".into() };

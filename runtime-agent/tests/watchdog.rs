@@ -1,4 +1,5 @@
 //! The watchdog: a killed daemon comes back, a stopped one does not, wrong flags end it at once.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -50,6 +50,6 @@ fn build_wharf() -> PathBuf {
     let messages = String::from_utf8_lossy(&built.stdout);
     let executable = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let executable =
-        executable.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).last();
+        executable.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back();
     executable.expect("cargo says where the program is")
 }
