@@ -1,12 +1,19 @@
 //! Machines, without a terminal or a cloud: names, journal, store and the engine's verbs.
+//!
+//! [`Wharf`] is the front door; every verb takes a [`Call`] that says until when, how to stop it and where events go.
+//! A machine's journal is the truth about it: what is intended stands there before it is done, so a verb may be killed
+//! at any point and the next one continues or takes everything back.
 #![forbid(unsafe_code)]
 
+pub mod bootstrap;
 mod call;
+mod engine;
 mod entropy;
 mod error;
 pub mod journal;
 mod machine;
 pub mod store;
+mod wharf;
 
 pub use call::{Call, Confirm, Event, HostKeyQuestion, Phase, Sink, What};
 pub use entropy::{Entropy, OsEntropy};
@@ -15,4 +22,5 @@ pub use machine::{
     Connection, CreateRequest, Created, EngineFacts, EngineOptions, Inspection, Life, Observed, PlannedStep,
     RemoveOptions, Removed, SshAccess, Summary, Timing,
 };
+pub use wharf::{Parts, Person, Setup, Wharf};
 pub use wharf_driver::{Factory, MachineId, MachineName, Power, State};

@@ -136,8 +136,8 @@ pub struct SshAccess {
     pub port: u16,
     /// Who.
     pub user: String,
-    /// The private key file.
-    pub identity: PathBuf,
+    /// The private key file; `None` where the person's own keys and agent sign in.
+    pub identity: Option<PathBuf>,
     /// A `known_hosts` file that holds the accepted keys and nothing else.
     pub known_hosts: PathBuf,
     /// The accepted host keys, one line each in OpenSSH's format.

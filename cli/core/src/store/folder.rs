@@ -244,8 +244,8 @@ impl Store for Folder {
         self.layout.folder(subject)
     }
 
-    fn forget(&self, lease: Lease) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async move { self.forget_now(&lease) })
+    fn forget<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move { self.forget_now(lease) })
     }
 }
 

@@ -52,8 +52,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Where the subject's files are on this computer, for programs that read them there.
     fn path(&self, subject: &Subject) -> PathBuf;
 
-    /// Forgets the machine of this lease, all at once: afterwards its name is free.
-    fn forget(&self, lease: Lease) -> BoxFuture<'_, Result<()>>;
+    /// Forgets the machine of this lease, all at once: afterwards its name is free, and the lease is worth nothing.
+    fn forget<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<()>>;
 }
 
 /// What a lock and files belong to.

@@ -1,0 +1,145 @@
+//! The seam to what happens on the machine itself: bringing the agent there, changing its certificates, taking it
+//! away, and asking its engine. The real one is a thin adapter over the bootstrap's own crate.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use wharf_driver::{MachineId, MachineName, Progress, Reach, Secret};
+use wharf_pki::{Authority, Leaf};
+
+use crate::{Confirm, EngineFacts, EngineOptions, PlannedStep, Result, Timing};
+
+/// What happens on the machine itself. Every verb may be repeated; repeating is repair.
+pub trait Bootstrap: fmt::Debug + Send + Sync {
+    /// Whether it has what it needs on this computer, such as the agent's executable. Asks nobody else.
+    ///
+    /// # Errors
+    /// Refused, naming what is missing.
+    fn check(&self) -> Result<()>;
+
+    /// What [`Bootstrap::provision`] would do. Changes nothing on the machine.
+    fn plan<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, Result<Vec<PlannedStep>>>;
+
+    /// Brings the agent to the machine and proves from here that it answers. An error of kind refused, unreachable,
+    /// host key or not allowed means that nothing was changed there.
+    fn provision<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, Result<Outcome>>;
+
+    /// Gives the engine a new server certificate without restarting it; when it ends, in seconds since 1970.
+    fn certify<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, Result<u64>>;
+
+    /// Takes the agent and its data away. Being gone already is success.
+    fn purge<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<()>>;
+
+    /// Restarts the machine from within.
+    fn restart<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<()>>;
+
+    /// Asks the engine what it is.
+    fn ask<'a>(&'a self, engine: &'a Engine) -> BoxFuture<'a, Result<EngineFacts>>;
+}
+
+/// A machine that answers SSH, and until when to be done with it.
+#[derive(Clone)]
+pub struct Host {
+    /// Its id.
+    pub machine: MachineId,
+    /// Its name.
+    pub name: MachineName,
+    /// How it is reached.
+    pub reach: Reach,
+    /// The key that wharf made for it, in OpenSSH's format; [`wharf_driver::Access::identity`] goes first.
+    pub key: Secret<String>,
+    /// The host keys accepted so far. When there are none, [`wharf_driver::Access::host_key`] says what is.
+    pub host_keys: Vec<String>,
+    /// Everything ends by then.
+    pub deadline: Instant,
+    /// Ends everything.
+    pub cancel: CancellationToken,
+    /// Asked about a host key that nothing vouches for.
+    pub confirm: Option<Confirm>,
+    /// Where to say what is being done.
+    pub progress: Progress,
+    /// Told which host keys are accepted from now on, before anything relies on them.
+    pub accept: Accept,
+}
+
+/// An engine to bring to a host.
+#[derive(Debug, Clone)]
+pub struct Provision {
+    /// The host.
+    pub host: Host,
+    /// What the server certificate holds: addresses and names.
+    pub names: Vec<String>,
+    /// What the engine should be.
+    pub options: EngineOptions,
+    /// Who signs.
+    pub authority: Arc<Authority>,
+    /// Who signs in to the engine.
+    pub client: Arc<Leaf>,
+    /// Whether the host key came with the seed, which others could read, and is to be replaced.
+    pub rotate_host_key: bool,
+}
+
+/// What a provision did.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The host keys that the host has now.
+    pub host_keys: Vec<String>,
+    /// The engine's version.
+    pub engine: String,
+    /// When the server certificate ends, in seconds since 1970.
+    pub expires: u64,
+    /// The SHA-256 of the agent, in hex.
+    pub agent: String,
+    /// What was found out about the host.
+    pub facts: Value,
+    /// How long each part took.
+    pub timings: Vec<Timing>,
+}
+
+/// An engine to ask.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    /// The machine's id, which its certificate must hold.
+    pub machine: MachineId,
+    /// Address or name.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// The authority's certificate.
+    pub authority_pem: String,
+    /// Who signs in.
+    pub client: Arc<Leaf>,
+}
+
+/// Writes accepted host keys into the journal.
+#[derive(Clone)]
+pub struct Accept(Arc<Record>);
+
+type Record = dyn Fn(Vec<String>) -> BoxFuture<'static, Result<()>> + Send + Sync;
+
+impl Accept {
+    /// Writes by `record`.
+    pub fn new(
+        record: impl Fn(Vec<String>) -> BoxFuture<'static, Result<()>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(record))
+    }
+
+    /// From now on exactly these are accepted; on the disk when this returns.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub async fn keys(&self, keys: Vec<String>) -> Result<()> {
+        (self.0)(keys).await
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("name", &self.name).field("reach", &self.reach).finish_non_exhaustive()
+    }
+}

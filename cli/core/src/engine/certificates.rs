@@ -1,0 +1,37 @@
+//! New certificates, without restarting the engine or touching a container.
+
+use wharf_driver::MachineName;
+
+use crate::engine::keys::Keys;
+use crate::engine::work::Work;
+use crate::journal::Event;
+use crate::{Call, Connection, Phase, Result, Wharf};
+
+impl Wharf {
+    /// Makes a new server certificate for the machine and a new client certificate for the person.
+    ///
+    /// # Errors
+    /// What stopped it; the old certificates are then still good.
+    pub async fn regenerate(&self, name: &MachineName, call: &Call) -> Result<Connection> {
+        let work = Work::existing(self, name, call).await?;
+        work.finished()?;
+        let driver = work.driver(&work.machine()?).await?;
+        work.find_address(&driver).await?;
+        self.renew_client(call).await?;
+        work.certify().await?;
+        work.connection().await
+    }
+}
+
+impl Work<'_> {
+    /// Signs a certificate for what the machine is reached by now, and has the engine take it up.
+    pub(crate) async fn certify(&self) -> Result<()> {
+        self.phase(Phase::Certifying)?;
+        let keys = Keys::of(&self.ledger, self.name).await?;
+        let wish = self.wish(&keys).await?;
+        self.record(Event::Certifying { names: wish.names.clone() }).await?;
+        let expires = self.bounded("changing the certificate", self.wharf.bootstrap.certify(&wish)).await?;
+        self.record(Event::Certified { names: wish.names, expires }).await?;
+        self.export().await
+    }
+}

@@ -1,0 +1,157 @@
+//! What is known of machines without asking them: from the journal and the store's files alone.
+
+use wharf_driver::{MachineName, Reach};
+
+use crate::engine::keys::identity_file;
+use crate::engine::ledger::refused;
+use crate::engine::work::{Work, no_such_machine};
+use crate::journal::{Machine, fold};
+use crate::store::Subject;
+use crate::{Call, Connection, Error, Inspection, Kind, Life, Result, SshAccess, Summary, Wharf};
+
+impl Wharf {
+    /// Every machine, by name, as its journal says; or why that cannot be read.
+    ///
+    /// # Errors
+    /// When the store itself cannot be read.
+    pub async fn list(&self) -> Result<Vec<(MachineName, Result<Summary>)>> {
+        let mut list = Vec::new();
+        for name in self.store.machines().await? {
+            match self.machine(&name).await {
+                // Removed since the names were read.
+                Err(error) if error.kind() == Kind::NoSuchMachine => {}
+                machine => list.push((name, machine.map(|machine| summary(&machine)))),
+            }
+        }
+        Ok(list)
+    }
+
+    /// Everything needed to reach a machine. Renews the person's certificate when that is due; asks nobody.
+    ///
+    /// # Errors
+    /// When there is no such machine, or it has no address yet.
+    pub async fn connection(&self, name: &MachineName) -> Result<Connection> {
+        let machine = self.machine(name).await?;
+        let connection = self.connection_of(&machine)?;
+        let call = Call::new("wharf env");
+        let current = self.credentials(&call).await?;
+        let subject = Subject::Machine(name.clone());
+        let exported = self.store.get(&subject, "cert.pem").await?;
+        if machine.provisioned.is_some()
+            && exported.as_deref() != Some(current.client.certificate.pem().as_bytes())
+        {
+            let work = Work::existing(self, name, &call).await?;
+            work.export().await?;
+        }
+        Ok(connection)
+    }
+
+    /// Everything known of a machine. Asks nobody.
+    ///
+    /// # Errors
+    /// When there is no such machine.
+    pub async fn inspect(&self, name: &MachineName) -> Result<Inspection> {
+        let machine = self.machine(name).await?;
+        Ok(Inspection {
+            summary: summary(&machine),
+            config: machine.config.clone(),
+            options: machine.options.clone(),
+            resources: machine.resources(),
+            connection: self.connection_of(&machine).ok(),
+            facts: machine.provisioned.as_ref().map(|engine| engine.facts.clone()),
+            events: machine.last,
+        })
+    }
+
+    /// The machine, without its lock.
+    pub(crate) async fn machine(&self, name: &MachineName) -> Result<Machine> {
+        let entries = self.store.journal(name).await?;
+        let folded = fold(&entries).map_err(|illegal| refused(&Subject::Machine(name.clone()), illegal))?;
+        folded.filter(|machine| !machine.removal.is_some_and(|r| r.done)).ok_or_else(|| no_such_machine(name))
+    }
+
+    pub(crate) fn connection_of(&self, machine: &Machine) -> Result<Connection> {
+        let name = &machine.name;
+        let reach = machine.reach.as_ref().ok_or_else(|| {
+            Error::new(Kind::Refused, format!("machine `{name}` has no address yet"))
+                .hint(format!("`wharf create {name}` continues an unfinished machine"))
+        })?;
+        let folder = self.store.path(&Subject::Machine(name.clone()));
+        // A host that was there before has never seen the key made here.
+        let made = || (!machine.adopts).then(|| folder.join(identity_file()));
+        Ok(Connection {
+            name: name.clone(),
+            id: machine.id.clone(),
+            driver: machine.driver.clone(),
+            url: url(reach),
+            engine_host: reach.engine_host.clone(),
+            engine_port: reach.engine_port,
+            certificates: folder.clone(),
+            ssh: SshAccess {
+                host: reach.ssh_host.clone(),
+                port: reach.ssh_port,
+                user: reach.ssh_user.clone(),
+                identity: reach.access.identity.clone().or_else(made),
+                known_hosts: folder.join(KNOWN_HOSTS),
+                host_keys: machine.host_keys.clone(),
+                jumps: reach.access.jumps.clone(),
+            },
+            folder,
+            ready: machine.life() == Life::Ready,
+        })
+    }
+}
+
+impl Work<'_> {
+    pub(crate) async fn connection(&self) -> Result<Connection> {
+        self.export().await?;
+        self.wharf.connection_of(&self.machine()?)
+    }
+
+    /// Writes what other programs read: certificates, accepted host keys, and a checkpoint. Unchanged files are left.
+    pub(crate) async fn export(&self) -> Result<()> {
+        let machine = self.machine()?;
+        let current = self.wharf.credentials(self.call).await?;
+        self.ledger.put("ca.pem", current.authority.certificate().pem().as_bytes()).await?;
+        // The key goes first: the certificate that is there tells whether both are current.
+        self.ledger.put("key.pem", current.client.key_pem.expose().as_bytes()).await?;
+        self.ledger.put("cert.pem", current.client.certificate.pem().as_bytes()).await?;
+        self.ledger.put(KNOWN_HOSTS, known_hosts(&machine).as_bytes()).await?;
+        let checkpoint = serde_json::to_vec_pretty(&machine)
+            .map_err(|e| Error::new(Kind::Failed, format!("cannot write a machine as JSON: {e}")))?;
+        self.ledger.put("machine.json", &checkpoint).await
+    }
+}
+
+pub(crate) fn summary(machine: &Machine) -> Summary {
+    Summary {
+        name: machine.name.clone(),
+        id: machine.id.clone(),
+        driver: machine.driver.clone(),
+        life: machine.life(),
+        url: machine.reach.as_ref().map(url),
+        made: machine.made / 1000,
+    }
+}
+
+fn url(reach: &Reach) -> String {
+    format!("tcp://{}", place(&reach.engine_host, reach.engine_port))
+}
+
+/// `host:port`, with brackets around an IPv6 address.
+fn place(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// The accepted host keys as OpenSSH reads them.
+fn known_hosts(machine: &Machine) -> String {
+    let Some(reach) = &machine.reach else { return String::new() };
+    let host = if reach.ssh_port == 22 {
+        reach.ssh_host.clone()
+    } else {
+        format!("[{}]:{}", reach.ssh_host, reach.ssh_port)
+    };
+    machine.host_keys.iter().map(|key| format!("{host} {}\n", key.trim())).collect()
+}
+
+const KNOWN_HOSTS: &str = "known_hosts";

@@ -1,0 +1,115 @@
+//! The certificate authority, made once with the first machine, and the person's own client certificate, renewed by any
+//! command once a third of its life is used.
+
+use std::sync::Arc;
+
+use time::{Duration, OffsetDateTime};
+use wharf_pki::{Authority, Client, Leaf, Role, Secret};
+
+use crate::store::{Lease, Subject, Wait};
+use crate::{Call, Error, Kind, Result, Wharf};
+
+const CA: &str = "ca.pem";
+const CA_KEY: &str = "ca-key.pem";
+const CERT: &str = "cert.pem";
+const KEY: &str = "key.pem";
+const CLIENT_LIFE: Duration = Duration::days(365);
+
+/// Who signs, and who signs in.
+#[derive(Debug, Clone)]
+pub(crate) struct Credentials {
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) client: Arc<Leaf>,
+}
+
+impl Wharf {
+    /// Reads both, making or renewing what is missing or due.
+    pub(crate) async fn credentials(&self, call: &Call) -> Result<Credentials> {
+        // Without the lock first: almost always everything is there.
+        if let (Some(authority), Some(client)) = (self.authority().await?, self.client().await?) {
+            return Ok(Credentials { authority: Arc::new(authority), client: Arc::new(client) });
+        }
+        let until = self.clock.now() + call.lock_wait;
+        let wait = Wait { until, cancel: &call.cancel, holder: &call.command, held: &|_| {} };
+        let lease = self.store.lock(&Subject::Authority, &wait).await?;
+        let authority = match self.authority().await? {
+            Some(authority) => authority,
+            None => self.make_authority(&lease).await?,
+        };
+        let client = match self.client().await? {
+            Some(client) => client,
+            None => self.make_client(&lease, &authority).await?,
+        };
+        Ok(Credentials { authority: Arc::new(authority), client: Arc::new(client) })
+    }
+
+    /// Makes a new client certificate now, whatever the old one is worth.
+    pub(crate) async fn renew_client(&self, call: &Call) -> Result<Credentials> {
+        let Credentials { authority, .. } = self.credentials(call).await?;
+        let until = self.clock.now() + call.lock_wait;
+        let wait = Wait { until, cancel: &call.cancel, holder: &call.command, held: &|_| {} };
+        let lease = self.store.lock(&Subject::Authority, &wait).await?;
+        let client = self.make_client(&lease, &authority).await?;
+        Ok(Credentials { authority, client: Arc::new(client) })
+    }
+
+    pub(crate) fn today(&self) -> OffsetDateTime {
+        OffsetDateTime::from(self.clock.wall())
+    }
+
+    /// The authority; `None` before it is made. Its certificate is written last, so without one there is none.
+    async fn authority(&self) -> Result<Option<Authority>> {
+        let Some(certificate) = self.text(CA).await? else { return Ok(None) };
+        let key = self.text(CA_KEY).await?.ok_or_else(|| damaged("its key is not there"))?;
+        Authority::load(&certificate, &Secret::new(key))
+            .map(Some)
+            .map_err(|e| damaged(&e.to_string()).caused_by(e))
+    }
+
+    /// The client certificate; `None` when a new one is due. What is damaged is due: the authority can replace it.
+    async fn client(&self) -> Result<Option<Leaf>> {
+        let (Some(certificate), Some(key)) = (self.text(CERT).await?, self.text(KEY).await?) else {
+            return Ok(None);
+        };
+        let leaf = Leaf::load(&certificate, &Secret::new(key)).ok();
+        Ok(leaf.filter(|leaf| !leaf.certificate.needs_renewal(self.today())))
+    }
+
+    async fn make_authority(&self, lease: &Lease) -> Result<Authority> {
+        let id = self.store.id().await?;
+        let made = Authority::generate(&id.0, self.today()).map_err(pki_failed)?;
+        self.store.put(lease, CA_KEY, made.key_pem().expose().as_bytes()).await?;
+        self.store.put(lease, CA, made.certificate().pem().as_bytes()).await?;
+        Ok(made)
+    }
+
+    async fn make_client(&self, lease: &Lease, authority: &Authority) -> Result<Leaf> {
+        let wish =
+            Client { name: identity(&self.person), role: Role::Admin, machine: None, valid: CLIENT_LIFE };
+        let leaf = authority.issue_client(&wish, self.today()).map_err(pki_failed)?;
+        self.store.put(lease, KEY, leaf.key_pem.expose().as_bytes()).await?;
+        self.store.put(lease, CERT, leaf.certificate.pem().as_bytes()).await?;
+        Ok(leaf)
+    }
+
+    async fn text(&self, file: &str) -> Result<Option<String>> {
+        let bytes = self.store.get(&Subject::Authority, file).await?;
+        bytes.map(String::from_utf8).transpose().map_err(|e| damaged(&format!("`{file}` is not text: {e}")))
+    }
+}
+
+fn damaged(because: &str) -> Error {
+    Error::new(Kind::Failed, format!("the certificate authority is damaged: {because}"))
+        .hint("bring the folder `authority` of the store back from a backup: every machine trusts this authority alone")
+}
+
+fn pki_failed(error: wharf_pki::Error) -> Error {
+    Error::new(Kind::Failed, format!("cannot make a certificate: {error}")).caused_by(error)
+}
+
+/// A name that a certificate takes: `user@computer` becomes `user-computer`.
+fn identity(person: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let name: String = person.chars().take(64).map(|c| if fits(c) { c } else { '-' }).collect();
+    if name.is_empty() { "person".to_owned() } else { name }
+}

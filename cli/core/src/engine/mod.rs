@@ -1,0 +1,17 @@
+//! What is done with machines, one verb a file, in journal order: what is intended is on the disk before it is done.
+//!
+//! A verb is one future without tasks of its own. Dropping it, like killing the process, stops it between two events;
+//! whatever it had begun is found again by the next verb.
+
+mod certificates;
+mod connection;
+mod create;
+mod credentials;
+mod keys;
+mod ledger;
+mod observe;
+mod power;
+mod provision;
+mod remove;
+mod steps;
+mod work;

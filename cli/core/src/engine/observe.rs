@@ -1,0 +1,137 @@
+//! What machines are right now: everybody is asked at once, and nobody is waited for longer than the one deadline.
+
+use std::time::Instant;
+
+use futures_util::future::join_all;
+use wharf_driver::{ActionKey, AnyDriver, Context, MachineName, Observation, Progress};
+
+use crate::bootstrap::Engine;
+use crate::engine::connection::summary;
+use crate::engine::work::bounded;
+use crate::journal::Machine;
+use crate::{Call, EngineFacts, Kind, Observed, Result, Wharf};
+
+impl Wharf {
+    /// What these machines are right now, in this order; all machines when `names` is empty. What cannot be found out
+    /// before the call's deadline is missing, and the answer says why.
+    ///
+    /// # Errors
+    /// When the store itself cannot be read, or one of `names` is no machine.
+    pub async fn observe(
+        &self,
+        names: &[MachineName],
+        ask_engine: bool,
+        call: &Call,
+    ) -> Result<Vec<Observed>> {
+        let until = self.clock.now() + call.deadline;
+        let wanted = if names.is_empty() { self.store.machines().await? } else { names.to_vec() };
+        let answers =
+            join_all(wanted.iter().map(|name| self.observe_one(name, ask_engine, call, until))).await;
+        let gone = |answer: &Result<Observed>| {
+            // Removed since the names were read.
+            names.is_empty() && answer.as_ref().is_err_and(|error| error.kind() == Kind::NoSuchMachine)
+        };
+        answers.into_iter().filter(|answer| !gone(answer)).collect()
+    }
+
+    /// The tail of the machine's console, where its driver has one.
+    ///
+    /// # Errors
+    /// When there is no such machine, or the driver cannot be asked.
+    pub async fn console(&self, name: &MachineName, call: &Call) -> Result<Option<String>> {
+        let machine = self.machine(name).await?;
+        let until = self.clock.now() + call.deadline;
+        let cx = self.looking(&machine, call, until);
+        let driver = self.look_at(&machine, call, &cx).await?;
+        Ok(driver.console(&machine.resources(), &cx).await?)
+    }
+
+    async fn observe_one(
+        &self,
+        name: &MachineName,
+        ask_engine: bool,
+        call: &Call,
+        until: Instant,
+    ) -> Result<Observed> {
+        let mut observed = Observed {
+            name: name.clone(),
+            summary: None,
+            state: None,
+            engine: None,
+            warnings: Vec::new(),
+            errors: Vec::new(),
+        };
+        let machine = match self.machine(name).await {
+            Ok(machine) => machine,
+            Err(error) if error.kind() == Kind::NoSuchMachine => return Err(error),
+            Err(error) => {
+                observed.errors.push(error.to_string());
+                return Ok(observed);
+            }
+        };
+        observed.summary = Some(summary(&machine));
+        let state = self.ask_driver(&machine, call, until);
+        let engine =
+            async { if ask_engine { Some(self.ask_engine(&machine, call, until).await) } else { None } };
+        let (state, engine) = tokio::join!(state, engine);
+        match state {
+            Ok(now) => (observed.state, observed.warnings) = (Some(now.state), now.warnings),
+            Err(error) => observed.errors.push(error.to_string()),
+        }
+        match engine {
+            Some(Ok(facts)) => observed.engine = facts,
+            Some(Err(error)) => observed.errors.push(error.to_string()),
+            None => {}
+        }
+        Ok(observed)
+    }
+
+    async fn ask_driver(&self, machine: &Machine, call: &Call, until: Instant) -> Result<Observation> {
+        let cx = self.looking(machine, call, until);
+        let driver = self.look_at(machine, call, &cx).await?;
+        let seen = driver.observe(&[machine.resources().as_slice()], &cx).await?;
+        let nothing = Observation { state: wharf_driver::State::Unknown, reach: None, warnings: Vec::new() };
+        Ok(seen.into_iter().next().unwrap_or(nothing))
+    }
+
+    async fn ask_engine(
+        &self,
+        machine: &Machine,
+        call: &Call,
+        until: Instant,
+    ) -> Result<Option<EngineFacts>> {
+        let (Some(reach), Some(_)) = (&machine.reach, &machine.provisioned) else { return Ok(None) };
+        let credentials = self.credentials(call).await?;
+        let engine = Engine {
+            machine: machine.id.clone(),
+            host: reach.engine_host.clone(),
+            port: reach.engine_port,
+            authority_pem: credentials.authority.certificate().pem().to_owned(),
+            client: credentials.client,
+        };
+        bounded(self, call, until, "asking the engine", self.bootstrap.ask(&engine)).await.map(Some)
+    }
+
+    async fn look_at(
+        &self,
+        machine: &Machine,
+        call: &Call,
+        cx: &Context,
+    ) -> Result<std::sync::Arc<dyn AnyDriver>> {
+        let factory = self.driver(&machine.driver)?;
+        let connecting = async { Ok(factory.connect(machine.config.clone(), cx).await?) };
+        bounded(self, call, cx.deadline, "signing in", connecting).await
+    }
+
+    fn looking(&self, machine: &Machine, call: &Call, until: Instant) -> Context {
+        Context {
+            key: ActionKey::derive(&machine.id, "", 0),
+            owner: machine.owner.clone(),
+            seed: None,
+            deadline: until,
+            cancel: call.cancel.clone(),
+            progress: Progress::silent(),
+            places: self.places(&machine.name),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Starting and stopping. After a start the machine may have another address: it is looked up, and the server
+//! certificate follows it.
+
+use std::time::Duration;
+
+use wharf_driver::{AnyDriver, MachineName, Power};
+
+use crate::bootstrap::Engine;
+use crate::engine::keys::Keys;
+use crate::engine::provision::names;
+use crate::engine::work::Work;
+use crate::journal::Event;
+use crate::{Call, Connection, Error, Kind, Phase, Result, Wharf};
+
+const ASK_AGAIN: Duration = Duration::from_millis(250);
+
+impl Wharf {
+    /// Starts, stops or restarts the machine. Being there already is success. After a start its engine answers.
+    ///
+    /// # Errors
+    /// Refused where the driver cannot do it.
+    pub async fn power(&self, name: &MachineName, to: Power, call: &Call) -> Result<Connection> {
+        let work = Work::existing(self, name, call).await?;
+        work.finished()?;
+        let machine = work.machine()?;
+        let driver = work.driver(&machine).await?;
+        work.phase(Phase::Powering)?;
+        if driver.about().capabilities.power {
+            work.record(Event::Powering { to }).await?;
+            driver.power(&machine.resources(), to, &work.context(&machine.owner)).await?;
+            work.record(Event::Powered { to }).await?;
+        } else if to == Power::Restart {
+            work.restart_from_within().await?;
+        } else {
+            return Err(cannot(&*driver, name, to));
+        }
+        if matches!(to, Power::On | Power::Restart) {
+            work.phase(Phase::Addressing)?;
+            work.find_address(&driver).await?;
+            work.follow_address().await?;
+            work.wait_for_engine().await?;
+        }
+        work.connection().await
+    }
+}
+
+impl Work<'_> {
+    async fn restart_from_within(&self) -> Result<()> {
+        let machine = self.machine()?;
+        let reach = machine.reach.clone().ok_or_else(|| self.no_address())?;
+        let keys = Keys::of(&self.ledger, self.name).await?;
+        self.record(Event::Powering { to: Power::Restart }).await?;
+        let host = self.host(&machine, reach, &keys);
+        self.bounded("restarting it", self.wharf.bootstrap.restart(&host)).await?;
+        self.record(Event::Powered { to: Power::Restart }).await
+    }
+
+    /// Gives the engine a certificate for the address that it has now, where the old one lacks it.
+    pub(crate) async fn follow_address(&self) -> Result<()> {
+        let machine = self.machine()?;
+        let (Some(engine), Some(reach)) = (&machine.provisioned, &machine.reach) else { return Ok(()) };
+        if names(&machine, reach).iter().all(|name| engine.names.contains(name)) {
+            return self.export().await;
+        }
+        self.certify().await
+    }
+
+    /// Waits until the engine answers.
+    pub(crate) async fn wait_for_engine(&self) -> Result<()> {
+        let machine = self.machine()?;
+        let reach = machine.reach.clone().ok_or_else(|| self.no_address())?;
+        let credentials = self.wharf.credentials(self.call).await?;
+        let engine = Engine {
+            machine: machine.id,
+            host: reach.engine_host,
+            port: reach.engine_port,
+            authority_pem: credentials.authority.certificate().pem().to_owned(),
+            client: credentials.client,
+        };
+        loop {
+            let Err(error) = self.bounded("asking the engine", self.wharf.bootstrap.ask(&engine)).await
+            else {
+                return Ok(());
+            };
+            if error.kind() != Kind::Unreachable {
+                return Err(error);
+            }
+            if self.pause(ASK_AGAIN, "the engine").await.is_err() {
+                return Err(error.hint(format!("`wharf provision {}` repairs the engine", self.name)));
+            }
+        }
+    }
+}
+
+fn cannot(driver: &dyn AnyDriver, name: &MachineName, to: Power) -> Error {
+    let about = driver.about();
+    let what = match to {
+        Power::On => "started",
+        Power::Off => "stopped",
+        Power::Kill => "killed",
+        Power::Restart => "restarted",
+    };
+    Error::new(
+        Kind::Refused,
+        format!("machine `{name}` cannot be {what}: driver `{}` has no power over it", about.name),
+    )
+    .hint(format!("use `wharf ssh {name}` and the host's own commands"))
+}

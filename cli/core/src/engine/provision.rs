@@ -1,0 +1,217 @@
+//! From an address to an engine that answers, and the same again as repair.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wharf_driver::{AnyDriver, HostKeyTrust, MachineSpec, Reach, Secret, State};
+use wharf_ssh::KeyPair;
+
+use crate::bootstrap::{Accept, Host, Provision};
+use crate::engine::keys::Keys;
+use crate::engine::work::Work;
+use crate::journal::{Event, Machine};
+use crate::{
+    Call, Connection, CreateRequest, Error, Kind, Life, MachineName, Phase, Result, Timing, Wharf, What,
+};
+
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+impl Wharf {
+    /// Brings the engine to a machine again: repairs what is broken, changes nothing that is right.
+    ///
+    /// # Errors
+    /// What stopped it.
+    pub async fn provision(&self, name: &MachineName, call: &Call) -> Result<Connection> {
+        self.bootstrap.check()?;
+        let work = Work::existing(self, name, call).await?;
+        work.finished()?;
+        let driver = work.driver(&work.machine()?).await?;
+        work.phase(Phase::Addressing)?;
+        work.find_address(&driver).await?;
+        let keys = Keys::of(&work.ledger, name).await?;
+        work.install(&keys).await?;
+        work.connection().await
+    }
+}
+
+impl Work<'_> {
+    /// Refuses a machine that is not finished, or on its way out.
+    pub(crate) fn finished(&self) -> Result<()> {
+        let name = self.name;
+        let (what, hint) = match self.machine()?.life() {
+            Life::Ready => return Ok(()),
+            Life::Creating => ("not finished", format!("`wharf create {name}` continues it")),
+            Life::Removing => ("being removed", format!("`wharf rm {name}` finishes that")),
+        };
+        Err(Error::new(Kind::Refused, format!("machine `{name}` is {what}")).hint(hint))
+    }
+
+    /// Waits until the driver gives it an address.
+    pub(crate) async fn find_address(&self, driver: &Arc<dyn AnyDriver>) -> Result<Reach> {
+        loop {
+            let machine = self.machine()?;
+            let resources = machine.resources();
+            let seen = driver.observe(&[resources.as_slice()], &self.context(&machine.owner)).await?;
+            let now = seen.into_iter().next();
+            match now.as_ref().map(|now| (now.state, now.reach.clone())) {
+                Some((State::Running | State::Unknown, Some(reach))) => {
+                    if machine.reach.as_ref() != Some(&reach) {
+                        self.record(Event::Seen { reach: reach.clone() }).await?;
+                    }
+                    for warning in now.map(|now| now.warnings).unwrap_or_default() {
+                        self.say(What::Warning(warning));
+                    }
+                    return Ok(reach);
+                }
+                Some((State::Absent, _)) => return Err(self.vanished()),
+                Some((State::Stopped, _)) => return Err(self.stopped()),
+                _ => self.pause(LOOK_AGAIN, "an address").await?,
+            }
+        }
+    }
+
+    /// Brings the engine there unless it answered before.
+    pub(crate) async fn bring_engine(&self, keys: &Keys) -> Result<Vec<Timing>> {
+        if self.machine()?.provisioned.is_some() {
+            return Ok(Vec::new());
+        }
+        self.install(keys).await
+    }
+
+    /// Brings the engine there.
+    pub(crate) async fn install(&self, keys: &Keys) -> Result<Vec<Timing>> {
+        self.phase(Phase::Bootstrapping)?;
+        let wish = self.wish(keys).await?;
+        self.export().await?;
+        self.record(Event::Provisioning { names: wish.names.clone() }).await?;
+        let doing = self.wharf.bootstrap.provision(&wish);
+        let outcome = self.bounded("bringing the agent there", doing).await?;
+        self.accept(outcome.host_keys).await?;
+        self.record(Event::Provisioned {
+            engine: outcome.engine,
+            names: wish.names,
+            expires: outcome.expires,
+            agent: outcome.agent,
+            facts: outcome.facts,
+        })
+        .await?;
+        self.export().await?;
+        Ok(outcome.timings)
+    }
+
+    /// What the bootstrap is told about this machine.
+    pub(crate) async fn wish(&self, keys: &Keys) -> Result<Provision> {
+        let machine = self.machine()?;
+        let reach = machine.reach.clone().ok_or_else(|| self.no_address())?;
+        let credentials = self.wharf.credentials(self.call).await?;
+        let rotate_host_key = reach.access.host_key == HostKeyTrust::Seeded && machine.host_keys.is_empty();
+        Ok(Provision {
+            names: names(&machine, &reach),
+            options: machine.options.clone(),
+            authority: credentials.authority,
+            client: credentials.client,
+            rotate_host_key,
+            host: self.host(&machine, reach, keys),
+        })
+    }
+
+    /// What the bootstrap would be told about a host of which nothing stands in a journal.
+    pub(crate) async fn hypothetical(
+        &self,
+        request: &CreateRequest,
+        wanted: &MachineSpec,
+        reach: Reach,
+    ) -> Result<Provision> {
+        let credentials = self.wharf.credentials(self.call).await?;
+        let key =
+            KeyPair::generate("wharf").map_err(|e| Error::new(Kind::Failed, e.to_string()).caused_by(e))?;
+        let mut names = vec![reach.engine_host.clone(), wanted.name.to_string()];
+        names.extend(request.options.extra_names.iter().cloned());
+        Ok(Provision {
+            names,
+            options: request.options.clone(),
+            authority: credentials.authority,
+            client: credentials.client,
+            rotate_host_key: false,
+            host: Host {
+                machine: wanted.id.clone(),
+                name: wanted.name.clone(),
+                reach,
+                key: Secret::new(key.private().to_owned()),
+                host_keys: Vec::new(),
+                deadline: self.until,
+                cancel: self.call.cancel.clone(),
+                confirm: self.call.confirm.clone(),
+                progress: self.progress(),
+                accept: Accept::new(|_| Box::pin(async { Ok(()) })),
+            },
+        })
+    }
+
+    /// What the bootstrap is told about where the machine is.
+    pub(crate) fn host(&self, machine: &Machine, reach: Reach, keys: &Keys) -> Host {
+        let ledger = Arc::clone(&self.ledger);
+        let accept = Accept::new(move |keys| {
+            let ledger = Arc::clone(&ledger);
+            Box::pin(async move { ledger.record(Event::HostKeys { keys }).await })
+        });
+        // A machine that wharf made was born with this one; for any other the policy decides at the first connection.
+        let born = match reach.access.host_key {
+            HostKeyTrust::Seeded => vec![keys.host.public().trim_end().to_owned()],
+            _ => Vec::new(),
+        };
+        let host_keys = if machine.host_keys.is_empty() { born } else { machine.host_keys.clone() };
+        Host {
+            machine: machine.id.clone(),
+            name: machine.name.clone(),
+            reach,
+            key: Secret::new(keys.sign_in.private().to_owned()),
+            host_keys,
+            deadline: self.until,
+            cancel: self.call.cancel.clone(),
+            confirm: self.call.confirm.clone(),
+            progress: self.progress(),
+            accept,
+        }
+    }
+
+    /// Writes the accepted host keys down, if they are others than before.
+    pub(crate) async fn accept(&self, keys: Vec<String>) -> Result<()> {
+        if keys.is_empty() || self.machine()?.host_keys == keys {
+            return Ok(());
+        }
+        self.record(Event::HostKeys { keys }).await
+    }
+
+    pub(crate) fn no_address(&self) -> Error {
+        let name = self.name;
+        Error::new(Kind::Refused, format!("machine `{name}` has no address yet")).hint(format!(
+            "`wharf create {name}` continues an unfinished machine, `wharf start {name}` starts it"
+        ))
+    }
+
+    fn vanished(&self) -> Error {
+        let name = self.name;
+        Error::new(
+            Kind::Failed,
+            format!("machine `{name}` does not exist any more: somebody removed it elsewhere"),
+        )
+        .hint(format!("`wharf rm {name}` forgets it"))
+    }
+
+    fn stopped(&self) -> Error {
+        let name = self.name;
+        Error::new(Kind::Unreachable, format!("machine `{name}` is stopped"))
+            .hint(format!("start it with `wharf start {name}`"))
+    }
+}
+
+/// What a machine's server certificate holds: every address and name that it is reached by.
+pub(crate) fn names(machine: &Machine, reach: &Reach) -> Vec<String> {
+    let mut names = vec![reach.engine_host.clone(), reach.ssh_host.clone(), machine.name.to_string()];
+    names.extend(["localhost", "127.0.0.1"].map(str::to_owned));
+    names.extend(machine.options.extra_names.iter().cloned());
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
+}

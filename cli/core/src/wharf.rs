@@ -1,0 +1,106 @@
+//! The library's front door: everything that a verb needs, as values.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use wharf_driver::{AnyDriver, Clock, Factory, layers};
+
+use crate::bootstrap::Bootstrap;
+use crate::entropy::Entropy;
+use crate::store::Store;
+use crate::{Error, Kind, Result};
+
+/// What a program hands over once, at its start.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The folder of the store.
+    pub home: PathBuf,
+    /// The folder for what may be deleted at any time; `None` puts it into `home`.
+    pub cache: Option<PathBuf>,
+    /// The drivers of this build.
+    pub drivers: Vec<Factory>,
+    /// The program itself, which some drivers start again as a supervisor.
+    pub program: PathBuf,
+    /// The agent's executable, where one was found.
+    pub agent: Option<PathBuf>,
+    /// What the person signs in with over SSH to hosts that wharf did not make.
+    pub ssh: Person,
+    /// Who the person is, for the client certificate's name: `user@computer`.
+    pub person: String,
+}
+
+/// The person's own SSH files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Person {
+    /// Files in OpenSSH's `known_hosts` format.
+    pub known_hosts: Vec<PathBuf>,
+    /// Private keys to try when none is named; those that are not there are passed over.
+    pub identities: Vec<PathBuf>,
+    /// The socket of an SSH agent.
+    pub agent: Option<PathBuf>,
+}
+
+/// The engine: machines, without a terminal or a cloud.
+///
+/// Verbs may run concurrently on one of these, in one process or in several.
+#[derive(Debug)]
+pub struct Wharf {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) drivers: Vec<Factory>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) bootstrap: Arc<dyn Bootstrap>,
+    pub(crate) cache: PathBuf,
+    pub(crate) program: PathBuf,
+    pub(crate) person: String,
+}
+
+/// The seams below the engine, for whoever puts something else there.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Where machines are remembered.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// What happens on the machines.
+    pub bootstrap: Arc<dyn Bootstrap>,
+}
+
+impl Wharf {
+    /// The engine over other parts; `home` is then only where the cache goes, and `agent` is not looked at.
+    #[must_use]
+    pub fn with(setup: Setup, parts: Parts) -> Self {
+        let Parts { store, clock, entropy, bootstrap } = parts;
+        let around = Arc::clone(&clock);
+        let layered = |factory: Factory| {
+            let clock = Arc::clone(&around);
+            factory.layered(move |driver: Arc<dyn AnyDriver>| layers::standard(driver, &clock))
+        };
+        Self {
+            store,
+            drivers: setup.drivers.into_iter().map(layered).collect(),
+            clock,
+            entropy,
+            bootstrap,
+            cache: setup.cache.unwrap_or_else(|| setup.home.join("cache")),
+            program: setup.program,
+            person: setup.person,
+        }
+    }
+
+    /// The drivers of this build.
+    #[must_use]
+    pub fn drivers(&self) -> &[Factory] {
+        &self.drivers
+    }
+
+    pub(crate) fn driver(&self, name: &str) -> Result<&Factory> {
+        self.drivers.iter().find(|factory| factory.answers_to(name)).ok_or_else(|| {
+            let known: Vec<&str> = self.drivers.iter().map(|factory| factory.about().name).collect();
+            Error::new(Kind::Refused, format!("there is no driver `{name}`"))
+                .hint(format!("the drivers of this build: {}", known.join(", ")))
+        })
+    }
+}
