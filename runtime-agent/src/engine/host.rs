@@ -42,10 +42,53 @@ pub(crate) fn describe() -> Host {
     }
 }
 
-/// Which version of control groups containers get.
-pub(crate) fn cgroup_version() -> u8 {
+/// What control groups can limit here. Read anew each time: systemd may delegate more while we run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Which version of control groups containers get.
+    pub(crate) cgroup_version: u8,
+    pub(crate) memory: bool,
+    pub(crate) swap: bool,
+    pub(crate) cpu: bool,
+    pub(crate) cpuset: bool,
+    pub(crate) pids: bool,
+    pub(crate) oom_kill_disable: bool,
+}
+
+pub(crate) fn limits() -> Limits {
+    limits_of(Path::new(CGROUPS))
+}
+
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+fn limits_of(root: &Path) -> Limits {
     // The unified hierarchy counts only when it is the root one; beside v1 it has no controllers.
-    if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() { 2 } else { 1 }
+    let Ok(unified) = std::fs::read_to_string(root.join("cgroup.controllers")) else {
+        return legacy_limits(root);
+    };
+    let has = |controller: &str| unified.split_whitespace().any(|c| c == controller);
+    Limits {
+        cgroup_version: 2,
+        memory: has("memory"),
+        swap: has("memory") && Path::new("/proc/swaps").exists(),
+        cpu: has("cpu"),
+        cpuset: has("cpuset"),
+        pids: has("pids"),
+        oom_kill_disable: false,
+    }
+}
+
+fn legacy_limits(root: &Path) -> Limits {
+    let has = |file: &str| root.join(file).exists();
+    Limits {
+        cgroup_version: 1,
+        memory: has("memory/memory.limit_in_bytes"),
+        swap: has("memory/memory.memsw.limit_in_bytes"),
+        cpu: has("cpu/cpu.cfs_quota_us"),
+        cpuset: has("cpuset/cpuset.cpus"),
+        pids: has("pids"),
+        oom_kill_disable: has("memory/memory.oom_control"),
+    }
 }
 
 fn release_field(text: &str, field: &str) -> Option<String> {
@@ -75,6 +118,25 @@ mod tests {
         assert_eq!(release_field(text, "VERSION_ID").unwrap(), "12");
         assert_eq!(release_field(text, "VERSION"), None);
         assert_eq!(memory_total("MemTotal:       24000 kB\nMemFree: 1 kB\n"), Some(24_576_000));
+    }
+
+    #[test]
+    fn limits_follow_the_controllers() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(limits_of(root.path()), Limits { cgroup_version: 1, ..Limits::default() });
+        for folder in ["memory", "pids"] {
+            std::fs::create_dir(root.path().join(folder)).unwrap();
+        }
+        std::fs::File::create(root.path().join("memory/memory.limit_in_bytes")).unwrap();
+        let legacy = limits_of(root.path());
+        assert!(legacy.memory && legacy.pids && !legacy.swap && !legacy.cpu);
+        let mut file = std::fs::File::create(root.path().join("cgroup.controllers")).unwrap();
+        std::io::Write::write_all(&mut file, b"cpu pids\n").unwrap();
+        let unified = limits_of(root.path());
+        assert_eq!(
+            (unified.cgroup_version, unified.cpu, unified.pids, unified.memory),
+            (2, true, true, false)
+        );
     }
 
     #[test]

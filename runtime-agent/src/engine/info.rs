@@ -10,12 +10,8 @@ const RUNTIME: &str = "wharf";
 impl Engine {
     pub(crate) async fn info(&self) -> SystemInfo {
         let host = host::describe();
-        let cgroup_version = host::cgroup_version();
+        let limits = host::limits();
         let commit = || CommitInfo { id: VERSION.to_owned(), expected: VERSION.to_owned() };
-        let mut warnings = Vec::new();
-        if !host.forwards_ipv4 {
-            warnings.push("WARNING: IPv4 forwarding is disabled".to_owned());
-        }
         SystemInfo {
             id: self.id.clone(),
             driver: "overlay2".to_owned(),
@@ -24,14 +20,14 @@ impl Engine {
                 ["Native Overlay Diff".to_owned(), "true".to_owned()],
             ],
             plugins: self.plugins(),
-            memory_limit: true,
-            swap_limit: true,
-            cpu_cfs_period: true,
-            cpu_cfs_quota: true,
-            cpu_shares: true,
-            cpu_set: true,
-            pids_limit: true,
-            oom_kill_disable: cgroup_version == 1,
+            memory_limit: limits.memory,
+            swap_limit: limits.swap,
+            cpu_cfs_period: limits.cpu,
+            cpu_cfs_quota: limits.cpu,
+            cpu_shares: limits.cpu,
+            cpu_set: limits.cpuset,
+            pids_limit: limits.pids,
+            oom_kill_disable: limits.oom_kill_disable,
             ipv4_forwarding: host.forwards_ipv4,
             debug: self.config.log_level == tracing::Level::DEBUG,
             n_fd: std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
@@ -39,7 +35,7 @@ impl Engine {
             system_time: now(),
             logging_driver: "json-file".to_owned(),
             cgroup_driver: "cgroupfs".to_owned(),
-            cgroup_version: cgroup_version.to_string(),
+            cgroup_version: limits.cgroup_version.to_string(),
             n_events_listener: self.events.listeners(),
             kernel_version: host.kernel,
             operating_system: host.operating_system,
@@ -61,7 +57,7 @@ impl Engine {
             runc_commit: commit(),
             init_commit: commit(),
             security_options: vec!["name=seccomp,profile=builtin".to_owned()],
-            warnings,
+            warnings: warnings(host.forwards_ipv4, &limits),
             ..SystemInfo::default()
         }
     }
@@ -98,6 +94,20 @@ impl Engine {
             mirrors: config.registry_mirrors.clone(),
         }
     }
+}
+
+/// In dockerd's words, which the client prints below everything else.
+fn warnings(forwards_ipv4: bool, limits: &host::Limits) -> Vec<String> {
+    let lacks = [
+        (limits.memory, "No memory limit support"),
+        (limits.swap, "No swap limit support"),
+        (limits.cpu, "No cpu cfs quota support"),
+        (limits.cpu, "No cpu shares support"),
+        (limits.cpuset, "No cpuset support"),
+        (limits.pids, "No pids limit support"),
+        (forwards_ipv4, "IPv4 forwarding is disabled"),
+    ];
+    lacks.iter().filter(|(has, _)| !has).map(|(_, what)| format!("WARNING: {what}")).collect()
 }
 
 fn now() -> String {
