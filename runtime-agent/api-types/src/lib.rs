@@ -11,6 +11,7 @@ pub mod exec;
 mod filters;
 pub mod network;
 mod system;
+pub mod volume;
 
 pub use error::ErrorMessage;
 pub use event::{EventActor, EventMessage};

@@ -11,6 +11,7 @@ pub(crate) mod hijack;
 pub(crate) mod stream;
 mod system;
 pub(crate) mod version;
+mod volumes;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -33,7 +34,11 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        let routes = Router::new().merge(system::routes()).merge(events::routes()).merge(absent::routes());
+        let routes = Router::new()
+            .merge(absent::routes())
+            .merge(events::routes())
+            .merge(system::routes())
+            .merge(volumes::routes());
         Self {
             router: routes
                 .fallback(no_such_page)

@@ -24,6 +24,8 @@ pub(crate) struct Engine {
     pub(crate) config: Arc<Config>,
     pub(crate) events: Events,
     pub(crate) images: images::Images,
+    pub(crate) networks: networks::Networks,
+    pub(crate) volumes: volumes::Volumes,
 }
 
 impl Engine {
@@ -37,7 +39,9 @@ impl Engine {
             identity(&config.data_root).map_err(|e| Error::internal("reading the engine's identity", e))?;
         let events = Events::new();
         let images = images::Images::open(&config, events.clone()).await?;
-        Ok(Arc::new(Self { id, config, events, images }))
+        let networks = networks::Networks::open(Arc::clone(&config), events.clone()).await?;
+        let volumes = volumes::Volumes::open(&config, events.clone()).await?;
+        Ok(Arc::new(Self { id, config, events, images, networks, volumes }))
     }
 }
 

@@ -1,1 +1,0 @@
-//! Networks: what a container is connected to, and under which names and addresses.

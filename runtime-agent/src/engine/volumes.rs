@@ -1,1 +1,0 @@
-//! Volumes: named folders that outlive containers.

@@ -1,0 +1,217 @@
+//! Links, addresses and routes of one network namespace, by rtnetlink.
+//!
+//! Every verb converges: what is there already stays, what is gone already is success.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::AsRawFd as _;
+use std::os::fd::BorrowedFd;
+
+use futures_util::TryStreamExt as _;
+use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_route::address::AddressAttribute;
+use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessage};
+use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage};
+use rtnetlink::{LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use tokio::task::JoinHandle;
+
+use super::{Error, Mac, Result, Subnet};
+
+/// Speaks for the namespace of the thread that made it, from any thread.
+#[derive(Debug)]
+pub(crate) struct Links {
+    handle: rtnetlink::Handle,
+    connection: JoinHandle<()>,
+}
+
+/// A bridge, and the host's address on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bridge {
+    pub(crate) name: String,
+    pub(crate) address: Ipv4Addr,
+    pub(crate) prefix: u8,
+    pub(crate) mtu: u32,
+}
+
+/// A pair of links: one end on a bridge here, the other one inside a namespace.
+#[derive(Debug, Clone)]
+pub(crate) struct Pair<'a> {
+    pub(crate) host: &'a str,
+    pub(crate) bridge: &'a str,
+    pub(crate) inside: &'a str,
+    pub(crate) mac: Mac,
+    pub(crate) mtu: u32,
+}
+
+impl Links {
+    /// Of the calling thread's namespace. Needs a tokio runtime around it.
+    pub(crate) fn here() -> Result<Self> {
+        let opened = rtnetlink::new_connection().map_err(Error::kernel("open a netlink socket"))?;
+        let (connection, handle, _) = opened;
+        Ok(Self { handle, connection: tokio::spawn(connection) })
+    }
+
+    pub(crate) async fn raise_loopback(&self) -> Result<()> {
+        self.raise(1, "lo").await
+    }
+
+    /// The index of the link of that name.
+    pub(crate) async fn index(&self, name: &str) -> Result<Option<u32>> {
+        Ok(self.link(name).await?.map(|link| link.header.index))
+    }
+
+    /// Makes the bridge or takes the one that is there, with its address, up.
+    pub(crate) async fn put_bridge(&self, bridge: &Bridge) -> Result<u32> {
+        let doing = || format!("make the bridge {}", bridge.name);
+        if self.index(&bridge.name).await?.is_none() {
+            let link = LinkBridge::new(&bridge.name)
+                .mtu(bridge.mtu)
+                // Without one of its own, the bridge changes its address with every port that comes and goes.
+                .address(Mac::of(bridge.address).0.to_vec())
+                .build();
+            match self.handle.link().add(link).execute().await {
+                Err(error) if is(&error, libc::EEXIST) => {}
+                made => made.map_err(|e| failed(doing(), &e))?,
+            }
+        }
+        let index = self.expect(&bridge.name).await?;
+        self.put_address(index, bridge.address, bridge.prefix).await?;
+        self.raise(index, &bridge.name).await?;
+        Ok(index)
+    }
+
+    pub(crate) async fn remove(&self, name: &str) -> Result<()> {
+        let Some(index) = self.index(name).await? else { return Ok(()) };
+        match self.handle.link().del(index).execute().await {
+            Err(error) if is(&error, libc::ENODEV) => Ok(()),
+            removed => removed.map_err(|e| failed(format!("remove the link {name}"), &e)),
+        }
+    }
+
+    /// Makes the pair in one request: there is never one end without the other, nor one in the wrong place.
+    pub(crate) async fn put_pair(&self, pair: &Pair<'_>, namespace: BorrowedFd<'_>) -> Result<()> {
+        let bridge = self.expect(pair.bridge).await?;
+        let inside = LinkUnspec::new_with_name(pair.inside)
+            .mtu(pair.mtu)
+            .address(pair.mac.0.to_vec())
+            .setns_by_fd(namespace.as_raw_fd())
+            .build();
+        let link = LinkVeth::new(pair.host, pair.inside)
+            .mtu(pair.mtu)
+            .controller(bridge)
+            .set_info_data(InfoData::Veth(InfoVeth::Peer(inside)))
+            .up()
+            .build();
+        let added = self.handle.link().add(link).execute().await;
+        added.map_err(|e| failed(format!("make the link {}", pair.host), &e))
+    }
+
+    /// Gives a link its address, and raises it.
+    pub(crate) async fn configure(&self, name: &str, address: Ipv4Addr, prefix: u8) -> Result<()> {
+        let index = self.expect(name).await?;
+        self.put_address(index, address, prefix).await?;
+        self.raise(index, name).await
+    }
+
+    /// Makes `gateway` the way to everywhere else, instead of any other.
+    pub(crate) async fn route_by(&self, gateway: Ipv4Addr) -> Result<()> {
+        let route = RouteMessageBuilder::<Ipv4Addr>::new().gateway(gateway).build();
+        let added = self.handle.route().add(route).replace().execute().await;
+        added.map_err(|e| failed(format!("route by {gateway}"), &e))
+    }
+
+    /// Every destination that the main table knows but the default one, with the link it goes by.
+    pub(crate) async fn routes(&self) -> Result<Vec<(Subnet, u32)>> {
+        let request = RouteMessageBuilder::<Ipv4Addr>::new().build();
+        let listed: std::result::Result<Vec<RouteMessage>, _> =
+            self.handle.route().get(request).execute().try_collect().await;
+        let routes = listed.map_err(|e| failed("list routes".to_owned(), &e))?;
+        Ok(routes.iter().filter(|route| in_main_table(route)).filter_map(destination).collect())
+    }
+
+    /// The names of all links.
+    pub(crate) async fn names(&self) -> Result<Vec<String>> {
+        let listed: std::result::Result<Vec<LinkMessage>, _> =
+            self.handle.link().get().execute().try_collect().await;
+        let links = listed.map_err(|e| failed("list links".to_owned(), &e))?;
+        Ok(links.iter().filter_map(name_of).collect())
+    }
+
+    async fn put_address(&self, index: u32, address: Ipv4Addr, prefix: u8) -> Result<()> {
+        let mut there = self.handle.address().get().set_link_index_filter(index).execute();
+        let doing = || format!("give a link the address {address}/{prefix}");
+        while let Some(found) = there.try_next().await.map_err(|e| failed(doing(), &e))? {
+            let same = found.header.prefix_len == prefix
+                && found.attributes.contains(&AddressAttribute::Local(address.into()));
+            if same && found.header.family == AddressFamily::Inet {
+                return Ok(());
+            }
+        }
+        match self.handle.address().add(index, address.into(), prefix).execute().await {
+            Err(error) if is(&error, libc::EEXIST) => Ok(()),
+            added => added.map_err(|e| failed(doing(), &e)),
+        }
+    }
+
+    async fn raise(&self, index: u32, name: &str) -> Result<()> {
+        let up = LinkUnspec::new_with_index(index).up().build();
+        let raised = self.handle.link().change(up).execute().await;
+        raised.map_err(|e| failed(format!("raise the link {name}"), &e))
+    }
+
+    async fn expect(&self, name: &str) -> Result<u32> {
+        self.index(name).await?.ok_or_else(|| {
+            Error::kernel(format!("find the link {name}"))(io::Error::from_raw_os_error(libc::ENODEV))
+        })
+    }
+
+    async fn link(&self, name: &str) -> Result<Option<LinkMessage>> {
+        let found = self.handle.link().get().match_name(name.to_owned()).execute().try_next().await;
+        match found {
+            Err(error) if is(&error, libc::ENODEV) => Ok(None),
+            found => found.map_err(|e| failed(format!("find the link {name}"), &e)),
+        }
+    }
+}
+
+impl Drop for Links {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+fn in_main_table(route: &RouteMessage) -> bool {
+    route.header.table == RouteHeader::RT_TABLE_MAIN && route.header.destination_prefix_length > 0
+}
+
+fn destination(route: &RouteMessage) -> Option<(Subnet, u32)> {
+    let mut address = None;
+    let mut link = 0;
+    for attribute in &route.attributes {
+        match attribute {
+            RouteAttribute::Destination(RouteAddress::Inet(found)) => address = Some(*found),
+            RouteAttribute::Oif(index) => link = *index,
+            _ => {}
+        }
+    }
+    Some((Subnet::around(address?, route.header.destination_prefix_length), link))
+}
+
+fn name_of(link: &LinkMessage) -> Option<String> {
+    link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name.clone()),
+        _ => None,
+    })
+}
+
+fn is(error: &rtnetlink::Error, errno: i32) -> bool {
+    matches!(error, rtnetlink::Error::NetlinkError(refusal) if refusal.raw_code() == -errno)
+}
+
+fn failed(doing: String, error: &rtnetlink::Error) -> Error {
+    let source = match error {
+        rtnetlink::Error::NetlinkError(refusal) => refusal.to_io(),
+        other => io::Error::other(other.to_string()),
+    };
+    Error::Kernel { doing, source }
+}
