@@ -1,0 +1,71 @@
+#!/bin/sh
+# assemble.sh UNPACKED ROOT MACHINE: lays out the guest's root folder from unpacked packages and this folder's files.
+set -eu
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+unpacked=$1 root=$2 machine=$3
+busybox=$unpacked/bin/busybox
+version=$(ls "$unpacked/lib/modules")
+
+for folder in bin sbin etc lib lib64 usr/bin usr/sbin usr/lib proc sys dev run tmp root disk new var/lib/wharf \
+  var/log etc/wharf etc/ssl/certs "lib/modules/$version"; do
+  mkdir -p "$root/$folder"
+done
+chmod 1777 "$root/tmp"
+chmod 0700 "$root/root"
+cp -R "$here/root/." "$root/"
+chmod 0755 "$root/init" "$root"/usr/lib/wharf-guest/*
+
+cp "$busybox" "$root/bin/busybox"
+"$busybox" --list-full | while read -r applet; do
+  [ -e "$root/$applet" ] || { mkdir -p "$root/$(dirname "$applet")" && ln -s /bin/busybox "$root/$applet"; }
+done
+
+# Programs, and exactly the libraries that they name.
+libraries=/lib/$machine-linux-gnu
+program() {
+  rm -f "$root/$2" && cp "$unpacked/$1" "$root/$2" && chmod 0755 "$root/$2"
+  needs "$unpacked/$1"
+}
+needs() {
+  # Names of shared libraries stand as plain text in an ELF file; those that the packages bring are what it needs.
+  tr -c '[:alnum:]_.+-' '\n' <"$1" | grep -E '^lib[a-z0-9_+-]+\.so\.[0-9]+$' | sort -u | while read -r name; do
+    [ ! -e "$root$libraries/$name" ] || continue
+    for at in "$unpacked$libraries/$name" "$unpacked/usr$libraries/$name"; do
+      [ -e "$at" ] || continue
+      mkdir -p "$root$libraries"
+      cp -L "$at" "$root$libraries/$name"
+      needs "$at"
+      break
+    done
+  done
+}
+program usr/sbin/dropbear usr/sbin/dropbear
+program usr/bin/dropbearconvert usr/bin/dropbearconvert
+program sbin/mke2fs sbin/mke2fs
+program sbin/e2fsck sbin/e2fsck
+program sbin/resize2fs sbin/resize2fs
+ln -sf mke2fs "$root/sbin/mkfs.ext4"
+cp "$unpacked/etc/mke2fs.conf" "$root/etc/"
+for loader in lib64/ld-linux-x86-64.so.2 lib/ld-linux-aarch64.so.1; do
+  [ ! -e "$unpacked/$loader" ] || cp -L "$unpacked/$loader" "$root/$loader"
+done
+
+cat "$unpacked"/usr/share/ca-certificates/mozilla/*.crt >"$root/etc/ssl/certs/ca-certificates.crt"
+
+# Modules: the ones that are named and what those need. The dependencies are worked out on the whole tree.
+"$busybox" depmod -b "$unpacked" "$version"
+modules=$root/lib/modules/$version
+dep=$unpacked/lib/modules/$version/modules.dep
+grep -vh '^ *\(#\|$\)' "$here/modules" | while read -r name; do
+  line=$(grep -E "(^|/)$name\.ko:" "$dep" || true)
+  if [ -z "$line" ]; then
+    grep -q "/$name\.ko$" "$unpacked/lib/modules/$version/modules.builtin" ||
+      { echo "guest: this kernel has no module $name" >&2; exit 1; }
+    continue
+  fi
+  for file in $(echo "$line" | tr -d ':'); do
+    [ -e "$modules/$file" ] || { mkdir -p "$modules/$(dirname "$file")" && cp "$unpacked/lib/modules/$version/$file" "$modules/$file"; }
+  done
+done
+cp "$unpacked/lib/modules/$version"/modules.builtin* "$modules/"
+"$busybox" depmod -b "$root" "$version"
