@@ -1,0 +1,113 @@
+//! Which accelerator works here. That `/dev/kvm` opens says nothing (on some computers no guest boots all the same),
+//! so it is tried: our own guest is booted with it once, with a deadline, and the answer is remembered for as long as
+//! QEMU, the guest's image and this computer's kernel stay the same.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
+use tokio::time::timeout;
+use wharf_driver::Context;
+
+use crate::config::{Accelerator, Config};
+use crate::folder::Folder;
+use crate::image::Image;
+
+/// The answer of a trial, and what it holds for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Remembered {
+    of: String,
+    works: bool,
+}
+
+const MEMORY: &str = "local-accelerator.json";
+/// A guest that is really accelerated is there in one second.
+const DEADLINE: Duration = Duration::from_secs(6);
+
+/// The accelerator to use when nobody chose one.
+pub(crate) async fn choose(config: &Config, image: Option<&Image>, cx: &Context) -> Accelerator {
+    let Some((candidate, image)) = candidate().zip(image) else { return Accelerator::Tcg };
+    let cache = Folder::at(&cx.places.cache);
+    let of = circumstances(config, image);
+    let remembered: Option<Remembered> = cache.read(MEMORY).ok().flatten();
+    let works = match remembered {
+        Some(remembered) if remembered.of == of => remembered.works,
+        _ => {
+            cx.progress.say(&format!("finding out whether {} works here", candidate.as_str()));
+            let works = boots(&config.qemu, candidate, image).await;
+            // Losing it costs another trial.
+            cache.write(MEMORY, &Remembered { of, works }).ok();
+            works
+        }
+    };
+    if works { candidate } else { Accelerator::Tcg }
+}
+
+fn candidate() -> Option<Accelerator> {
+    if cfg!(target_os = "macos") {
+        return Some(Accelerator::Hvf);
+    }
+    let opens = fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok();
+    opens.then_some(Accelerator::Kvm)
+}
+
+/// Everything that the answer depends on, as text.
+fn circumstances(config: &Config, image: &Image) -> String {
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let qemu = [
+        config.qemu.clone(),
+        Path::new("/usr/bin").join(&config.qemu),
+        Path::new("/usr/local/bin").join(&config.qemu),
+    ]
+    .iter()
+    .find_map(|path: &PathBuf| fs::metadata(path).ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok())
+    .map_or(0, |age| age.as_secs());
+    format!("{} {qemu} {} {}", config.qemu.display(), image.inputs, kernel.trim())
+}
+
+/// Whether our guest's kernel reaches user space. It is told to say so and stop.
+async fn boots(qemu: &Path, accelerator: Accelerator, image: &Image) -> bool {
+    let child = Command::new(qemu)
+        .args([
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+            "-machine",
+            "q35",
+            "-cpu",
+            "host",
+            "-m",
+            "256M",
+        ])
+        .args(["-accel", accelerator.as_str(), "-no-reboot", "-serial", "stdio"])
+        .args(["-append", "console=ttyS0 quiet loglevel=3 panic=-1 wharf.trial"])
+        .arg("-kernel")
+        .arg(image.folder.join("kernel"))
+        .arg("-initrd")
+        .arg(image.folder.join("initramfs"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn();
+    let Ok(mut child) = child else { return false };
+    let Some(out) = child.stdout.take() else { return false };
+    let mut lines = BufReader::new(out).lines();
+    let said = timeout(DEADLINE, async {
+        while let Ok(Some(line)) = lines.next_line().await {
+            if line.contains("wharf-guest: trial") {
+                return true;
+            }
+        }
+        false
+    })
+    .await
+    .unwrap_or(false);
+    child.kill().await.ok();
+    said
+}
