@@ -1,0 +1,159 @@
+//! The whole way, and the way back to it: what is right is kept, what is missing or wrong is made.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use wharf_pki::Certificate;
+use wharf_ssh::{HostKey, Session};
+
+use crate::executable::Executable;
+use crate::prepare::Work;
+use crate::probe::probe;
+use crate::progress::{Event, Phase, Progress, Timing};
+use crate::{Error, Facts, Plan, Request, Step, rotate, verify};
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// What the probe found, before.
+    pub facts: Facts,
+    /// The host keys that are good from now on.
+    pub host_keys: Vec<HostKey>,
+    /// The certificate that the engine serves with.
+    pub server_certificate: Certificate,
+    /// What the engine calls itself.
+    pub engine_version: String,
+    /// The newest API version it speaks.
+    pub api_version: String,
+    /// What was done.
+    pub steps: Vec<Step>,
+    /// How long each phase took.
+    pub timings: Vec<Timing>,
+}
+
+/// Makes the host a container host, or repairs one.
+pub async fn provision(request: &Request, progress: &Progress) -> Result<Outcome, Error> {
+    let mut watch = Watch::new(progress);
+    let agent = Agent::read(request);
+    let session = watch.time(Phase::Connect, connect(request)).await?;
+    let facts = watch.time(Phase::Probe, probe(&session, request.engine.listen, request.deadline)).await?;
+    let agent = agent.await?;
+    let mut plan = Plan::new(&facts, request, &agent.executable)?;
+    let mut certificate = converge(&session, &facts, &plan, request, Some(&agent), false, &mut watch).await?;
+    let mut version = watch.time(Phase::Verify, verify::verify(&session, &facts, request)).await;
+    if matches!(version, Err(Error::Handshake { .. })) && certificate.is_none() {
+        // What looked right is not what the engine serves with.
+        plan = Plan { upload: false, service: None, start: crate::Verb::Keep, ..plan }.with_certificate();
+        certificate = converge(&session, &facts, &plan, request, None, false, &mut watch).await?;
+        version = watch.time(Phase::Verify, verify::verify(&session, &facts, request)).await;
+    }
+    let version = version?;
+    let mut host_keys = vec![session.host_key().clone()];
+    if request.rotate_host_key {
+        let rotation = rotate::rotate(&session, &facts, request, progress);
+        host_keys = watch.time(Phase::RotateHostKey, rotation).await?;
+    }
+    let server_certificate = match certificate {
+        Some(certificate) => certificate,
+        None => Certificate::parse(&facts.agent.server)?,
+    };
+    let (engine_version, api_version) = (version.version, version.api_version);
+    let timings = watch.timings;
+    Ok(Outcome {
+        facts,
+        host_keys,
+        server_certificate,
+        engine_version,
+        api_version,
+        steps: plan.steps,
+        timings,
+    })
+}
+
+pub(crate) async fn connect(request: &Request) -> Result<Session, Error> {
+    Ok(Session::connect(&request.target, request.connect_by.min(request.deadline)).await?)
+}
+
+/// Carries out a plan. Returns the certificate that was made.
+pub(crate) async fn converge(
+    session: &Session,
+    facts: &Facts,
+    plan: &Plan,
+    request: &Request,
+    agent: Option<&Agent>,
+    new_key: bool,
+    watch: &mut Watch<'_>,
+) -> Result<Option<Certificate>, Error> {
+    let work = Work { session, facts, request, plan, progress: watch.progress };
+    let input = match agent {
+        Some(agent) if plan.upload => Some((agent.executable.as_ref(), agent.packed(facts.gzip).await?)),
+        _ => None,
+    };
+    let asked = watch.time(Phase::Prepare, work.prepare(input, new_key)).await?;
+    let certificate = asked.map(|asked| work.sign(&asked)).transpose()?;
+    watch.time(Phase::Activate, work.activate(certificate.as_ref())).await?;
+    Ok(certificate)
+}
+
+/// The agent to install. It is read while the connection is made, and packed while the host is probed.
+pub(crate) struct Agent {
+    pub(crate) executable: Arc<Executable>,
+    packed: tokio::sync::Mutex<Option<tokio::task::JoinHandle<std::io::Result<Vec<u8>>>>>,
+}
+
+impl Agent {
+    /// Begins to read; the future waits for it.
+    pub(crate) fn read(request: &Request) -> impl Future<Output = Result<Self, Error>> + use<> {
+        let path = request.agent.clone();
+        let reading = tokio::task::spawn_blocking(move || Executable::read(&path).map(Arc::new));
+        let reading = tokio::spawn(async move {
+            let executable = reading.await.map_err(gone)??;
+            let packing = Arc::clone(&executable);
+            let packing = tokio::task::spawn_blocking(move || packing.gzip());
+            Ok(Self { executable, packed: tokio::sync::Mutex::new(Some(packing)) })
+        });
+        async move { reading.await.map_err(gone)? }
+    }
+
+    async fn packed(&self, gzip: bool) -> Result<Arc<[u8]>, Error> {
+        let packing = self.packed.lock().await.take();
+        let (true, Some(packing)) = (gzip, packing) else {
+            return Ok(Arc::from(self.executable.bytes.as_slice()));
+        };
+        let packed = packing.await.map_err(gone)?;
+        let failed =
+            |error: std::io::Error| Error::Step { step: "packing the agent", said: error.to_string() };
+        Ok(Arc::from(packed.map_err(failed)?))
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+fn gone(error: tokio::task::JoinError) -> Error {
+    Error::Step { step: "reading the agent", said: error.to_string() }
+}
+
+/// Tells when phases begin and end, and remembers how long they took.
+pub(crate) struct Watch<'a> {
+    pub(crate) progress: &'a Progress,
+    pub(crate) timings: Vec<Timing>,
+}
+
+impl<'a> Watch<'a> {
+    pub(crate) const fn new(progress: &'a Progress) -> Self {
+        Self { progress, timings: Vec::new() }
+    }
+
+    pub(crate) async fn time<T>(
+        &mut self,
+        phase: Phase,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        self.progress.tell(Event::Started(phase));
+        let begun = Instant::now();
+        let result = work.await?;
+        let timing = Timing { phase, took: begun.elapsed() };
+        self.timings.push(timing);
+        self.progress.tell(Event::Ended(timing));
+        Ok(result)
+    }
+}

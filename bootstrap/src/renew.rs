@@ -1,0 +1,41 @@
+//! A new certificate for an engine that runs: no restart, and no container notices.
+
+use crate::probe::probe;
+use crate::progress::{Phase, Progress};
+use crate::provision::{Outcome, Watch, connect, converge};
+use crate::{Error, Plan, Request, verify};
+
+/// Signs a new certificate for the request's names, with a new key where wanted, and sees it in force. The agent must
+/// be installed; it is started when it is not running.
+pub async fn renew_certificate(
+    request: &Request,
+    new_key: bool,
+    progress: &Progress,
+) -> Result<Outcome, Error> {
+    let mut watch = Watch::new(progress);
+    let session = watch.time(Phase::Connect, connect(request)).await?;
+    let facts = watch.time(Phase::Probe, probe(&session, request.engine.listen, request.deadline)).await?;
+    if facts.access == crate::Access::None {
+        return Err(Error::NotAllowed { user: facts.user, reason: facts.refusal });
+    }
+    if facts.agent.path.is_empty() {
+        let said = "the agent is not installed".to_owned();
+        return Err(Error::Step { step: "renewing the certificate", said });
+    }
+    let plan = Plan::only_certificate(&facts);
+    let made = converge(&session, &facts, &plan, request, None, new_key, &mut watch).await?;
+    let version = watch.time(Phase::Verify, verify::verify(&session, &facts, request)).await?;
+    let server_certificate = match made {
+        Some(made) => made,
+        None => wharf_pki::Certificate::parse(&facts.agent.server)?,
+    };
+    Ok(Outcome {
+        facts,
+        host_keys: vec![session.host_key().clone()],
+        server_certificate,
+        engine_version: version.version,
+        api_version: version.api_version,
+        steps: plan.steps,
+        timings: watch.timings,
+    })
+}

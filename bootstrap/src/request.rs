@@ -1,0 +1,83 @@
+//! What is wanted: whom to reach, which machine it is to be, and with what.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use wharf_pki::{Authority, Leaf, Name};
+use wharf_ssh::Target;
+
+/// Everything a bootstrap needs. It reads one file, the agent, and no environment.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The SSH server, and what it must prove.
+    pub target: Target,
+    /// The machine's stable identity.
+    pub machine: String,
+    /// The addresses and names that the engine's certificate is for.
+    pub names: Vec<Name>,
+    /// Where the engine will be.
+    pub engine: Endpoint,
+    /// The agent: one static executable.
+    pub agent: PathBuf,
+    /// Signs the engine's certificate.
+    pub authority: Arc<Authority>,
+    /// Signs in to the engine, to verify it.
+    pub client: Arc<Leaf>,
+    /// How the engine is to run.
+    pub options: EngineOptions,
+    /// Replace the SSH host key by one made on the machine: for machines whose key we made, never for adopted ones.
+    pub rotate_host_key: bool,
+    /// What time it is.
+    pub now: OffsetDateTime,
+    /// Until when SSH must answer.
+    pub connect_by: Instant,
+    /// Until when all must be done.
+    pub deadline: Instant,
+}
+
+/// Where an engine is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The host, as seen from here.
+    pub host: String,
+    /// The port, as seen from here.
+    pub port: u16,
+    /// The port that the engine listens on, on the machine.
+    pub listen: u16,
+}
+
+/// How an engine runs: flags of the agent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineOptions {
+    /// `key=value` labels.
+    pub labels: Vec<String>,
+    /// Registries tried before Docker Hub.
+    pub registry_mirrors: Vec<String>,
+    /// Registries spoken to without verified TLS.
+    pub insecure_registries: Vec<String>,
+    /// Further flags, each with its leading dashes.
+    pub extra: Vec<String>,
+}
+
+impl Request {
+    /// The flags that the agent is started with.
+    pub(crate) fn flags(&self) -> Vec<String> {
+        let mut flags = vec![
+            "--host=unix:///run/wharf/wharfd.sock".to_owned(),
+            format!("--host=tcp://0.0.0.0:{}", self.engine.listen),
+            "--tlsverify".to_owned(),
+            format!("--tls-roles={}", self.machine),
+        ];
+        let mut each = |flag: &str, values: &[String]| {
+            flags.extend(values.iter().map(|value| format!("--{flag}={value}")));
+        };
+        each("label", &self.options.labels);
+        each("registry-mirror", &self.options.registry_mirrors);
+        each("insecure-registry", &self.options.insecure_registries);
+        flags.extend(self.options.extra.iter().cloned());
+        flags
+    }
+}
