@@ -11,16 +11,20 @@ mod connect;
 mod error;
 mod tls;
 
+use std::fmt;
+use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::Stream;
+use futures_util::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
 use wharfd_api_types::{ErrorMessage, EventMessage, SystemInfo, SystemVersion};
 
 pub use error::{Error, Result};
@@ -36,7 +40,34 @@ pub struct Client {
 enum Endpoint {
     Unix(PathBuf),
     Tcp { host: String, port: u16, tls: Arc<tls::Connector> },
+    Through { name: String, dial: Dial, tls: Arc<tls::Connector> },
 }
+
+/// Opens the way to an engine that no socket of ours reaches, such as a tunnel over SSH. One call, one connection.
+#[derive(Clone)]
+pub struct Dial(Arc<dyn Fn() -> Dialled + Send + Sync>);
+
+/// A connection in the making.
+pub type Dialled = BoxFuture<'static, io::Result<Box<dyn Duplex>>>;
+
+impl Dial {
+    /// Dials with `open`.
+    pub fn new(
+        open: impl Fn() -> BoxFuture<'static, io::Result<Box<dyn Duplex>>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(open))
+    }
+}
+
+impl fmt::Debug for Dial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dial")
+    }
+}
+
+/// A connection, whatever it goes through.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// The answer to a ping.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +88,16 @@ impl Client {
         Ok(Self { endpoint: Endpoint::Tcp { host: host.to_owned(), port, tls } })
     }
 
+    /// An engine behind mutual TLS, reached through `dial`. `name` is what its certificate is checked against when
+    /// the credentials name no machine.
+    ///
+    /// # Errors
+    /// As [`Client::tcp`].
+    pub fn through(dial: Dial, name: &str, credentials: &Credentials) -> Result<Self> {
+        let tls = Arc::new(tls::Connector::new(credentials)?);
+        Ok(Self { endpoint: Endpoint::Through { name: name.to_owned(), dial, tls } })
+    }
+
     /// An engine on this machine.
     #[must_use]
     pub fn unix(path: impl Into<PathBuf>) -> Self {
@@ -73,6 +114,22 @@ impl Client {
             response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned()
         };
         Ok(Pong { api_version: header("api-version"), server: header("server") })
+    }
+
+    /// The certificate that the engine shows, in DER, after it was verified. `None` over a unix socket.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn server_certificate(&self) -> Result<Option<Vec<u8>>> {
+        match &self.endpoint {
+            Endpoint::Unix(_) => Ok(None),
+            Endpoint::Tcp { host, port, tls } => {
+                connect::tcp(host, *port, tls).await.map(|s| connect::shown(&s))
+            }
+            Endpoint::Through { name, dial, tls } => {
+                connect::through(dial, name, tls).await.map(|s| connect::shown(&s))
+            }
+        }
     }
 
     /// What it is.
@@ -127,7 +184,12 @@ impl Client {
             .map_err(|_| Error::Path(path.to_owned()))?;
         let response = match &self.endpoint {
             Endpoint::Unix(socket) => connect::unix(socket, request).await?,
-            Endpoint::Tcp { host, port, tls } => connect::tcp(host, *port, tls, request).await?,
+            Endpoint::Tcp { host, port, tls } => {
+                connect::exchange(connect::tcp(host, *port, tls).await?, request).await?
+            }
+            Endpoint::Through { name, dial, tls } => {
+                connect::exchange(connect::through(dial, name, tls).await?, request).await?
+            }
         };
         if response.status().is_success() {
             return Ok(response);
@@ -144,6 +206,7 @@ impl Client {
                 format!("[{host}]:{port}")
             }
             Endpoint::Tcp { host, port, .. } => format!("{host}:{port}"),
+            Endpoint::Through { name, .. } => name.clone(),
         }
     }
 }
@@ -170,7 +233,7 @@ async fn next_event(
         match body.frame().await {
             None => return Ok(None),
             Some(frame) => {
-                buffer.extend_from_slice(frame.map_err(Error::Broken)?.data_ref().map_or(&[], |data| data))
+                buffer.extend_from_slice(frame.map_err(Error::Broken)?.data_ref().map_or(&[], |data| data));
             }
         }
     }
