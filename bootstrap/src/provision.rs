@@ -10,7 +10,7 @@ use crate::executable::Executable;
 use crate::prepare::Work;
 use crate::probe::probe;
 use crate::progress::{Event, Phase, Progress, Timing};
-use crate::{Error, Facts, Plan, Request, Step, rotate, verify};
+use crate::{Error, Facts, Plan, Request, Step, Visit, rotate, verify};
 
 /// What came of it.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub struct Outcome {
 pub async fn provision(request: &Request, progress: &Progress) -> Result<Outcome, Error> {
     let mut watch = Watch::new(progress);
     let agent = Agent::read(request);
-    let session = watch.time(Phase::Connect, connect(request)).await?;
+    let session = watch.time(Phase::Connect, connect(&request.visit())).await?;
     let facts = watch.time(Phase::Probe, probe(&session, request.engine.listen, request.deadline)).await?;
     let agent = agent.await?;
     let mut plan = Plan::new(&facts, request, &agent.executable)?;
@@ -70,8 +70,8 @@ pub async fn provision(request: &Request, progress: &Progress) -> Result<Outcome
     })
 }
 
-pub(crate) async fn connect(request: &Request) -> Result<Session, Error> {
-    Ok(Session::connect(&request.target, request.connect_by.min(request.deadline)).await?)
+pub(crate) async fn connect(visit: &Visit) -> Result<Session, Error> {
+    Ok(Session::connect(&visit.target, visit.connect_by.min(visit.deadline)).await?)
 }
 
 /// Carries out a plan. Returns the certificate that was made.

@@ -6,7 +6,7 @@ use crate::probe::probe;
 use crate::progress::{Phase, Progress};
 use crate::provision::{Watch, connect};
 use crate::remote::{self, as_root, quote};
-use crate::{Error, Facts, Request, service};
+use crate::{Error, Facts, Visit, service};
 
 /// What became of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,21 +18,24 @@ pub enum Removed {
 }
 
 /// Takes what is ours off a host, with `purge`; without it, nothing is touched and nobody is connected to.
-pub async fn remove(request: &Request, purge: bool, progress: &Progress) -> Result<Removed, Error> {
+pub async fn remove(visit: &Visit, purge: bool, progress: &Progress) -> Result<Removed, Error> {
     if !purge {
         return Ok(Removed::Left);
     }
     let mut watch = Watch::new(progress);
-    let session = watch.time(Phase::Connect, connect(request)).await?;
-    let facts = watch.time(Phase::Probe, probe(&session, request.engine.listen, request.deadline)).await?;
+    let session = watch.time(Phase::Connect, connect(visit)).await?;
+    let facts = watch.time(Phase::Probe, probe(&session, NO_PORT, visit.deadline)).await?;
     if facts.access == crate::Access::None {
         return Err(Error::NotAllowed { user: facts.user, reason: facts.refusal });
     }
     let command = Command::new(as_root(facts.access, &script(&facts)));
-    let removal = remote::run(&session, "removing the engine", command, request.deadline);
+    let removal = remote::run(&session, "removing the engine", command, visit.deadline);
     watch.time(Phase::Remove, removal).await?;
     Ok(Removed::Purged)
 }
+
+/// The engine's port is of no matter here.
+const NO_PORT: u16 = 0;
 
 /// Service first, so that nothing comes back; then whatever runs in our control groups, whatever is mounted in our
 /// folders, the links and the firewall's table, and last the folders.
@@ -60,7 +63,7 @@ unmount_all() {{
 left=50
 while :; do
     unmount_all
-    rm -rf /var/lib/wharf/* /run/wharf 2>/dev/null && break
+    rm -rf /var/lib/wharf/* /var/lib/wharf/.[!.]* /run/wharf 2>/dev/null && break
     left=$((left - 1))
     [ "$left" -gt 0 ] || {{ rm -rf /var/lib/wharf/* /run/wharf; exit 25; }}
     kill_all

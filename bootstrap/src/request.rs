@@ -38,6 +38,17 @@ pub struct Request {
     pub deadline: Instant,
 }
 
+/// A host to look at or to clean up, by somebody who need not know what it is to be.
+#[derive(Debug, Clone)]
+pub struct Visit {
+    /// The SSH server, and what it must prove.
+    pub target: Target,
+    /// Until when SSH must answer.
+    pub connect_by: Instant,
+    /// Until when all must be done.
+    pub deadline: Instant,
+}
+
 /// Where an engine is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
@@ -63,6 +74,11 @@ pub struct EngineOptions {
 }
 
 impl Request {
+    /// The same host, without what it is to be.
+    pub fn visit(&self) -> Visit {
+        Visit { target: self.target.clone(), connect_by: self.connect_by, deadline: self.deadline }
+    }
+
     /// The flags that the agent is started with.
     pub(crate) fn flags(&self) -> Vec<String> {
         let mut flags = vec![
