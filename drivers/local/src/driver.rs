@@ -51,7 +51,7 @@ impl Driver for Local {
     type Resource = Resource;
 
     async fn connect(config: Config, _cx: &Context) -> Result<Self> {
-        Ok(Self { config })
+        Ok(Self::new(config))
     }
 
     async fn plan(
@@ -104,6 +104,7 @@ impl Driver for Local {
     }
 
     async fn perform(&self, action: &Action, _made: &[Resource], cx: &Context) -> Result<Resource> {
+        launch::check(cx)?;
         match action {
             Action::Disk(disk) => make_disk(disk, cx).await,
             Action::Vm(vm) => make_vm(vm, cx).await,
@@ -191,6 +192,12 @@ impl Driver for Local {
 }
 
 impl Local {
+    /// The driver with this configuration. Nothing is looked at before `plan`.
+    #[must_use]
+    pub const fn new(config: Config) -> Self {
+        Self { config }
+    }
+
     async fn check_qemu(&self) -> Result<()> {
         let qemu = &self.config.qemu;
         let answer = tokio::process::Command::new(qemu).arg("--version").kill_on_drop(true).output().await;

@@ -115,6 +115,7 @@ fn forget_last_run(folder: &Folder) -> Result<()> {
 
 /// Starts a supervisor and waits for its one word.
 async fn spawn(folder: &Folder, cx: &Context) -> Result<()> {
+    check(cx)?;
     let cannot = |error: io::Error| failed("the machine's supervisor cannot be started", error);
     let log = qemu::log_file(folder, name::SUPERVISOR_LOG).map_err(cannot)?;
     let mut child = Command::new(&cx.places.program)
@@ -157,7 +158,8 @@ fn ended(folder: &Folder) -> Error {
         .fact("console", console)
 }
 
-fn check(cx: &Context) -> Result<()> {
+/// Whether there is time left, and nobody interrupted.
+pub(crate) fn check(cx: &Context) -> Result<()> {
     if cx.cancel.is_cancelled() {
         return Err(cancelled());
     }

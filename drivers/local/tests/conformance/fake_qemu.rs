@@ -1,0 +1,127 @@
+//! A QEMU without a machine: the same arguments, lock, pid file, console and control socket, with real ports of
+//! 127.0.0.1, so that everything but the guest itself is put to the test in milliseconds.
+//!
+//! Files in its working folder change how it behaves: `fake-deaf` ignores the power button, `fake-broken` ends at
+//! once, `fake-silent` never becomes ready.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, UdpSocket};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// Plays QEMU with these arguments until it is told to end.
+pub(crate) fn run(arguments: &[String]) -> ExitCode {
+    if Path::new("fake-broken").exists() {
+        eprintln!("fake: broken");
+        return ExitCode::FAILURE;
+    }
+    let after = |flag: &str| {
+        let at = arguments.iter().position(|argument| argument == flag);
+        at.and_then(|at| arguments.get(at + 1)).map(String::as_str).unwrap_or_default()
+    };
+    let socket = after("-qmp").trim_start_matches("unix:").split(',').next().unwrap_or_default().to_owned();
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(after("-pidfile"))
+        .and_then(|mut file| writeln!(file, "{}", std::process::id()))
+        .expect("pid file");
+    let listener = UnixListener::bind(socket).expect("control socket");
+    let console = after("-chardev").split("path=").nth(1).unwrap_or("console.log").to_owned();
+    std::thread::spawn(move || boot(&console));
+    let mut machine = Machine::default();
+    for stream in listener.incoming().flatten() {
+        // One client at a time, as with QEMU; the next one may come when this one is gone.
+        machine.serve(&stream).ok();
+    }
+    ExitCode::SUCCESS
+}
+
+fn boot(console: &str) {
+    std::thread::sleep(Duration::from_millis(30));
+    if !Path::new("fake-silent").exists() {
+        let mut file = OpenOptions::new().append(true).create(true).open(console).expect("console");
+        writeln!(file, "wharf-guest: ready after 0.03 s").expect("console");
+    }
+}
+
+#[derive(Default)]
+struct Machine {
+    forwards: BTreeMap<(String, u16), (u16, Socket)>,
+}
+
+enum Socket {
+    Tcp(#[expect(dead_code, reason = "held for its port")] TcpListener),
+    Udp(#[expect(dead_code, reason = "held for its port")] UdpSocket),
+}
+
+impl Machine {
+    fn serve(&mut self, stream: &UnixStream) -> std::io::Result<()> {
+        let mut out = stream.try_clone()?;
+        writeln!(out, "{}", json!({"QMP": {"version": {}, "capabilities": []}}))?;
+        for line in BufReader::new(stream).lines() {
+            let request: Value = serde_json::from_str(&line?)?;
+            let answer = match request["execute"].as_str().unwrap_or_default() {
+                "human-monitor-command" => {
+                    json!(self.console(request["arguments"]["command-line"].as_str().unwrap_or_default()))
+                }
+                "system_powerdown" if !Path::new("fake-deaf").exists() => {
+                    std::thread::spawn(|| {
+                        std::thread::sleep(Duration::from_millis(30));
+                        std::process::exit(0);
+                    });
+                    json!({})
+                }
+                "quit" => std::process::exit(0),
+                _ => json!({}),
+            };
+            writeln!(out, "{}", json!({ "return": answer }))?;
+        }
+        Ok(())
+    }
+
+    fn console(&mut self, line: &str) -> String {
+        let words: Vec<&str> = line.split([' ', ':', '-']).collect();
+        match words.as_slice() {
+            ["hostfwd_add", "net0", protocol, address, host, _guest_address, guest] => {
+                self.add(protocol, &format!("{address}:{host}"), guest.parse().expect("port"))
+            }
+            ["hostfwd_remove", "net0", protocol, _address, host] => {
+                self.forwards.remove(&((*protocol).to_owned(), host.parse().expect("port")));
+                "host forwarding rule removed".to_owned()
+            }
+            ["info", "usernet"] => {
+                self.forwards.iter().fold(String::new(), |table, ((protocol, host), (guest, _))| {
+                    let protocol = protocol.to_uppercase();
+                    table
+                        + &format!(
+                            "  {protocol}[HOST_FORWARD]  12  127.0.0.1 {host}  10.0.2.15 {guest}  0  0\r\n"
+                        )
+                })
+            }
+            _ => format!("unknown command: '{line}'"),
+        }
+    }
+
+    fn add(&mut self, protocol: &str, address: &str, guest: u16) -> String {
+        let bound = match protocol {
+            "tcp" => {
+                TcpListener::bind(address).and_then(|socket| Ok((socket.local_addr()?, Socket::Tcp(socket))))
+            }
+            _ => UdpSocket::bind(address).and_then(|socket| Ok((socket.local_addr()?, Socket::Udp(socket)))),
+        };
+        match bound {
+            Ok((at, socket)) => {
+                self.forwards.insert((protocol.to_owned(), at.port()), (guest, socket));
+                String::new()
+            }
+            Err(error) => format!("Could not set up host forwarding rule: {error}"),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The local driver with a QEMU that only plays one: every verb, every way to be killed, nothing left behind.
+//!
+//! This executable is test, supervisor (`supervise local FOLDER`), QEMU (any argument `-qmp`) and victim
+//! (`make FOLDER`, which is killed half-way) in one, so that nothing else needs to be built or found.
+
+mod fake_qemu;
+mod kill;
+mod life;
+mod ports;
+mod world;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["supervise", "local", folder] => wharf_driver_local::supervise(Path::new(folder)),
+        ["make", home] => world::make(Path::new(home)),
+        ["--version"] => ExitCode::SUCCESS,
+        words if words.contains(&"-qmp") => fake_qemu::run(&arguments),
+        _ => {
+            let trials = [life::trials(), kill::trials(), ports::trials()].concat_trials();
+            libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+        }
+    }
+}
+
+trait Concat {
+    fn concat_trials(self) -> Vec<Trial>;
+}
+
+impl<const N: usize> Concat for [Vec<Trial>; N] {
+    fn concat_trials(self) -> Vec<Trial> {
+        self.into_iter().flatten().collect()
+    }
+}
