@@ -10,6 +10,7 @@ mod call;
 mod engine;
 mod entropy;
 mod error;
+mod host;
 pub mod journal;
 mod machine;
 pub mod store;

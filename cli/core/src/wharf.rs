@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use wharf_driver::{AnyDriver, Clock, Factory, layers};
+use wharf_driver::{AnyDriver, Clock, Factory, SystemClock, layers};
 
 use crate::bootstrap::Bootstrap;
-use crate::entropy::Entropy;
-use crate::store::Store;
+use crate::entropy::{Entropy, OsEntropy};
+use crate::host::OverSsh;
+use crate::store::{Folder, Store};
 use crate::{Error, Kind, Result};
 
 /// What a program hands over once, at its start.
@@ -69,6 +70,18 @@ pub struct Parts {
 }
 
 impl Wharf {
+    /// The engine over the local folder, the system's clock and randomness, and SSH. Must be called within tokio.
+    #[must_use]
+    pub fn open(setup: Setup) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+        let folder = Folder::new(setup.home.clone(), Arc::clone(&clock), Arc::clone(&entropy));
+        folder.sweep();
+        let bootstrap = OverSsh::new(setup.agent.clone(), setup.ssh.clone(), Arc::clone(&clock));
+        let parts = Parts { store: Arc::new(folder), clock, entropy, bootstrap: Arc::new(bootstrap) };
+        Self::with(setup, parts)
+    }
+
     /// The engine over other parts; `home` is then only where the cache goes, and `agent` is not looked at.
     #[must_use]
     pub fn with(setup: Setup, parts: Parts) -> Self {

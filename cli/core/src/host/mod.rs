@@ -1,0 +1,235 @@
+//! The real bootstrap: what the engine wants of a host, said to `wharf-bootstrap` over SSH and to the agent over TLS.
+//!
+//! Nothing is decided here but how one crate's words become the other's: which keys sign in, which host keys are good,
+//! and which of the engine's kinds a failure is.
+
+mod error;
+mod target;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use sha2::{Digest as _, Sha256};
+use wharf_bootstrap::{Endpoint, Event, Phase, Progress, Request};
+use wharf_driver::Clock;
+use wharfd_client::{Client, Credentials};
+
+use self::error::{of_bootstrap, of_engine};
+use crate::bootstrap::{Bootstrap, Engine, Host, Outcome, Provision};
+use crate::{EngineFacts, EngineOptions, Error, Kind, Person, PlannedStep, Result, Timing};
+
+/// Bootstraps over SSH.
+#[derive(Debug)]
+pub(crate) struct OverSsh {
+    /// The agent's executable, where one was found.
+    agent: Option<PathBuf>,
+    person: Person,
+    clock: Arc<dyn Clock>,
+}
+
+impl OverSsh {
+    pub(crate) const fn new(agent: Option<PathBuf>, person: Person, clock: Arc<dyn Clock>) -> Self {
+        Self { agent, person, clock }
+    }
+
+    fn agent(&self) -> Result<PathBuf> {
+        self.agent.clone().ok_or_else(|| {
+            Error::new(
+                Kind::Refused,
+                "the agent's executable, wharfd, is neither beside the program nor named",
+            )
+            .hint("build it with runtime-agent/build.sh, then name it with --agent or WHARF_AGENT")
+        })
+    }
+
+    fn request(&self, wish: &Provision) -> Result<Request> {
+        let Provision { host, names, options, .. } = wish;
+        let name = |text: &String| text.parse().map_err(|e| not_a_name(text, &e));
+        Ok(Request {
+            target: target::of(host, &self.person)?,
+            machine: host.machine.to_string(),
+            names: names.iter().map(name).collect::<Result<_>>()?,
+            engine: Endpoint {
+                host: host.reach.engine_host.clone(),
+                port: host.reach.engine_port,
+                listen: options.port,
+            },
+            agent: self.agent()?,
+            authority: Arc::clone(&wish.authority),
+            client: Arc::clone(&wish.client),
+            options: flags(options),
+            rotate_host_key: wish.rotate_host_key,
+            now: self.clock.wall().into(),
+            connect_by: self.connect_by(host),
+            deadline: host.deadline,
+        })
+    }
+
+    fn visit(&self, host: &Host) -> Result<wharf_bootstrap::Visit> {
+        let target = target::of(host, &self.person)?;
+        Ok(wharf_bootstrap::Visit { target, connect_by: self.connect_by(host), deadline: host.deadline })
+    }
+
+    /// A host that was there before answers or does not; one that was just made may still be starting.
+    fn connect_by(&self, host: &Host) -> Instant {
+        let patience = if target::was_there_before(host) { EXISTING } else { STARTING };
+        host.deadline.min(self.clock.now() + patience)
+    }
+
+    async fn provision_host(&self, wish: &Provision) -> Result<Outcome> {
+        let request = self.request(wish)?;
+        let agent = request.agent.clone();
+        let digest = tokio::task::spawn_blocking(move || digest(&agent));
+        let done = wharf_bootstrap::provision(&request, &progress(&wish.host)).await.map_err(of_bootstrap)?;
+        let agent = digest.await.map_err(|e| Error::new(Kind::Failed, e.to_string()))??;
+        Ok(Outcome {
+            host_keys: done.host_keys.iter().map(ToString::to_string).collect(),
+            engine: done.engine_version,
+            expires: seconds(&done.server_certificate),
+            agent,
+            facts: serde_json::to_value(&done.facts).map_err(|e| Error::new(Kind::Failed, e.to_string()))?,
+            timings: done.timings.iter().map(timing).collect(),
+        })
+    }
+
+    /// Until the host has gone down, so that nobody takes the old engine's answer for the new one's.
+    async fn wait_until_down(&self, host: &Host) {
+        let place = (host.reach.engine_host.clone(), host.reach.engine_port);
+        let until = host.deadline.min(self.clock.now() + GOING_DOWN);
+        while self.clock.now() < until && tokio::net::TcpStream::connect(place.clone()).await.is_ok() {
+            self.clock.sleep(LOOK_AGAIN).await;
+        }
+    }
+}
+
+impl Bootstrap for OverSsh {
+    fn check(&self) -> Result<()> {
+        self.agent().map(drop)
+    }
+
+    fn plan<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, Result<Vec<PlannedStep>>> {
+        Box::pin(async move {
+            let (request, progress) = (self.request(wish)?, progress(&wish.host));
+            let plan = wharf_bootstrap::preview(&request, &progress).await.map_err(of_bootstrap)?.plan;
+            let step = |step: wharf_bootstrap::Step| PlannedStep {
+                part: "bootstrap",
+                verb: format!("{:?}", step.verb).to_lowercase(),
+                name: step.name,
+                summary: step.summary,
+            };
+            Ok(plan.steps.into_iter().map(step).collect())
+        })
+    }
+
+    fn provision<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, Result<Outcome>> {
+        Box::pin(self.provision_host(wish))
+    }
+
+    fn certify<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(async move {
+            let (request, progress) = (self.request(wish)?, progress(&wish.host));
+            let renewed = wharf_bootstrap::renew_certificate(&request, false, &progress).await;
+            Ok(seconds(&renewed.map_err(of_bootstrap)?.server_certificate))
+        })
+    }
+
+    fn purge<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let removed = wharf_bootstrap::remove(&self.visit(host)?, true, &progress(host)).await;
+            removed.map(drop).map_err(of_bootstrap)
+        })
+    }
+
+    fn restart<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            wharf_bootstrap::restart(&self.visit(host)?, &progress(host)).await.map_err(of_bootstrap)?;
+            self.wait_until_down(host).await;
+            Ok(())
+        })
+    }
+
+    fn ask<'a>(&'a self, engine: &'a Engine) -> BoxFuture<'a, Result<EngineFacts>> {
+        Box::pin(async move {
+            let credentials = Credentials {
+                authority: engine.authority_pem.clone(),
+                certificate: engine.client.certificate.pem().to_owned(),
+                key: engine.client.key_pem.expose().to_owned(),
+                machine: Some(engine.machine.to_string()),
+            };
+            let client = Client::tcp(&engine.host, engine.port, &credentials).map_err(of_engine)?;
+            let version = client.version().await.map_err(of_engine)?;
+            Ok(EngineFacts { version: version.version, api_version: version.api_version })
+        })
+    }
+}
+
+fn flags(options: &EngineOptions) -> wharf_bootstrap::EngineOptions {
+    wharf_bootstrap::EngineOptions {
+        labels: options.labels.clone(),
+        registry_mirrors: options.registry_mirrors.clone(),
+        insecure_registries: options.insecure_registries.clone(),
+        extra: options.arguments.clone(),
+    }
+}
+
+/// What the bootstrap says, as the engine's progress; the new host keys, into the journal.
+fn progress(host: &Host) -> Progress {
+    let (say, accept) = (host.progress.clone(), host.accept.clone());
+    let tell = move |event| match event {
+        Event::Started(phase) => say.say(sentence(phase)),
+        Event::Uploaded { sent, total } if total > 0 => {
+            say.say(&format!("uploading the agent: {} %", sent * 100 / total));
+        }
+        Event::Note(line) => say.say(&line),
+        _ => {}
+    };
+    Progress::new(tell).on_host_keys(move |keys| {
+        let accept = accept.clone();
+        let keys = keys.iter().map(ToString::to_string).collect();
+        async move { accept.keys(keys).await.map_err(|e| e.to_string()) }
+    })
+}
+
+const fn sentence(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Connect => "waiting for SSH",
+        Phase::Probe => "looking at the host",
+        Phase::Prepare => "uploading the agent",
+        Phase::Activate => "starting the engine",
+        Phase::Verify => "asking the engine over mutual TLS",
+        Phase::RotateHostKey => "replacing the SSH host key",
+        Phase::Remove => "removing the engine from the host",
+    }
+}
+
+fn timing(timing: &wharf_bootstrap::Timing) -> Timing {
+    let what = serde_json::to_value(timing.phase).ok().and_then(|name| Some(name.as_str()?.to_owned()));
+    let milliseconds = u64::try_from(timing.took.as_millis()).unwrap_or(u64::MAX);
+    Timing { what: what.unwrap_or_default(), milliseconds }
+}
+
+fn seconds(certificate: &wharf_pki::Certificate) -> u64 {
+    u64::try_from(certificate.not_after().unix_timestamp()).unwrap_or_default()
+}
+
+fn digest(agent: &PathBuf) -> Result<String> {
+    let bytes = std::fs::read(agent).map_err(|e| {
+        Error::new(Kind::Refused, format!("cannot read the agent {}: {e}", agent.display())).caused_by(e)
+    })?;
+    Ok(hex::encode(Sha256::digest(bytes)))
+}
+
+fn not_a_name(text: &str, error: &wharf_pki::Error) -> Error {
+    Error::new(Kind::Refused, format!("`{text}` cannot stand in a certificate: {error}"))
+        .hint("give --tls-san an address or a host name")
+}
+
+/// How long a host that is there may take to answer SSH.
+const EXISTING: Duration = Duration::from_secs(15);
+/// How long a machine that was just made or started may take.
+const STARTING: Duration = Duration::from_secs(180);
+/// How long a host may take to go down once it was told to.
+const GOING_DOWN: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);

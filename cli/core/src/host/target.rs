@@ -1,0 +1,97 @@
+//! Whom to sign in to, with which keys, and what the host must prove.
+
+use std::sync::Arc;
+
+use wharf_driver::{HostKeyTrust, Jump};
+use wharf_ssh::{HostKeys, Identity, Target, Unknown};
+
+use super::error::of_ssh;
+use crate::bootstrap::Host;
+use crate::{Confirm, Error, HostKeyQuestion, Kind, Person, Result};
+
+/// The host as SSH reaches it, every hop on the way verified.
+pub(super) fn of(host: &Host, person: &Person) -> Result<Target> {
+    let access = &host.reach.access;
+    let identities = identities(host, person)?;
+    Ok(Target {
+        host: host.reach.ssh_host.clone(),
+        port: host.reach.ssh_port,
+        user: host.reach.ssh_user.clone(),
+        host_keys: host_keys(host, person)?,
+        jumps: access.jumps.iter().map(|hop| jump(hop, host, &identities, person)).collect(),
+        identities,
+        passphrase: None,
+    })
+}
+
+/// A host that wharf did not make has never seen the key that wharf did.
+pub(super) fn was_there_before(host: &Host) -> bool {
+    host.reach.access.host_key != HostKeyTrust::Seeded
+}
+
+fn identities(host: &Host, person: &Person) -> Result<Vec<Identity>> {
+    if let Some(file) = &host.reach.access.identity {
+        return Ok(vec![Identity::File(file.clone())]);
+    }
+    if !was_there_before(host) {
+        return Ok(vec![Identity::Key(host.key.expose().clone())]);
+    }
+    let agent = person.agent.iter().cloned().map(Identity::Agent);
+    let files = person.identities.iter().filter(|file| file.is_file()).cloned().map(Identity::File);
+    let all: Vec<Identity> = agent.chain(files).collect();
+    if all.is_empty() {
+        return Err(Error::new(Kind::Refused, "there is no SSH key to sign in with")
+            .hint("name one with --ssh-key, or start an SSH agent that holds one"));
+    }
+    Ok(all)
+}
+
+/// What was accepted before is what must be shown again; else the policy of the first connection.
+fn host_keys(host: &Host, person: &Person) -> Result<HostKeys> {
+    if !host.host_keys.is_empty() {
+        let keys = host.host_keys.iter().map(|line| line.parse()).collect::<std::result::Result<_, _>>();
+        return Ok(HostKeys::Pinned(keys.map_err(of_ssh)?));
+    }
+    Ok(match &host.reach.access.host_key {
+        HostKeyTrust::Seeded => {
+            return Err(Error::new(Kind::Failed, "nobody knows which host key the machine was born with")
+                .hint(format!("`wharf rm {}` removes it", host.name)));
+        }
+        HostKeyTrust::Fingerprint(text) => HostKeys::Fingerprint(text.parse().map_err(of_ssh)?),
+        HostKeyTrust::Known => known(person, ask(host.confirm.as_ref())),
+        HostKeyTrust::AcceptNew => known(person, Unknown::Accept),
+    })
+}
+
+fn known(person: &Person, otherwise: Unknown) -> HostKeys {
+    HostKeys::KnownHosts { files: person.known_hosts.clone(), otherwise }
+}
+
+/// Asks the person who is there; refuses where nobody is.
+fn ask(confirm: Option<&Confirm>) -> Unknown {
+    let Some(confirm) = confirm.cloned() else { return Unknown::Refuse };
+    Unknown::Ask(Arc::new(move |host, key| {
+        confirm.ask(&HostKeyQuestion {
+            host: host.to_owned(),
+            algorithm: key.algorithm(),
+            fingerprint: key.fingerprint().to_string(),
+        })
+    }))
+}
+
+/// A fingerprint is the machine's own: the hosts on the way are known, or asked about.
+fn jump(hop: &Jump, host: &Host, identities: &[Identity], person: &Person) -> Target {
+    let otherwise = match host.reach.access.host_key {
+        HostKeyTrust::AcceptNew => Unknown::Accept,
+        _ => ask(host.confirm.as_ref()),
+    };
+    Target {
+        host: hop.host.clone(),
+        port: hop.port,
+        user: hop.user.clone().unwrap_or_else(|| host.reach.ssh_user.clone()),
+        identities: identities.to_vec(),
+        passphrase: None,
+        host_keys: known(person, otherwise),
+        jumps: Vec::new(),
+    }
+}
