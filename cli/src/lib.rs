@@ -1,1 +1,142 @@
 //! The program a person types: the grammar, the verbs, and everything printed.
+//!
+//! [`run`] takes the arguments and a [`World`] and ends with an exit code; it touches nothing that is not in them, so a
+//! test runs whole commands without a process. The order is always the same: parse → configure → open the store →
+//! one verb → say how it ended.
+#![forbid(unsafe_code)]
+
+mod args;
+mod commands;
+mod config;
+mod docker;
+mod drivers;
+mod error;
+mod interrupt;
+mod log;
+mod settings;
+mod shell;
+mod ui;
+mod world;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use wharf_core::{Setup, Wharf};
+
+pub use settings::Entry;
+pub use world::{Terminal, World};
+
+use commands::Cx;
+use config::Config;
+use error::{Error, Result};
+use ui::{Output, Ui};
+
+/// What this program is made of, beside its own code.
+#[derive(Debug, Clone)]
+pub struct Build {
+    /// The drivers, the default one first.
+    pub drivers: Vec<Entry>,
+    /// Opens the store.
+    pub open: fn(Setup) -> Wharf,
+}
+
+impl Build {
+    /// The build that people run.
+    #[must_use]
+    pub fn standard() -> Self {
+        Self { drivers: drivers::all(), open: Wharf::open }
+    }
+}
+
+/// Runs one command.
+pub fn run(args: impl IntoIterator<Item = OsString>, world: World) -> ExitCode {
+    run_with(args, world, &Build::standard())
+}
+
+/// Runs one command with the drivers and the store of `build`.
+pub fn run_with(args: impl IntoIterator<Item = OsString>, mut world: World, build: &Build) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let typed = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let streams = world.streams();
+    let parsed = match args::parse(args, &build.drivers) {
+        Ok(parsed) => parsed,
+        Err(answer) => return answer_grammar(&answer, streams, &world),
+    };
+    if let args::Verb::Supervise(args) = &parsed.verb {
+        return commands::supervise::run(args, &build.drivers);
+    }
+    let config = match Config::resolve(&parsed.global, &world) {
+        Ok(config) => config,
+        Err(error) => {
+            let output = parsed.global.output.map(Into::into).unwrap_or_default();
+            let ui = Ui::new(streams, world.terminal, output, false);
+            return ended(&ui, Err(error));
+        }
+    };
+    let ui = Arc::new(Ui::new(streams, world.terminal, config.output, config.colour));
+    log::start(&ui, config.debug);
+    let done = verb(parsed, typed, config, &ui, world, build);
+    ended(&ui, done)
+}
+
+fn verb(
+    parsed: args::Parsed,
+    typed: Vec<String>,
+    config: Config,
+    ui: &Arc<Ui>,
+    world: World,
+    build: &Build,
+) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| Error::failed("no threads to run on").caused_by(&e))?;
+    let done = runtime.block_on(async {
+        let cancel = tokio_util::sync::CancellationToken::new();
+        // A shell on a machine gets its interrupts itself.
+        if !matches!(parsed.verb, args::Verb::Ssh(_)) {
+            interrupt::watch(ui, &cancel);
+        }
+        let cx = Cx {
+            config,
+            ui: Arc::clone(ui),
+            world,
+            build: build.clone(),
+            cancel,
+            typed,
+            driver_flags: parsed.driver_flags,
+        };
+        commands::run(parsed.verb, &cx).await
+    });
+    // What still blocks a thread after a cancelled command (a connection being refused slowly) is not waited for.
+    runtime.shutdown_background();
+    done
+}
+
+fn ended(ui: &Ui, done: Result<()>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !error.told {
+                ui.error(&error, None);
+            }
+            error.code()
+        }
+    }
+}
+
+/// `--help` and `--version` are answers, the rest is wrong usage.
+fn answer_grammar(answer: &clap::Error, streams: ui::Streams, world: &World) -> ExitCode {
+    let to_stderr = answer.use_stderr();
+    let seen = if to_stderr { world.terminal.stderr } else { world.terminal.stdout };
+    let colour = seen && world.var("NO_COLOR").is_none();
+    let text = if colour { answer.render().ansi().to_string() } else { answer.render().to_string() };
+    let ui = Ui::new(streams, world.terminal, Output::Text, colour);
+    if to_stderr {
+        ui.log(&text);
+        return ExitCode::from(wharf_core::Kind::Usage.exit_code());
+    }
+    ended(&ui, ui.raw(&text))
+}

@@ -1,2 +1,7 @@
 //! Starts the program.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wharf::run(std::env::args_os(), wharf::World::real())
+}

@@ -1,0 +1,149 @@
+//! The grammar of the command line. What one verb takes stands in the verb's own file.
+//!
+//! Where docker-machine had a command or flag that still makes sense, ours has the same name and meaning.
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{
+    active, config, context, create, env, inspect, ip, kill, ls, provision, regenerate_certs, restart, rm,
+    ssh, start, status, stop, supervise, url, version,
+};
+use crate::settings::{Entry, add_flags};
+use crate::ui::Output;
+
+const AFTER: &str = "\
+Exit codes:
+   0 done               4 no such machine                     8 quota or capacity
+   1 failed             5 unreachable                         9 locked by another command
+   2 usage              6 host key mismatch                  10 some of several failed
+   3 refused before     7 not signed in or not allowed
+     anything was made
+
+Start here:  wharf create demo  &&  docker --context demo run --rm hello-world";
+
+const ABOUT: &str = "Makes machines that the docker client on this computer can use, over mutual TLS";
+
+/// A command line.
+#[derive(Debug, Parser)]
+#[command(name = "wharf", version, about = ABOUT, after_help = AFTER, disable_help_subcommand = true, max_term_width = 110)]
+struct Args {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Verb,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Global {
+    /// Say on stderr what is done at every step; never a secret [env: WHARF_DEBUG]
+    #[arg(short = 'D', long, global = true, help_heading = "Global options")]
+    pub(crate) debug: bool,
+    /// What results look like: text for eyes, json for programs
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FORMAT",
+        hide_possible_values = true,
+        help_heading = "Global options"
+    )]
+    pub(crate) output: Option<OutputName>,
+    /// The folder that machines are kept in [env: WHARF_HOME]
+    #[arg(
+        short,
+        long,
+        alias = "storage-path",
+        global = true,
+        value_name = "FOLDER",
+        help_heading = "Global options"
+    )]
+    pub(crate) store: Option<String>,
+    /// The configuration file [env: WHARF_CONFIG]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub(crate) config: Option<String>,
+    /// The agent's executable, instead of the one beside the program [env: WHARF_AGENT]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub(crate) agent: Option<String>,
+    /// How long the command may take: 90, 90s, 1m30s [env: WHARF_TIMEOUT]
+    #[arg(long, global = true, value_name = "TIME", help_heading = "Global options")]
+    pub(crate) timeout: Option<String>,
+}
+
+/// The formats that `-o` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputName {
+    /// For eyes
+    Text,
+    /// For programs
+    Json,
+}
+
+impl From<OutputName> for Output {
+    fn from(name: OutputName) -> Self {
+        match name {
+            OutputName::Text => Self::Text,
+            OutputName::Json => Self::Json,
+        }
+    }
+}
+
+/// One verb, one variant; the doc comments are the list that `--help` shows.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Create(create::Args),
+    Ls(ls::Args),
+    Env(env::Args),
+    Context(context::Args),
+    Ssh(ssh::Args),
+    Start(start::Args),
+    Stop(stop::Args),
+    Restart(restart::Args),
+    Kill(kill::Args),
+    Rm(rm::Args),
+    Status(status::Args),
+    Ip(ip::Args),
+    Url(url::Args),
+    Config(config::Args),
+    Inspect(inspect::Args),
+    Active(active::Args),
+    Provision(provision::Args),
+    RegenerateCerts(regenerate_certs::Args),
+    Version(version::Args),
+    #[command(hide = true)]
+    Supervise(supervise::Args),
+}
+
+/// A command line that was understood.
+pub(crate) struct Parsed {
+    pub(crate) global: Global,
+    pub(crate) verb: Verb,
+    /// What `create`'s driver flags were set to.
+    pub(crate) driver_flags: Option<clap::ArgMatches>,
+}
+
+/// Parses, or says what to print instead and whether that is an answer (`--help`) or a mistake.
+pub(crate) fn parse(
+    args: impl IntoIterator<Item = OsString>,
+    drivers: &[Entry],
+) -> Result<Parsed, clap::Error> {
+    let command = Args::command().mut_subcommand("create", |create| add_flags(drivers, create));
+    let mut matches = command.try_get_matches_from(args)?;
+    let driver_flags = matches.subcommand_matches("create").cloned();
+    let Args { global, command: verb } = Args::from_arg_matches_mut(&mut matches)?;
+    Ok(Parsed { global, verb, driver_flags })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_holds_together() {
+        Args::command()
+            .mut_subcommand("create", |create| add_flags(&crate::drivers::all(), create))
+            .debug_assert();
+    }
+}

@@ -1,0 +1,246 @@
+//! `wharf create`: makes machines, several at once if wanted, and goes on with those that were begun and not finished.
+
+use std::time::Duration;
+
+use wharf_core::{Call, CreateRequest, Created, EngineOptions, Life, MachineName, Timing, Wharf};
+
+use super::{Cx, context, each, machine_names};
+use crate::docker::{DockerFolder, context_name};
+use crate::error::{Error, Result};
+use crate::settings;
+use crate::ui::{Board, Table};
+
+/// Makes machines and brings the agent to them
+///
+/// A machine that was begun and not finished is gone on with. Without --driver it is a virtual machine on this computer.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What the machines are to be called
+    #[arg(value_name = "NAME", required = true)]
+    names: Vec<String>,
+    /// Where they are made [env: WHARF_DRIVER]
+    #[arg(short, long)]
+    driver: Option<String>,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Write no docker context
+    #[arg(long)]
+    no_context: bool,
+    /// A label of the engine
+    #[arg(long = "engine-label", value_name = "KEY=VALUE")]
+    labels: Vec<String>,
+    /// A further flag of the engine, without its dashes
+    #[arg(long = "engine-opt", value_name = "FLAG=VALUE")]
+    engine_options: Vec<String>,
+    /// A registry that is asked before the official one
+    #[arg(long = "engine-registry-mirror", value_name = "URL")]
+    registry_mirrors: Vec<String>,
+    /// A registry that is spoken to without a verified certificate
+    #[arg(long = "engine-insecure-registry", value_name = "HOST")]
+    insecure_registries: Vec<String>,
+    /// A further name or address in the server's certificate
+    #[arg(long = "tls-san", value_name = "NAME")]
+    extra_names: Vec<String>,
+}
+
+impl Args {
+    /// Whether nothing is asked of the machines.
+    const fn says_nothing(&self) -> bool {
+        self.driver.is_none()
+            && self.labels.is_empty()
+            && self.engine_options.is_empty()
+            && self.registry_mirrors.is_empty()
+            && self.insecure_registries.is_empty()
+            && self.extra_names.is_empty()
+    }
+}
+
+pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
+    let names = machine_names(&args.names)?;
+    let requests = Requests::new(&args, cx)?;
+    let wharf = cx.wharf();
+    let board = Board::new(&cx.ui);
+    let call = cx.call("create", Duration::from_secs(600), &board);
+    if args.dry_run {
+        return plan(&names, &requests, cx, &wharf, &call, &board).await;
+    }
+    let wants_context = cx.config.context && !args.no_context;
+    let ends = each(cx, &names, |name| {
+        let (requests, wharf, call, board) = (&requests, &wharf, &call, &board);
+        async move {
+            let created = create(&name, requests, wants_context, cx, wharf, call).await;
+            let took = board.end(&name);
+            let created = created?;
+            let how = if created.resumed { "finished" } else { "ready" };
+            cx.ui.note(&format!("{name}: {how} in {:.1} s", took.as_secs_f32()));
+            Ok(created)
+        }
+    })
+    .await;
+    if cx.ui.is_json() && !ends.done.is_empty() {
+        let mut rows: Vec<_> = ends.done.iter().map(|(_, created)| object(created)).collect();
+        match rows.pop() {
+            Some(only) if names.len() == 1 => cx.ui.json(&only)?,
+            last => cx.ui.json(&rows.into_iter().chain(last).collect::<Vec<_>>())?,
+        }
+    } else if let Some((name, _)) = ends.done.first() {
+        say_how_to_go_on(name, wants_context, cx);
+    }
+    ends.end
+}
+
+/// What every machine of this command has in common.
+struct Requests {
+    driver: String,
+    config: serde_json::Value,
+    options: EngineOptions,
+    /// Nothing but names stood on the command line: an unfinished machine is gone on with as it was begun.
+    only_names: bool,
+}
+
+impl Requests {
+    fn new(args: &Args, cx: &Cx) -> Result<Self> {
+        let first = cx.build.drivers.first().map_or("", |entry| entry.about().name);
+        let asked = args.driver.as_deref().or(cx.config.driver.as_deref()).unwrap_or(first);
+        let driver = settings::find(&cx.build.drivers, asked)?.about().name.to_owned();
+        let flags = cx.driver_flags.as_ref().ok_or_else(|| Error::usage("the driver's flags are missing"))?;
+        let config = settings::configuration(&cx.build.drivers, asked, flags, &cx.config, &cx.world)?;
+        let only_names = args.says_nothing() && !settings::any_given(&cx.build.drivers, flags);
+        Ok(Self { driver, config, options: engine_options(args, cx)?, only_names })
+    }
+
+    fn of(&self, name: MachineName) -> CreateRequest {
+        CreateRequest {
+            name,
+            driver: self.driver.clone(),
+            config: self.config.clone(),
+            options: self.options.clone(),
+            expires: None,
+        }
+    }
+}
+
+/// The file's, then the flags'; everything wrong is reported together.
+fn engine_options(args: &Args, cx: &Cx) -> Result<EngineOptions> {
+    let file = &cx.config.file.engine;
+    let both = |file: &[String], flags: &[String]| file.iter().chain(flags).cloned().collect::<Vec<_>>();
+    let labels = both(&file.labels, &args.labels);
+    let registry_mirrors = both(&file.registry_mirrors, &args.registry_mirrors);
+    let mut mistakes: Vec<String> = Vec::new();
+    for label in &labels {
+        if label.split_once('=').is_none_or(|(key, _)| key.is_empty()) {
+            mistakes.push(format!("engine label `{label}` is not KEY=VALUE"));
+        }
+    }
+    for mirror in &registry_mirrors {
+        if !mirror.starts_with("http://") && !mirror.starts_with("https://") {
+            mistakes.push(format!("registry mirror `{mirror}` is not an http:// or https:// address"));
+        }
+    }
+    if !mistakes.is_empty() {
+        return Err(Error::usage(mistakes.join("\n  ")));
+    }
+    let dashed =
+        |option: &String| if option.starts_with('-') { option.clone() } else { format!("--{option}") };
+    Ok(EngineOptions {
+        labels,
+        registry_mirrors,
+        insecure_registries: both(&file.insecure_registries, &args.insecure_registries),
+        extra_names: args.extra_names.clone(),
+        arguments: args.engine_options.iter().map(dashed).collect(),
+        ..EngineOptions::default()
+    })
+}
+
+async fn create(
+    name: &MachineName,
+    requests: &Requests,
+    wants_context: bool,
+    cx: &Cx,
+    wharf: &Wharf,
+    call: &Call,
+) -> Result<Created> {
+    let known = wharf.inspect(name).await.ok().map(|inspection| inspection.summary);
+    let folder = DockerFolder::new(cx.config.docker.clone());
+    if wants_context {
+        folder
+            .refuse_taken(&context_name(name.as_str()), known.as_ref().map(|summary| summary.id.as_str()))?;
+    }
+    let unfinished = known.is_some_and(|summary| summary.life == Life::Creating);
+    let created = if unfinished && requests.only_names {
+        wharf.resume(name, call).await?
+    } else {
+        wharf.create(&requests.of(name.clone()), call).await?
+    };
+    if wants_context && let Err(error) = context::write(&folder, &created.connection) {
+        cx.ui.warn(&format!("{name}: its docker context could not be written: {error}"));
+    }
+    Ok(created)
+}
+
+async fn plan(
+    names: &[MachineName],
+    requests: &Requests,
+    cx: &Cx,
+    wharf: &Wharf,
+    call: &Call,
+    board: &Board,
+) -> Result<()> {
+    let ends = each(cx, names, |name| {
+        let request = requests.of(name.clone());
+        async move {
+            let steps = wharf.plan(&request, call).await;
+            board.end(&name);
+            Ok(steps?)
+        }
+    })
+    .await;
+    if cx.ui.is_json() {
+        let rows: Vec<_> = ends
+            .done
+            .iter()
+            .map(|(name, steps)| serde_json::json!({ "name": name, "steps": steps }))
+            .collect();
+        cx.ui.json(&rows)?;
+    } else {
+        let mut table = Table::new(&["MACHINE", "PART", "STEP", "WHAT"]);
+        for (name, steps) in &ends.done {
+            for step in steps {
+                table.row([name.to_string(), step.part.to_owned(), step.verb.clone(), step.summary.clone()]);
+            }
+        }
+        cx.ui.table(&table)?;
+        cx.ui.note("nothing was done: this is what `create` would do");
+    }
+    ends.end
+}
+
+/// What programs read of a machine that was made.
+fn object(created: &Created) -> serde_json::Value {
+    let timing =
+        |timing: &Timing| serde_json::json!({ "phase": timing.what, "milliseconds": timing.milliseconds });
+    let connection = &created.connection;
+    serde_json::json!({
+        "name": connection.name,
+        "id": connection.id,
+        "driver": connection.driver,
+        "url": connection.url,
+        "certificates": connection.certificates,
+        "resumed": created.resumed,
+        "timings": created.timings.iter().map(timing).collect::<Vec<_>>(),
+    })
+}
+
+fn say_how_to_go_on(name: &MachineName, has_context: bool, cx: &Cx) {
+    cx.ui.note("");
+    if has_context {
+        let context = context_name(name.as_str());
+        cx.ui.note(&format!("Use it from any terminal:  docker --context {context} run --rm hello-world"));
+        cx.ui.note(&format!("or make this one's default: eval \"$(wharf env {name})\""));
+    } else {
+        cx.ui.note(&format!(
+            "Use it from this terminal:  eval \"$(wharf env {name})\" && docker run --rm hello-world"
+        ));
+    }
+}

@@ -1,0 +1,18 @@
+//! `wharf kill`.
+
+use wharf_core::Power;
+
+use super::{Cx, power};
+use crate::error::Result;
+
+/// Stops machines at once, as by pulling the plug
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The machines; `default`, or the only one, when none is named
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+}
+
+pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
+    power::run(&args.names, Power::Kill, cx).await
+}

@@ -1,0 +1,146 @@
+//! `wharf ls`: all machines, asked at once, with one deadline for all of them.
+
+mod filter;
+
+use std::time::Duration;
+
+use serde::Serialize;
+use wharf_core::{Life, MachineName, Observed, Summary, Wharf};
+use wharf_driver::State;
+
+use self::filter::Filters;
+use super::Cx;
+use super::active::Target;
+use crate::error::Result;
+use crate::ui::{Board, Table, natural};
+
+/// Lists machines
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Print names only
+    #[arg(short, long)]
+    quiet: bool,
+    /// Only machines that fit: name=REGEX, driver=NAME, state=STATE, label=KEY[=VALUE]. Of one key any may fit, of
+    /// several all must
+    #[arg(long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
+}
+
+/// One machine as it is shown.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: MachineName,
+    active: bool,
+    driver: Option<String>,
+    state: String,
+    url: Option<String>,
+    docker: Option<String>,
+    warnings: Vec<String>,
+    errors: Vec<String>,
+}
+
+pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
+    let filters = Filters::parse(&args.filter)?;
+    let wharf = cx.wharf();
+    let names = chosen(&filters, &wharf).await?;
+    if args.quiet && !filters.want_state() {
+        return print_names(names.iter(), cx);
+    }
+    let board = Board::new(&cx.ui);
+    let call = cx.call("ls", Duration::from_secs(10), &board);
+    let observed =
+        if names.is_empty() { Vec::new() } else { wharf.observe(&names, !args.quiet, &call).await? };
+    let target = Target::of(cx);
+    let mut rows: Vec<Row> = observed.iter().map(|machine| row(machine, &target)).collect();
+    rows.retain(|row| filters.fit_state(&row.state));
+    rows.sort_by(|a, b| natural(a.name.as_str(), b.name.as_str()));
+    if args.quiet {
+        return print_names(rows.iter().map(|row| &row.name), cx);
+    }
+    if cx.ui.is_json() {
+        return cx.ui.json(&rows);
+    }
+    cx.ui.table(&table(&rows))?;
+    if rows.is_empty() && args.filter.is_empty() {
+        cx.ui.note("there are no machines yet: `wharf create NAME` makes one");
+    }
+    Ok(())
+}
+
+/// The machines that fit as far as their journals tell, in the order people expect.
+async fn chosen(filters: &Filters, wharf: &Wharf) -> Result<Vec<MachineName>> {
+    let mut names = Vec::new();
+    for (name, summary) in wharf.list().await? {
+        let driver = summary.as_ref().ok().map(|summary| summary.driver.as_str());
+        let labels = if filters.want_labels() {
+            wharf.inspect(&name).await.map(|inspection| inspection.options.labels).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        if filters.fit(name.as_str(), driver, &labels) {
+            names.push(name);
+        }
+    }
+    names.sort_by(|a, b| natural(a.as_str(), b.as_str()));
+    Ok(names)
+}
+
+fn print_names<'a>(names: impl Iterator<Item = &'a MachineName>, cx: &Cx) -> Result<()> {
+    if cx.ui.is_json() {
+        return cx.ui.json(&names.collect::<Vec<_>>());
+    }
+    names.into_iter().try_for_each(|name| cx.ui.result(name.as_str()))
+}
+
+fn row(machine: &Observed, target: &Target<'_>) -> Row {
+    let summary = machine.summary.as_ref();
+    Row {
+        name: machine.name.clone(),
+        active: summary.is_some_and(|summary| target.is(summary)),
+        driver: summary.map(|summary| summary.driver.clone()),
+        state: state_word(machine).to_owned(),
+        url: summary.and_then(|summary| summary.url.clone()),
+        docker: machine.engine.as_ref().map(|engine| engine.version.clone()),
+        warnings: machine.warnings.clone(),
+        errors: machine.errors.clone(),
+    }
+}
+
+fn table(rows: &[Row]) -> Table {
+    let mut table = Table::new(&["NAME", "ACTIVE", "DRIVER", "STATE", "URL", "DOCKER", "ERRORS"]);
+    for row in rows {
+        let wrong: Vec<&str> = row.errors.iter().chain(&row.warnings).map(String::as_str).collect();
+        table.row([
+            row.name.to_string(),
+            if row.active { "*" } else { "-" }.to_owned(),
+            row.driver.clone().unwrap_or_default(),
+            row.state.clone(),
+            row.url.clone().unwrap_or_default(),
+            row.docker.as_ref().map_or("Unknown".to_owned(), |version| format!("v{version}")),
+            wrong.join("; "),
+        ]);
+    }
+    table
+}
+
+/// The one word for a machine's state: what the journal says of an unfinished one, what the driver says of others.
+pub(super) fn state_word(machine: &Observed) -> &'static str {
+    match machine.summary.as_ref().map(|summary: &Summary| summary.life) {
+        None => return "Damaged",
+        Some(Life::Creating) => return "Unfinished",
+        Some(Life::Removing) => return "Removing",
+        Some(Life::Ready) => {}
+    }
+    match machine.state {
+        Some(State::Running) => "Running",
+        Some(State::Starting) => "Starting",
+        Some(State::Stopping) => "Stopping",
+        Some(State::Stopped) => "Stopped",
+        Some(State::Partial) => "Partial",
+        Some(State::Absent) => "Gone",
+        // A host that exists already is running if its engine says something.
+        Some(State::Unknown) if machine.engine.is_some() => "Running",
+        Some(State::Unknown) => "Unknown",
+        None => "Timeout",
+    }
+}

@@ -1,0 +1,245 @@
+//! One verb, one file. Here is what they share: the frame they run in, how machines are named, and how one verb is done
+//! to several machines at once.
+
+pub(crate) mod active;
+pub(crate) mod config;
+pub(crate) mod context;
+pub(crate) mod create;
+pub(crate) mod env;
+pub(crate) mod inspect;
+pub(crate) mod ip;
+pub(crate) mod kill;
+pub(crate) mod ls;
+mod power;
+pub(crate) mod provision;
+pub(crate) mod regenerate_certs;
+pub(crate) mod restart;
+pub(crate) mod rm;
+pub(crate) mod ssh;
+pub(crate) mod start;
+pub(crate) mod status;
+pub(crate) mod stop;
+pub(crate) mod supervise;
+pub(crate) mod url;
+pub(crate) mod version;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+use wharf_core::{Call, Confirm, Connection, MachineName, Setup, Wharf};
+
+use crate::Build;
+use crate::args::Verb;
+use crate::config::Config;
+use crate::error::{Error, Kind, Result, of_several};
+use crate::ui::{Board, Ui, natural};
+use crate::world::World;
+
+/// The frame that a command runs in.
+pub(crate) struct Cx {
+    pub(crate) config: Config,
+    pub(crate) ui: Arc<Ui>,
+    /// Without its streams, which are the [`Ui`]'s.
+    pub(crate) world: World,
+    pub(crate) build: Build,
+    pub(crate) cancel: CancellationToken,
+    /// The command line as typed.
+    pub(crate) typed: Vec<String>,
+    pub(crate) driver_flags: Option<clap::ArgMatches>,
+}
+
+/// Runs the verb.
+pub(crate) async fn run(verb: Verb, cx: &Cx) -> Result<()> {
+    match verb {
+        Verb::Create(args) => create::run(args, cx).await,
+        Verb::Ls(args) => ls::run(args, cx).await,
+        Verb::Env(args) => env::run(args, cx).await,
+        Verb::Context(args) => context::run(args, cx).await,
+        Verb::Ssh(args) => ssh::run(args, cx).await,
+        Verb::Start(args) => start::run(args, cx).await,
+        Verb::Stop(args) => stop::run(args, cx).await,
+        Verb::Restart(args) => restart::run(args, cx).await,
+        Verb::Kill(args) => kill::run(args, cx).await,
+        Verb::Rm(args) => rm::run(args, cx).await,
+        Verb::Status(args) => status::run(args, cx).await,
+        Verb::Ip(args) => ip::run(args, cx).await,
+        Verb::Url(args) => url::run(args, cx).await,
+        Verb::Config(args) => config::run(args, cx).await,
+        Verb::Inspect(args) => inspect::run(args, cx).await,
+        Verb::Active(args) => active::run(args, cx).await,
+        Verb::Provision(args) => provision::run(args, cx).await,
+        Verb::RegenerateCerts(args) => regenerate_certs::run(args, cx).await,
+        Verb::Version(args) => version::run(args, cx).await,
+        Verb::Supervise(_) => Err(Error::usage("a supervisor is not started from here")),
+    }
+}
+
+impl Cx {
+    /// Opens the store.
+    pub(crate) fn wharf(&self) -> Wharf {
+        let user = self.world.var("USER").or_else(|| self.world.var("LOGNAME")).unwrap_or("somebody");
+        (self.build.open)(Setup {
+            home: self.config.store.clone(),
+            cache: Some(self.config.cache.clone()),
+            drivers: self.build.drivers.iter().map(|entry| entry.factory.clone()).collect(),
+            program: self.world.program.clone(),
+            agent: self.config.agent.clone(),
+            ssh: self.world.person(),
+            person: format!("{user}@{}", self.world.host),
+        })
+    }
+
+    /// What a verb of the engine is given: it reports to `board`, and asks the person who is there.
+    pub(crate) fn call(&self, verb: &str, usual: Duration, board: &Board) -> Call {
+        let ui = Arc::clone(&self.ui);
+        let confirm = self.ui.can_ask().then(|| {
+            Confirm::new(move |question| {
+                let asked = format!(
+                    "The host {} is not known yet. Its {} key has the fingerprint\n  {}\nIs that right?",
+                    question.host, question.algorithm, question.fingerprint
+                );
+                ui.confirm(&asked).unwrap_or(false)
+            })
+        });
+        Call {
+            deadline: self.config.timeout.unwrap_or(usual),
+            cancel: self.cancel.clone(),
+            events: board.sink(),
+            confirm,
+            ..Call::new(format!("wharf {verb}"))
+        }
+    }
+
+    /// The machine that the person means: the named one, else `default`, else the only one there is.
+    pub(crate) async fn one(&self, name: Option<&str>, wharf: &Wharf) -> Result<MachineName> {
+        if let Some(name) = name {
+            return machine_name(name);
+        }
+        let mut names: Vec<MachineName> = wharf.list().await?.into_iter().map(|(name, _)| name).collect();
+        names.sort_by(|a, b| natural(a.as_str(), b.as_str()));
+        if let Some(usual) = names.iter().find(|name| name.as_str() == "default") {
+            return Ok(usual.clone());
+        }
+        match names.as_slice() {
+            [only] => Ok(only.clone()),
+            [] => Err(Error::new(Kind::NoSuchMachine, "there are no machines yet")
+                .hint("`wharf create NAME` makes one")),
+            several => {
+                let listed: Vec<&str> = several.iter().map(MachineName::as_str).collect();
+                Err(Error::usage("which machine? There are several, and none is called `default`")
+                    .hint(format!("name one of {}", listed.join(", "))))
+            }
+        }
+    }
+
+    /// The machines that the person means.
+    pub(crate) async fn several(&self, names: &[String], wharf: &Wharf) -> Result<Vec<MachineName>> {
+        if names.is_empty() {
+            return Ok(vec![self.one(None, wharf).await?]);
+        }
+        machine_names(names)
+    }
+
+    /// How to reach a machine whose create is finished.
+    pub(crate) async fn connection(&self, name: &MachineName, wharf: &Wharf) -> Result<Connection> {
+        let connection = wharf.connection(name).await?;
+        if connection.ready {
+            // A client certificate that was renewed just now is renewed where it was copied to.
+            context::refresh(self, &connection);
+            return Ok(connection);
+        }
+        Err(Error::failed(format!("machine `{name}` is not finished")).hint(format!(
+            "`wharf create {name}` goes on where it stopped, `wharf rm {name}` removes what there is"
+        )))
+    }
+}
+
+/// A machine's name as typed.
+pub(crate) fn machine_name(name: &str) -> Result<MachineName> {
+    name.parse().map_err(|e: wharf_driver::NameError| {
+        Error::usage(e.to_string())
+            .hint("a name begins with a letter or digit, goes on with letters, digits, `.` and `-`, and has at most 63 characters")
+    })
+}
+
+/// Machines' names as typed, every one once. All wrong ones are reported together.
+pub(crate) fn machine_names(names: &[String]) -> Result<Vec<MachineName>> {
+    let mut good: Vec<MachineName> = Vec::new();
+    let mut wrong = Vec::new();
+    for name in names {
+        match machine_name(name) {
+            Ok(name) if good.contains(&name) => {}
+            Ok(name) => good.push(name),
+            Err(error) => wrong.push(error),
+        }
+    }
+    match wrong.pop() {
+        None => Ok(good),
+        Some(last) if wrong.is_empty() => Err(last),
+        Some(last) => {
+            let messages: Vec<String> =
+                wrong.iter().map(ToString::to_string).chain([last.to_string()]).collect();
+            Err(Error::usage(messages.join("\n  ")).hint(last.advice()))
+        }
+    }
+}
+
+/// How one verb ended for several machines.
+pub(crate) struct Ends<T> {
+    /// Those that went well, in the order they were named.
+    pub(crate) done: Vec<(MachineName, T)>,
+    /// Nothing failed; or the exit code of what did, which was shown already unless it was the only machine.
+    pub(crate) end: Result<()>,
+}
+
+/// Does one thing to several machines at once, and shows what failed.
+pub(crate) async fn each<T, F>(
+    cx: &Cx,
+    names: &[MachineName],
+    mut act: impl FnMut(MachineName) -> F,
+) -> Ends<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let ends = join_all(names.iter().map(|name| {
+        let acting = act(name.clone());
+        async move { (name.clone(), acting.await) }
+    }))
+    .await;
+    let (mut done, mut failures) = (Vec::new(), Vec::new());
+    for (name, end) in ends {
+        match end {
+            Ok(value) => done.push((name, value)),
+            Err(error) => failures.push((name, error)),
+        }
+    }
+    if names.len() == 1 {
+        return Ends { done, end: failures.pop().map_or(Ok(()), |(_, error)| Err(error)) };
+    }
+    for (name, error) in &failures {
+        cx.ui.error(error, Some(name.as_str()));
+    }
+    let kinds: Vec<Kind> = failures.iter().map(|(_, error)| error.kind).collect();
+    Ends { done, end: of_several(names.len(), &kinds).map_or(Ok(()), |kind| Err(Error::told(kind))) }
+}
+
+/// The same word for every machine, or one object a machine.
+pub(crate) fn show_each(cx: &Cx, values: &[(MachineName, String)], field: &'static str) -> Result<()> {
+    #[derive(Serialize)]
+    struct Row<'a> {
+        name: &'a str,
+        #[serde(flatten)]
+        value: std::collections::BTreeMap<&'static str, &'a str>,
+    }
+    if cx.ui.is_json() && !values.is_empty() {
+        let rows: Vec<Row<'_>> = values
+            .iter()
+            .map(|(name, value)| Row { name: name.as_str(), value: [(field, value.as_str())].into() })
+            .collect();
+        return cx.ui.json(&rows);
+    }
+    values.iter().try_for_each(|(_, value)| cx.ui.result(value))
+}

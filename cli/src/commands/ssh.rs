@@ -1,0 +1,169 @@
+//! `wharf ssh`: a shell on a machine, or one command there.
+//!
+//! The system's own ssh does it, with the machine's key and with no other host key than the accepted ones; it is told to
+//! read no configuration, so that nothing on this computer weakens that. The command goes there as it was typed, parted
+//! by single spaces, and its exit status comes back.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use wharf_core::SshAccess;
+
+use super::Cx;
+use crate::error::{Error, Result};
+
+/// Opens a shell on a machine, or runs a command there
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The machine; `default`, or the only one, when nothing is given
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+    /// What to run there; a shell when nothing is given
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<OsString>,
+}
+
+pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
+    let wharf = cx.wharf();
+    let name = cx.one(args.name.as_deref(), &wharf).await?;
+    let connection = wharf.connection(&name).await?;
+    let Some(program) = cx.world.on_path("ssh") else {
+        return Err(Error::failed("there is no `ssh` on PATH").hint("install the OpenSSH client"));
+    };
+    let mut ssh = tokio::process::Command::new(&program);
+    let known = cx.world.person().known_hosts;
+    ssh.args(arguments(&program, &connection.ssh, &known, &args.command)).stdin(Stdio::inherit());
+    let status = ssh
+        .status()
+        .await
+        .map_err(|e| Error::failed(format!("cannot run `{}`", program.display())).caused_by(&e))?;
+    match code(status) {
+        0 => Ok(()),
+        code => Err(Error::remote(code)),
+    }
+}
+
+/// ssh's arguments; none of them is a secret.
+fn arguments(program: &Path, access: &SshAccess, known: &[PathBuf], command: &[OsString]) -> Vec<OsString> {
+    let mut arguments = options(access, std::slice::from_ref(&access.known_hosts));
+    if let Some(proxy) = proxy(program, access, known) {
+        arguments.extend(["-o".into(), format!("ProxyCommand={proxy}").into()]);
+    }
+    arguments.extend(["-p".into(), access.port.to_string().into(), "-l".into(), access.user.as_str().into()]);
+    arguments.extend(["--".into(), access.host.as_str().into()]);
+    arguments.extend(command.iter().cloned());
+    arguments
+}
+
+fn options(access: &SshAccess, known_hosts: &[PathBuf]) -> Vec<OsString> {
+    let files: Vec<String> = known_hosts.iter().map(|file| format!("\"{}\"", file.display())).collect();
+    let known_hosts = format!("UserKnownHostsFile={}", files.join(" "));
+    let settings = [
+        "StrictHostKeyChecking=yes",
+        "GlobalKnownHostsFile=/dev/null",
+        &known_hosts,
+        "UpdateHostKeys=no",
+        "PasswordAuthentication=no",
+        "ControlPath=none",
+        "ConnectTimeout=10",
+        "LogLevel=ERROR",
+    ];
+    let mut options: Vec<OsString> = vec!["-F".into(), "/dev/null".into()];
+    // Without a key of its own the machine takes the person's: those that ssh tries by itself.
+    if let Some(identity) = &access.identity {
+        options.extend([
+            "-i".into(),
+            identity.as_os_str().to_owned(),
+            "-o".into(),
+            "IdentitiesOnly=yes".into(),
+        ]);
+    }
+    for setting in settings {
+        options.extend(["-o".into(), setting.into()]);
+    }
+    options
+}
+
+/// The command that reaches the machine through the jump hosts, every one verified too: by the machine's accepted keys
+/// or by the person's `known` ones (`-J` would leave them to the person's own configuration).
+fn proxy(program: &Path, access: &SshAccess, known: &[PathBuf]) -> Option<String> {
+    let known: Vec<PathBuf> = std::iter::once(&access.known_hosts).chain(known).cloned().collect();
+    let mut through: Option<String> = None;
+    for jump in &access.jumps {
+        let mut words = vec![quoted(&program.to_string_lossy())];
+        words.extend(options(access, &known).iter().map(|word| quoted(&word.to_string_lossy())));
+        if let Some(outer) = &through {
+            words.extend(["-o".into(), quoted(&format!("ProxyCommand={outer}"))]);
+        }
+        let user = jump.user.as_deref().unwrap_or(&access.user);
+        words.extend(["-p".into(), jump.port.to_string(), "-l".into(), quoted(user)]);
+        words.extend(["-W".into(), "%h:%p".into(), "--".into(), quoted(&jump.host)]);
+        through = Some(words.join(" "));
+    }
+    through
+}
+
+/// `word` for the shell that runs a proxy command, with `%` doubled for ssh, which looks at it first.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''").replace('%', "%%"))
+}
+
+#[cfg(unix)]
+fn code(status: std::process::ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt as _;
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1)
+}
+
+#[cfg(not(unix))]
+fn code(status: std::process::ExitStatus) -> i32 {
+    status.code().unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wharf_driver::Jump;
+
+    fn access() -> SshAccess {
+        SshAccess {
+            host: "10.0.0.7".into(),
+            port: 2222,
+            user: "admin".into(),
+            identity: Some("/s/id".into()),
+            known_hosts: "/s/a b/known".into(),
+            host_keys: Vec::new(),
+            jumps: Vec::new(),
+        }
+    }
+
+    fn text(arguments: &[OsString]) -> Vec<&str> {
+        arguments.iter().filter_map(|a| a.to_str()).collect()
+    }
+
+    #[test]
+    fn the_command_goes_as_typed_and_no_configuration_is_read() {
+        let command = ["sh".into(), "-c".into(), "echo 'a  b'; -v".into()];
+        let arguments = arguments(Path::new("/usr/bin/ssh"), &access(), &[], &command);
+        let words = text(&arguments);
+        assert_eq!(words[..4], ["-F", "/dev/null", "-i", "/s/id"]);
+        assert!(words.contains(&"UserKnownHostsFile=\"/s/a b/known\""));
+        assert!(words.contains(&"StrictHostKeyChecking=yes"));
+        assert_eq!(
+            words[words.len() - 9..],
+            ["-p", "2222", "-l", "admin", "--", "10.0.0.7", "sh", "-c", "echo 'a  b'; -v"]
+        );
+    }
+
+    #[test]
+    fn every_jump_is_verified_too() {
+        let jump =
+            |host: &str, user: Option<&str>| Jump { user: user.map(Into::into), host: host.into(), port: 22 };
+        let access = SshAccess { jumps: vec![jump("outer", Some("o")), jump("inner", None)], ..access() };
+        let proxy = proxy(Path::new("ssh"), &access, &["/h/known".into()]).unwrap();
+        assert_eq!(proxy.matches("StrictHostKeyChecking=yes").count(), 2);
+        assert!(proxy.contains("/h/known"), "{proxy}");
+        assert!(proxy.ends_with("-p 22 -l 'admin' -W %h:%p -- 'inner'"), "{proxy}");
+        assert!(proxy.contains("-W %%h:%%p -- "), "{proxy}");
+    }
+}

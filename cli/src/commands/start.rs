@@ -1,0 +1,18 @@
+//! `wharf start`.
+
+use wharf_core::Power;
+
+use super::{Cx, power};
+use crate::error::Result;
+
+/// Starts machines that are stopped
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The machines; `default`, or the only one, when none is named
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+}
+
+pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
+    power::run(&args.names, Power::On, cx).await
+}

@@ -1,0 +1,133 @@
+//! What holds for this run: flags over environment over file over defaults, decided once, into typed values.
+//!
+//! Every mistake is found before any is reported, so that a person corrects them in one go.
+
+mod file;
+mod parts;
+mod span;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(crate) use file::File;
+
+use crate::args::Global;
+use crate::error::{Error, Result};
+use crate::settings::GUEST;
+use crate::ui::Output;
+use crate::world::World;
+
+/// What holds for this run.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// Where machines are kept.
+    pub(crate) store: PathBuf,
+    /// The docker client's folder.
+    pub(crate) docker: PathBuf,
+    /// Where images and the like are kept; safe to delete.
+    pub(crate) cache: PathBuf,
+    /// The agent's executable, where one was found.
+    pub(crate) agent: Option<PathBuf>,
+    /// The folder of the guest image, where one was found.
+    pub(crate) guest: Option<PathBuf>,
+    /// The driver of `create` when no flag names one; without one it is the build's first.
+    pub(crate) driver: Option<String>,
+    /// How long a command may take, where a person set it.
+    pub(crate) timeout: Option<Duration>,
+    /// Whether `create` writes a docker context.
+    pub(crate) context: bool,
+    pub(crate) output: Output,
+    pub(crate) debug: bool,
+    pub(crate) colour: bool,
+    /// The configuration file, for what commands read from it themselves.
+    pub(crate) file: File,
+}
+
+impl Config {
+    /// Decides, or says everything that is wrong.
+    pub(crate) fn resolve(flags: &Global, world: &World) -> Result<Self> {
+        let mut mistakes = Vec::new();
+        let file = File::load(flags.config.as_deref(), world).unwrap_or_else(|e| {
+            mistakes.push(e);
+            File::default()
+        });
+        let path = |flag: Option<&String>, var: &str, key: Option<&String>| {
+            let text = flag.map(String::as_str).or_else(|| world.var(var)).or(key.map(String::as_str));
+            text.map(|text| world.absolute(text))
+        };
+        let store =
+            path(flags.store.as_ref(), "WHARF_HOME", file.store.as_ref()).or_else(|| data_folder(world));
+        if store.is_none() {
+            mistakes.push(
+                "there is no home folder to keep machines in: name one with --store or WHARF_HOME".into(),
+            );
+        }
+        let agent = path(flags.agent.as_ref(), "WHARF_AGENT", file.agent.as_ref());
+        if let Some(missing) = agent.as_ref().filter(|file| !file.is_file()) {
+            mistakes.push(format!("the agent `{}` is not a file", missing.display()));
+        }
+        let guest = path(None, GUEST, file.guest.as_ref());
+        if let Some(missing) = guest.as_ref().filter(|path| !path.exists()) {
+            mistakes.push(format!("the guest image `{}` does not exist", missing.display()));
+        }
+        let timeout =
+            flags.timeout.as_deref().or_else(|| world.var("WHARF_TIMEOUT")).or(file.timeout.as_deref());
+        let timeout = timeout.and_then(|text| span::parse(text).map_err(|e| mistakes.push(e)).ok());
+        let Some(store) = store.filter(|_| mistakes.is_empty()) else { return Err(report(&mistakes)) };
+        Ok(Self {
+            docker: path(None, "DOCKER_CONFIG", None).unwrap_or_else(|| world.absolute("~/.docker")),
+            cache: path(None, "WHARF_CACHE", None).unwrap_or_else(|| cache_folder(world, &store)),
+            agent: agent.or_else(|| parts::agent(&world.program)),
+            guest: guest.or_else(|| parts::guest(&world.program)),
+            driver: world.var("WHARF_DRIVER").map(ToOwned::to_owned).or(file.driver.clone()),
+            timeout,
+            context: file.context.unwrap_or(true),
+            output: flags.output.map(Into::into).unwrap_or_default(),
+            debug: flags.debug || world.var("WHARF_DEBUG").is_some(),
+            colour: world.var("NO_COLOR").is_none() && world.var("TERM") != Some("dumb"),
+            store,
+            file,
+        })
+    }
+}
+
+fn report(mistakes: &[String]) -> Error {
+    let message = match mistakes {
+        [only] => only.clone(),
+        several => {
+            format!(
+                "{} settings are wrong:\n{}",
+                several.len(),
+                several.iter().map(|m| format!("  - {m}")).collect::<Vec<_>>().join("\n")
+            )
+        }
+    };
+    Error::usage(message).hint(
+        "flags win over the environment, that over the file, that over defaults; `wharf --help` lists them",
+    )
+}
+
+/// The platform's folder for what a program keeps.
+fn data_folder(world: &World) -> Option<PathBuf> {
+    if let Some(data) = world.var("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute()) {
+        return Some(data.join("wharf"));
+    }
+    if cfg!(windows) {
+        return Some(PathBuf::from(world.var("LOCALAPPDATA")?).join("wharf"));
+    }
+    let below =
+        if cfg!(target_os = "macos") { "Library/Application Support/wharf" } else { ".local/share/wharf" };
+    Some(world.home.as_ref()?.join(below))
+}
+
+/// The platform's folder for what can be made again.
+fn cache_folder(world: &World, store: &std::path::Path) -> PathBuf {
+    if let Some(cache) = world.var("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()) {
+        return cache.join("wharf");
+    }
+    let below = if cfg!(target_os = "macos") { "Library/Caches/wharf" } else { ".cache/wharf" };
+    world.home.as_ref().map_or_else(|| store.join("cache"), |home| home.join(below))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,11 @@
+//! The list of drivers in this build. The only file that names one.
+
+use crate::settings::Entry;
+
+/// Every driver, the default one first.
+pub(crate) fn all() -> Vec<Entry> {
+    vec![
+        Entry::of::<wharf_driver_local::Local>().supervised_by(wharf_driver_local::supervise),
+        Entry::of::<wharf_driver_ssh::Ssh>(),
+    ]
+}

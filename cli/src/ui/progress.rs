@@ -1,0 +1,118 @@
+//! What is being done now, one line a machine: drawn in place on a terminal, one plain line a step elsewhere.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use wharf_core::{Event, MachineName, Phase, Sink, What};
+
+use super::bars::{Bar, Bars};
+use super::{Ui, lock};
+
+/// How progress is shown.
+pub(super) enum Progress {
+    Plain,
+    Bars(Bars),
+}
+
+impl Progress {
+    /// Does something that prints, without bars in the way.
+    pub(super) fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+        match self {
+            Self::Plain => print(),
+            Self::Bars(bars) => bars.aside(print),
+        }
+    }
+
+    fn bar(&self, machine: &str) -> Option<Bar> {
+        match self {
+            Self::Plain => None,
+            Self::Bars(bars) => Some(bars.add(machine)),
+        }
+    }
+}
+
+/// The lines of the machines that a command works on.
+#[derive(Clone)]
+pub(crate) struct Board {
+    ui: Arc<Ui>,
+    lines: Arc<Mutex<HashMap<MachineName, Line>>>,
+    /// What a change of power is called.
+    powering: &'static str,
+}
+
+struct Line {
+    bar: Option<Bar>,
+    last: String,
+    started: Instant,
+}
+
+impl Board {
+    pub(crate) fn new(ui: &Arc<Ui>) -> Self {
+        Self { ui: Arc::clone(ui), lines: Arc::default(), powering: "changing its power" }
+    }
+
+    /// For a command that changes power in one way only, which `word` says.
+    pub(crate) fn powering(self, word: &'static str) -> Self {
+        Self { powering: word, ..self }
+    }
+
+    /// Where the engine's verbs report.
+    pub(crate) fn sink(&self) -> Sink {
+        let board = self.clone();
+        Sink::new(move |event| board.show(&event))
+    }
+
+    /// Takes the machine's line off the screen and says how long it stood there.
+    pub(crate) fn end(&self, machine: &MachineName) -> Duration {
+        let line = lock(&self.lines).remove(machine);
+        line.map_or(Duration::ZERO, |line| {
+            if let Some(bar) = &line.bar {
+                bar.remove();
+            }
+            line.started.elapsed()
+        })
+    }
+
+    fn show(&self, event: &Event) {
+        match &event.what {
+            What::Phase(Phase::Powering) => self.step(&event.machine, self.powering),
+            What::Phase(phase) => self.step(&event.machine, sentence(*phase)),
+            What::StepStarted { summary, .. } => self.step(&event.machine, summary),
+            What::Doing(what) => self.step(&event.machine, what),
+            What::Waiting { holder } => self.step(&event.machine, &format!("waiting for {holder}")),
+            What::Warning(what) => self.ui.warn(&format!("{}: {what}", event.machine)),
+            What::StepDone { .. } | What::StepFailed { .. } => {}
+        }
+    }
+
+    fn step(&self, machine: &MachineName, what: &str) {
+        let mut lines = lock(&self.lines);
+        let line = lines.entry(machine.clone()).or_insert_with(|| Line {
+            bar: self.ui.progress.bar(machine.as_str()),
+            last: String::new(),
+            started: Instant::now(),
+        });
+        if line.last == what {
+            return;
+        }
+        what.clone_into(&mut line.last);
+        match &line.bar {
+            Some(bar) => bar.step(what),
+            None => self.ui.note(&format!("{machine}: {what}")),
+        }
+    }
+}
+
+const fn sentence(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Checking => "checking what can be checked beforehand",
+        Phase::Settling => "finding out what an earlier command left",
+        Phase::Making => "making the machine",
+        Phase::Addressing => "waiting for its address",
+        Phase::Bootstrapping => "bringing the agent to it",
+        Phase::Powering => "changing its power",
+        Phase::Certifying => "making new certificates",
+        Phase::Removing => "removing it",
+    }
+}

@@ -1,0 +1,141 @@
+//! `wharf create`.
+
+use insta::assert_snapshot;
+
+use crate::sandbox::Sandbox;
+
+#[test]
+fn a_machine_is_made_and_the_way_on_is_said() {
+    assert_snapshot!(Sandbox::new().run(&["create", "web"]), @r#"
+    $ wharf create web
+    ! web: checking what can be checked beforehand
+    ! web: making the machine
+    ! web: boot a machine of size 1
+    ! web: waiting for its address
+    ! web: bringing the agent to it
+    ! web: uploading the agent
+    ! web: ready in N s
+    !
+    ! Use it from any terminal:  docker --context web run --rm hello-world
+    ! or make this one's default: eval "$(wharf env web)"
+    "#);
+}
+
+#[test]
+fn several_are_made_at_once_as_json() {
+    let sandbox = Sandbox::new();
+    let ended = sandbox.run(&["create", "web1", "web2", "web1", "-o", "json"]);
+    let made: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let names: Vec<_> = made.as_array().unwrap().iter().map(|m| m["name"].as_str().unwrap()).collect();
+    assert_eq!((names, ended.stderr.as_str(), ended.code), (vec!["web1", "web2"], "", 0));
+}
+
+#[test]
+fn a_dry_run_does_nothing() {
+    let sandbox = Sandbox::new();
+    assert_snapshot!(sandbox.run(&["create", "web", "--dry-run", "--memory-size", "4"]), @r"
+    $ wharf create web --dry-run --memory-size 4
+    MACHINE   PART     STEP     WHAT
+    web       driver   create   boot a machine of size 4
+    ! web: checking what can be checked beforehand
+    ! nothing was done: this is what `create` would do
+    ");
+    assert_snapshot!(sandbox.run(&["ls", "-q"]), @"$ wharf ls -q");
+    assert!(!sandbox.store().join("machines/web").exists());
+}
+
+#[test]
+fn a_failed_one_is_gone_on_with_by_the_same_command() {
+    let sandbox = Sandbox::new();
+    let command = ["create", "web", "--engine-label", "host=unreachable"];
+    assert_snapshot!(sandbox.run(&command), @r"
+    $ wharf create web --engine-label host=unreachable
+    ! web: checking what can be checked beforehand
+    ! web: making the machine
+    ! web: boot a machine of size 1
+    ! web: waiting for its address
+    ! web: bringing the agent to it
+    ! error: 192.0.2.7 port 22: connection timed out
+    ! hint: `wharf create web` again continues, `wharf rm web` removes what there is
+    [exit 5]
+    ");
+    assert_snapshot!(sandbox.run(&["ls"]), @r"
+    $ wharf ls
+    NAME   ACTIVE   DRIVER   STATE        URL                    DOCKER    ERRORS
+    web    -        memory   Unfinished   tcp://192.0.2.7:2376   Unknown
+    ");
+    assert_snapshot!(sandbox.run(&["create", "web", "--memory-size", "2"]), @r"
+    $ wharf create web --memory-size 2
+    ! error: an unfinished machine `web` was begun with other settings
+    ! hint: run the command it was begun with to continue it, or remove it with `wharf rm web`
+    [exit 3]
+    ");
+    assert_snapshot!(sandbox.run(&["env", "web"]), @r"
+    $ wharf env web
+    ! error: machine `web` is not finished
+    ! hint: `wharf create web` goes on where it stopped, `wharf rm web` removes what there is
+    [exit 1]
+    ");
+    assert_snapshot!(sandbox.run(&["rm", "-y", "web"]), @r"
+    $ wharf rm -y web
+    ! web: finding out what an earlier command left
+    ! web: removing it
+    ! web: remove web-ID-vm
+    ! web: removed (N s)
+    ");
+}
+
+#[test]
+fn a_name_alone_goes_on_with_what_was_begun() {
+    let sandbox = Sandbox::new();
+    assert_eq!(sandbox.run(&["create", "half", "--memory-size", "2", "--engine-label", "host=once"]).code, 5);
+    assert_snapshot!(sandbox.run(&["create", "half"]), @r#"
+    $ wharf create half
+    ! half: making the machine
+    ! half: waiting for its address
+    ! half: bringing the agent to it
+    ! half: uploading the agent
+    ! half: finished in N s
+    !
+    ! Use it from any terminal:  docker --context half run --rm hello-world
+    ! or make this one's default: eval "$(wharf env half)"
+    "#);
+}
+
+#[test]
+fn settings_come_from_flags_environment_and_file() {
+    let sandbox = Sandbox::new();
+    let size = |sandbox: &Sandbox, name: &str, flags: &[&str]| {
+        let created = sandbox.run(&[&["create", name], flags].concat());
+        assert_eq!(created.code, 0, "{created}");
+        let inspected: serde_json::Value =
+            serde_json::from_str(&sandbox.run(&["inspect", name]).stdout).unwrap();
+        inspected["config"]["size"].as_u64().unwrap()
+    };
+    assert_eq!(size(&sandbox, "by-default", &[]), 1);
+    sandbox.write(".config/wharf/config.yaml", "drivers:\n  memory:\n    size: 2\n");
+    assert_eq!(size(&sandbox, "by-file", &[]), 2);
+    let sandbox = sandbox.env("MEMORY_SIZE", "3");
+    assert_eq!(size(&sandbox, "by-environment", &[]), 3);
+    assert_eq!(size(&sandbox, "by-flag", &["--memory-size", "4"]), 4);
+    assert_eq!(size(&sandbox, "by-old-flag", &["--memory-ram", "5"]), 5);
+}
+
+#[test]
+fn the_engine_gets_what_was_asked_for() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".config/wharf/config.yaml", "engine:\n  labels: [site=home]\n");
+    let flags =
+        ["--engine-label", "a=b", "--engine-opt", "debug", "--engine-registry-mirror", "https://mirror"];
+    let more = ["--engine-insecure-registry", "reg:5000", "--tls-san", "web.example"];
+    sandbox.run(&[["create", "web"].as_slice(), &flags, &more].concat());
+    let inspected: serde_json::Value =
+        serde_json::from_str(&sandbox.run(&["inspect", "web"]).stdout).unwrap();
+    assert_eq!(
+        inspected["options"],
+        serde_json::json!({
+            "port": 2376, "labels": ["site=home", "a=b"], "registry_mirrors": ["https://mirror"],
+            "insecure_registries": ["reg:5000"], "extra_names": ["web.example"], "arguments": ["--debug"],
+        })
+    );
+}

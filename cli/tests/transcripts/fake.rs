@@ -1,0 +1,257 @@
+//! A cloud in memory and hosts that do as they are told, so that whole commands run in milliseconds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::SystemTime;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use wharf::{Build, Entry};
+use wharf_core::bootstrap::{Bootstrap, Engine, Host, Outcome, Provision};
+use wharf_core::store::Folder;
+use wharf_core::{
+    EngineFacts, Error as CoreError, Kind as CoreKind, OsEntropy, Parts, PlannedStep, Setup, Timing, Wharf,
+};
+use wharf_driver::{
+    About, Access, Capabilities, Clock, Configure, Context, Driver, Error, Kind, MachineId, MachineSpec,
+    Mistake, Observation, OwnerTag, Plan, Power, Reach, Result, Setting, Settings, Settles, State, Step,
+    SystemClock, Takes, Verb,
+};
+
+/// The program with this cloud instead of real ones.
+pub(crate) fn build() -> Build {
+    Build { drivers: vec![Entry::of::<Memory>()], open }
+}
+
+fn open(setup: Setup) -> Wharf {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let entropy = Arc::new(OsEntropy);
+    let store = Arc::new(Folder::new(setup.home.clone(), clock.clone(), entropy.clone()));
+    Wharf::with(setup, Parts { store, clock, entropy, bootstrap: Arc::new(Obedient) })
+}
+
+/// The machines of the cloud, by their resource's name, and whether they run.
+static CLOUD: LazyLock<Mutex<BTreeMap<String, bool>>> = LazyLock::new(Mutex::default);
+
+/// The machines that a bootstrap was tried on.
+static SEEN: LazyLock<Mutex<BTreeSet<MachineId>>> = LazyLock::new(Mutex::default);
+
+#[derive(Debug)]
+pub(crate) struct Memory(Config);
+
+/// How the cloud behaves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Config {
+    size: u32,
+    fails: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Boot {
+    name: String,
+}
+
+impl Configure for Memory {
+    const SETTINGS: &'static [Setting] = &[
+        Setting {
+            flag: "memory-size",
+            aliases: &["memory-ram"],
+            env: &["MEMORY_SIZE"],
+            help: "how much of it",
+            takes: Takes::Text("NUMBER"),
+            default: Some("1"),
+        },
+        Setting {
+            flag: "memory-fails",
+            aliases: &[],
+            env: &[],
+            help: "how making a machine fails",
+            takes: Takes::Text("HOW"),
+            default: None,
+        },
+    ];
+
+    fn configure(set: &Settings) -> Result<Config, Vec<Mistake>> {
+        let mut mistakes = Vec::new();
+        let size = set.parse("memory-size", &mut mistakes).unwrap_or(1);
+        let config = Config { size, fails: set.text("memory-fails").map(Into::into) };
+        if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
+    }
+}
+
+impl Driver for Memory {
+    const ABOUT: About = About {
+        name: "memory",
+        aliases: &["mem"],
+        summary: "machines that exist in memory alone",
+        capabilities: Capabilities {
+            power: true,
+            adopts: false,
+            takes_host_key: true,
+            console: false,
+            address_changes: false,
+        },
+        version: 1,
+        settles: Settles::AtOnce,
+    };
+    type Config = Config;
+    type Action = Boot;
+    type Resource = Boot;
+
+    async fn connect(config: Config, _: &Context) -> Result<Self> {
+        match config.fails.as_deref() {
+            Some("sign-in") => {
+                Err(Error::new(Kind::NotAllowed, "the cloud does not know you").hint("sign in to it"))
+            }
+            Some("quota") => {
+                Err(Error::new(Kind::Quota, "no machine of this size is left").fact("region", "memory-1"))
+            }
+            _ => Ok(Self(config)),
+        }
+    }
+
+    async fn plan(&self, spec: &MachineSpec, _: Option<&Observation>, _: &Context) -> Result<Plan<Boot>> {
+        let name = format!("{}-{}-vm", spec.name, spec.id.short());
+        let summary = format!("boot a machine of size {}", self.0.size);
+        Ok(Plan {
+            steps: vec![Step {
+                verb: Verb::Create,
+                name: name.clone(),
+                action: Boot { name },
+                after: vec![],
+                summary,
+            }],
+        })
+    }
+
+    async fn perform(&self, action: &Boot, _: &[Boot], cx: &Context) -> Result<Boot> {
+        match self.0.fails.as_deref() {
+            Some("boot") => {
+                return Err(Error::new(Kind::Failed, "the machine does not boot").fact("console", "no\ndisk"));
+            }
+            Some("slow") => {
+                cx.progress.say("waiting for a slow cloud");
+                cx.cancel.cancelled().await;
+                return Err(Error::new(Kind::Cancelled, "interrupted"));
+            }
+            _ => {}
+        }
+        CLOUD.lock().unwrap().insert(action.name.clone(), true);
+        Ok(action.clone())
+    }
+
+    async fn settle(&self, action: &Boot, _: &Context) -> Result<Option<Boot>> {
+        Ok(CLOUD.lock().unwrap().contains_key(&action.name).then(|| action.clone()))
+    }
+
+    async fn observe(&self, machines: &[&[Boot]], _: &Context) -> Result<Vec<Observation>> {
+        let cloud = CLOUD.lock().unwrap();
+        let seen = |made: &&[Boot]| {
+            let Some(boot) = made.first() else { return State::Absent };
+            cloud
+                .get(&boot.name)
+                .map_or(State::Absent, |on| if *on { State::Running } else { State::Stopped })
+        };
+        Ok(machines
+            .iter()
+            .map(|made| Observation { state: seen(made), reach: Some(reach(made)), warnings: Vec::new() })
+            .collect())
+    }
+
+    async fn power(&self, made: &[Boot], to: Power, _: &Context) -> Result<()> {
+        for boot in made {
+            CLOUD.lock().unwrap().insert(boot.name.clone(), matches!(to, Power::On | Power::Restart));
+        }
+        Ok(())
+    }
+
+    async fn destroy(&self, resource: &Boot, _: &Context) -> Result<()> {
+        CLOUD.lock().unwrap().remove(&resource.name);
+        Ok(())
+    }
+
+    async fn find_owned(&self, _: &Context) -> Result<Vec<(Boot, OwnerTag, SystemTime)>> {
+        Ok(Vec::new())
+    }
+
+    async fn console(&self, _: &[Boot], _: &Context) -> Result<Option<String>> {
+        Ok(None)
+    }
+}
+
+fn reach(_: &[Boot]) -> Reach {
+    Reach {
+        ssh_host: "192.0.2.7".into(),
+        ssh_port: 22,
+        ssh_user: "root".into(),
+        engine_host: "192.0.2.7".into(),
+        engine_port: 2376,
+        access: Access::default(),
+    }
+}
+
+/// Hosts that do as they are told; a label `host=…` tells them to do otherwise.
+#[derive(Debug)]
+struct Obedient;
+
+impl Bootstrap for Obedient {
+    fn check(&self) -> wharf_core::Result<()> {
+        Ok(())
+    }
+
+    fn plan<'a>(&'a self, _: &'a Provision) -> BoxFuture<'a, wharf_core::Result<Vec<PlannedStep>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn provision<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, wharf_core::Result<Outcome>> {
+        Box::pin(async move {
+            for label in &wish.options.labels {
+                fail(label, &wish.host.machine)?;
+            }
+            wish.host.progress.say("uploading the agent");
+            Ok(Outcome {
+                host_keys: vec!["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFake".into()],
+                engine: "0.1.0".into(),
+                expires: 4_000_000_000,
+                agent: "00".repeat(32),
+                facts: serde_json::json!({ "architecture": "x86_64" }),
+                timings: vec![Timing { what: "upload".into(), milliseconds: 3 }],
+            })
+        })
+    }
+
+    fn certify<'a>(&'a self, _: &'a Provision) -> BoxFuture<'a, wharf_core::Result<u64>> {
+        Box::pin(async { Ok(4_000_000_001) })
+    }
+
+    fn purge<'a>(&'a self, _: &'a Host) -> BoxFuture<'a, wharf_core::Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn restart<'a>(&'a self, _: &'a Host) -> BoxFuture<'a, wharf_core::Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn ask<'a>(&'a self, _: &'a Engine) -> BoxFuture<'a, wharf_core::Result<EngineFacts>> {
+        Box::pin(async { Ok(EngineFacts { version: "0.1.0".into(), api_version: "1.51".into() }) })
+    }
+}
+
+fn fail(label: &str, machine: &MachineId) -> wharf_core::Result<()> {
+    let error = match label {
+        "host=unreachable" => {
+            CoreError::new(CoreKind::Unreachable, "192.0.2.7 port 22: connection timed out")
+        }
+        "host=once" if SEEN.lock().unwrap().insert(machine.clone()) => {
+            CoreError::new(CoreKind::Unreachable, "192.0.2.7 port 22: connection refused")
+        }
+        "host=swapped" => {
+            CoreError::new(CoreKind::HostKey, "the host key of 192.0.2.7 is not the expected one")
+                .fact("expected", "SHA256:expected")
+                .fact("offered", "SHA256:offered")
+        }
+        "host=nosudo" => CoreError::new(CoreKind::Refused, "user `admin` is not root and may not use sudo"),
+        _ => return Ok(()),
+    };
+    Err(error)
+}

@@ -1,0 +1,12 @@
+//! Whole commands, as people see them: `$` is what was typed, `!` what went to stderr, the rest is the result.
+#![cfg(test)]
+
+mod contexts;
+mod create;
+mod errors;
+mod fake;
+mod pty;
+mod sandbox;
+mod shells;
+mod terminal;
+mod verbs;

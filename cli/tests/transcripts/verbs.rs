@@ -1,0 +1,232 @@
+//! The day's work: `ls`, `status`, power, `rm`, `version`, `active`.
+
+use insta::assert_snapshot;
+
+use crate::sandbox::Sandbox;
+
+#[test]
+fn machines_are_listed_in_the_order_people_expect() {
+    let sandbox = Sandbox::new();
+    assert_snapshot!(sandbox.run(&["ls"]), @r"
+    $ wharf ls
+    NAME   ACTIVE   DRIVER   STATE   URL   DOCKER   ERRORS
+    ! there are no machines yet: `wharf create NAME` makes one
+    ");
+    sandbox.run(&["create", "web10", "web2", "db"]);
+    sandbox.run(&["stop", "web2"]);
+    assert_snapshot!(sandbox.run(&["ls"]), @r"
+    $ wharf ls
+    NAME    ACTIVE   DRIVER   STATE     URL                    DOCKER   ERRORS
+    db      -        memory   Running   tcp://192.0.2.7:2376   v0.1.0
+    web2    -        memory   Stopped   tcp://192.0.2.7:2376   v0.1.0
+    web10   -        memory   Running   tcp://192.0.2.7:2376   v0.1.0
+    ");
+    assert_snapshot!(sandbox.run(&["ls", "-q", "--filter", "name=^web"]), @r"
+    $ wharf ls -q --filter name=^web
+    web2
+    web10
+    ");
+    assert_snapshot!(sandbox.run(&["ls", "-q", "--filter", "state=stopped"]), @r"
+    $ wharf ls -q --filter state=stopped
+    web2
+    ");
+    assert_snapshot!(sandbox.run(&["ls", "-q", "--filter", "driver=memory", "--filter", "name=db", "--filter", "name=10"]), @r"
+    $ wharf ls -q --filter driver=memory --filter name=db --filter name=10
+    db
+    web10
+    ");
+    let rows: serde_json::Value = serde_json::from_str(&sandbox.run(&["ls", "-o", "json"]).stdout).unwrap();
+    assert_eq!(
+        rows[0],
+        serde_json::json!({
+            "name": "db", "active": false, "driver": "memory", "state": "Running", "url": "tcp://192.0.2.7:2376",
+            "docker": "0.1.0", "warnings": [], "errors": [],
+        })
+    );
+}
+
+#[test]
+fn power_is_said_in_a_word() {
+    let sandbox = Sandbox::with(&["web"]);
+    assert_snapshot!(sandbox.run(&["status", "web"]), @r"
+    $ wharf status web
+    Running
+    ");
+    assert_snapshot!(sandbox.run(&["stop", "web"]), @r"
+    $ wharf stop web
+    ! web: stopping it
+    ! web: stopped (N s)
+    ");
+    assert_snapshot!(sandbox.run(&["status", "web"]), @r"
+    $ wharf status web
+    Stopped
+    ");
+    assert_snapshot!(sandbox.run(&["start"]), @r"
+    $ wharf start
+    ! web: starting it
+    ! web: waiting for its address
+    ! web: started (N s)
+    ");
+    assert_snapshot!(sandbox.run(&["restart", "web"]), @r"
+    $ wharf restart web
+    ! web: restarting it
+    ! web: waiting for its address
+    ! web: restarted (N s)
+    ");
+    assert_snapshot!(sandbox.run(&["kill", "web"]), @r"
+    $ wharf kill web
+    ! web: killing it
+    ! web: killed (N s)
+    ");
+    assert_snapshot!(sandbox.run(&["status", "web", "-o", "json"]), @r#"
+    $ wharf status web -o json
+    [
+      {
+        "name": "web",
+        "summary": {
+          "name": "web",
+          "id": "ID",
+          "driver": "memory",
+          "life": "ready",
+          "url": "tcp://192.0.2.7:2376",
+          "made": 0
+        },
+        "state": "stopped",
+        "engine": null,
+        "warnings": [],
+        "errors": []
+      }
+    ]
+    "#);
+}
+
+#[test]
+fn engines_are_renewed_in_place() {
+    let sandbox = Sandbox::with(&["web"]);
+    assert_snapshot!(sandbox.run(&["provision", "web"]), @r"
+    $ wharf provision web
+    ! web: waiting for its address
+    ! web: bringing the agent to it
+    ! web: uploading the agent
+    ! web: provisioned (N s)
+    ");
+    assert_snapshot!(sandbox.run(&["regenerate-certs", "-f", "web"]), @r"
+    $ wharf regenerate-certs -f web
+    ! web: making new certificates
+    ! web: has new certificates (N s)
+    ");
+    assert_snapshot!(sandbox.run(&["version", "web"]), @r"
+    $ wharf version web
+    wharfd 0.1.0 (API 1.51)
+    ");
+    assert_snapshot!(sandbox.run(&["version"]), @r"
+    $ wharf version
+    wharf 0.1.0
+    ");
+}
+
+#[test]
+fn removing_asks_first() {
+    let sandbox = Sandbox::with(&["web", "db"]);
+    assert_snapshot!(sandbox.run(&["rm", "web"]), @r"
+    $ wharf rm web
+    ! error: nobody is there to confirm that web may be removed
+    ! hint: -y removes without asking
+    [exit 2]
+    ");
+    assert_snapshot!(sandbox.answer(&["rm", "web", "db"], "n\n").stderr, @r"
+    This removes web, db: the machine, its containers and their data. Go on? [y/N] error: nothing was removed
+    hint: answer `y`, or give -y
+    ");
+    assert_snapshot!(sandbox.run(&["ls", "-q"]), @r"
+    $ wharf ls -q
+    db
+    web
+    ");
+    assert_eq!(sandbox.answer(&["rm", "web"], "yes\n").code, 0);
+    assert_snapshot!(sandbox.run(&["rm", "-f", "db"]), @r"
+    $ wharf rm -f db
+    ! db: finding out what an earlier command left
+    ! db: removing it
+    ! db: remove db-ID-vm
+    ! db: removed (N s)
+    ");
+    assert_snapshot!(sandbox.run(&["ls", "-q"]), @"$ wharf ls -q");
+}
+
+#[test]
+fn the_active_machine_is_the_one_docker_talks_to() {
+    let sandbox = Sandbox::with(&["web"]);
+    assert_snapshot!(sandbox.run(&["active"]), @r#"
+    $ wharf active
+    ! error: `docker` in this terminal talks to no machine of ours
+    ! hint: eval "$(wharf env NAME)" for this terminal, `wharf context --use NAME` for all
+    [exit 1]
+    "#);
+    sandbox.run(&["context", "--use", "web"]);
+    assert_snapshot!(sandbox.run(&["active"]), @r"
+    $ wharf active
+    web
+    ");
+    let sandbox = sandbox.env("DOCKER_HOST", "tcp://elsewhere:2376");
+    assert_eq!(sandbox.run(&["active"]).code, 1);
+    let sandbox = sandbox.env("DOCKER_HOST", "tcp://192.0.2.7:2376");
+    assert_snapshot!(sandbox.run(&["active"]), @r"
+    $ wharf active
+    web
+    ");
+}
+
+#[test]
+fn help_lists_every_verb_and_code() {
+    let help = Sandbox::new().run(&["--help"]);
+    assert_snapshot!(help, @r"
+    $ wharf --help
+    Makes machines that the docker client on this computer can use, over mutual TLS
+
+    Usage: wharf [OPTIONS] <COMMAND>
+
+    Commands:
+      create            Makes machines and brings the agent to them
+      ls                Lists machines
+      env               Prints what points the docker client in this terminal at a machine
+      context           Writes or refreshes machines' docker contexts, and prints their names
+      ssh               Opens a shell on a machine, or runs a command there
+      start             Starts machines that are stopped
+      stop              Stops machines gently; their data stays
+      restart           Restarts machines gently
+      kill              Stops machines at once, as by pulling the plug
+      rm                Removes machines, with everything wharf made for them
+      status            Prints the state that machines are in
+      ip                Prints machines' addresses
+      url               Prints the value of DOCKER_HOST for machines
+      config            Prints the docker client's flags for a machine, one a line
+      inspect           Prints everything known of a machine, as JSON; no secrets
+      active            Prints the machine that `docker` in this terminal talks to
+      provision         Brings the agent to machines again; what is right already stays as it is
+      regenerate-certs  Makes new certificates for machines, without restarting their engines
+      version           Prints the version of this program, or of a machine's engine
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+
+    Global options:
+      -D, --debug            Say on stderr what is done at every step; never a secret [env: WHARF_DEBUG]
+      -o, --output <FORMAT>  What results look like: text for eyes, json for programs
+      -s, --store <FOLDER>   The folder that machines are kept in [env: WHARF_HOME]
+          --config <FILE>    The configuration file [env: WHARF_CONFIG]
+          --agent <FILE>     The agent's executable, instead of the one beside the program [env:
+                             WHARF_AGENT]
+          --timeout <TIME>   How long the command may take: 90, 90s, 1m30s [env: WHARF_TIMEOUT]
+
+    Exit codes:
+       0 done               4 no such machine                     8 quota or capacity
+       1 failed             5 unreachable                         9 locked by another command
+       2 usage              6 host key mismatch                  10 some of several failed
+       3 refused before     7 not signed in or not allowed
+         anything was made
+
+    Start here:  wharf create demo  &&  docker --context demo run --rm hello-world
+    ");
+}
