@@ -14,7 +14,7 @@ pub mod config;
 mod engine;
 mod net;
 mod registry;
-mod runtime;
+pub mod runtime;
 mod serve;
 mod store;
 mod tls;
@@ -31,6 +31,8 @@ pub use agent::{Agent, StartError};
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     match arguments.get(1).and_then(|first| first.to_str()) {
         Some("certificate") => certificate::main(arguments),
+        Some("shim") => runtime::shim_main(arguments),
+        Some("runtime") => runtime::runtime_main(arguments),
         Some("watchdog") => watchdog::main(arguments),
         _ => agent::main(arguments),
     }

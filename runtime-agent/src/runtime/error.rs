@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+/// Of what concerns containers' processes.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The texts of [`Error::Executable`] and [`Error::Permission`] are runc's: docker's client reads exit codes 127 and
 /// 126 out of them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "message", rename_all = "kebab-case")]
-pub(crate) enum Error {
+pub enum Error {
     /// There is no such program in the container.
     #[error("{0}")]
     Executable(String),

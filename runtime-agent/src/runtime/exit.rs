@@ -9,32 +9,36 @@ use time::OffsetDateTime;
 
 /// How a process ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Exit {
+pub struct Exit {
     /// The exit status; 128 + the signal for a process that was killed; 255 when nobody knows.
-    pub(crate) code: i32,
+    pub code: i32,
     /// What killed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) signal: Option<i32>,
+    pub signal: Option<i32>,
+    /// When the shim heard of it.
     #[serde(with = "time::serde::rfc3339")]
-    pub(crate) at: OffsetDateTime,
+    pub at: OffsetDateTime,
     /// The kernel killed something in the container for want of memory.
     #[serde(default)]
-    pub(crate) oom: bool,
+    pub oom: bool,
 }
 
 impl Exit {
     /// Ended by itself.
-    pub(crate) fn status(code: i32) -> Self {
+    #[must_use]
+    pub fn status(code: i32) -> Self {
         Self { code, signal: None, at: OffsetDateTime::now_utc(), oom: false }
     }
 
     /// Killed.
-    pub(crate) fn signalled(signal: i32) -> Self {
+    #[must_use]
+    pub fn signalled(signal: i32) -> Self {
         Self { signal: Some(signal), ..Self::status(128 + signal) }
     }
 
     /// Its shim died with it, or the machine did.
-    pub(crate) fn unknown() -> Self {
+    #[must_use]
+    pub fn unknown() -> Self {
         Self::status(255)
     }
 }

@@ -15,10 +15,21 @@
 //! it or does not; no process is taken for another one because it has the same pid.
 //! Refuses: looking up names of users (ids come in), networks (a namespace's path comes in), mounts of images.
 
+mod cgroup;
 mod error;
+mod executable;
 mod exit;
 #[cfg(test)]
 mod fake;
+mod identity;
+mod oci;
+mod protocol;
+mod record;
+mod remote;
+mod shim;
+mod shims;
+mod spec;
+mod sys;
 
 use std::fmt::Debug;
 use std::os::fd::OwnedFd;
@@ -30,19 +41,24 @@ use oci_spec::runtime::{Process, Spec};
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 
-pub(crate) use error::{Error, Result};
-pub(crate) use exit::Exit;
+pub use error::{Error, Result};
+pub use exit::Exit;
 #[cfg(test)]
 pub(crate) use fake::FakeRuntime;
+pub(crate) use oci::main as runtime_main;
+pub(crate) use shim::main as shim_main;
+pub use shims::Shims;
 
 /// Makes shims, and finds those that an earlier daemon made.
-pub(crate) trait Runtime: Debug + Send + Sync {
+pub trait Runtime: Debug + Send + Sync {
     /// Starts a shim and lets it create the container, up to but not including its program. On failure nothing is
-    /// left behind.
+    /// left behind. [`Error::Executable`] and [`Error::Permission`] say that there is no such program, or none that
+    /// may be executed (exit codes 127 and 126 by convention).
     fn create(&self, bundle: Bundle) -> BoxFuture<'_, Result<Arc<dyn Shim>>>;
 
     /// The living shim of this container. `None` when there is none any more; then whatever it left (processes,
-    /// cgroup, mounts, runtime state) has been taken away, and there is an exit record if the container was created.
+    /// cgroup, runtime state) has been taken away. If it died before its container did, the exit record says
+    /// [`Exit::unknown`]; after a reboot there is none, and the caller knows whether the container ran.
     fn find<'a>(&'a self, id: &'a str, dir: &'a Path) -> BoxFuture<'a, Result<Option<Arc<dyn Shim>>>>;
 
     /// How the container's process ended, from `dir` (see [`Bundle::dir`]). `None` while it runs or before the first
@@ -54,12 +70,11 @@ pub(crate) trait Runtime: Debug + Send + Sync {
 ///
 /// [`Error::Gone`] from any of them means that the shim died (a crash, the out-of-memory killer);
 /// [`Runtime::find`] then cleans up.
-pub(crate) trait Shim: Debug + Send + Sync {
+pub trait Shim: Debug + Send + Sync {
     /// The container's process id as the host sees it.
     fn pid(&self) -> i32;
 
-    /// Executes the container's program. [`Error::Executable`] and [`Error::Permission`] say that there is no such
-    /// program, or none that may be executed (exit codes 127 and 126 by convention). Once only.
+    /// Executes the container's program. Once only.
     fn start(&self) -> BoxFuture<'_, Result<()>>;
 
     /// Sends a signal. [`Error::NotRunning`] when the process has ended.
@@ -72,13 +87,14 @@ pub(crate) trait Shim: Debug + Send + Sync {
     fn attach(&self, streams: Streams) -> BoxFuture<'_, Result<UnixStream>>;
 
     /// Runs a further process inside the container, in its namespaces and cgroup and under its seccomp profile.
+    /// [`Error::Executable`] and [`Error::Permission`] as with [`Runtime::create`].
     fn exec(&self, spec: ExecSpec) -> BoxFuture<'_, Result<Executed>>;
 
     /// Sets the size of the process's terminal. [`Error::Invalid`] when it has none.
     fn resize<'a>(&'a self, process: ProcessRef<'a>, size: Size) -> BoxFuture<'a, Result<()>>;
 
-    /// Returns when the process has ended, at once if it already has. Exits of execs are known as long as the shim
-    /// lives.
+    /// Returns when the process has ended, at once if it already has. Of execs the last few hundred exits are
+    /// known. Dropping the future gives up waiting and nothing else.
     fn wait<'a>(&'a self, process: ProcessRef<'a>) -> BoxFuture<'a, Result<Exit>>;
 
     /// Freezes every process of the container.
@@ -94,35 +110,39 @@ pub(crate) trait Shim: Debug + Send + Sync {
 
 /// What a shim needs to make a container.
 #[derive(Debug)]
-pub(crate) struct Bundle {
-    pub(crate) id: String,
+pub struct Bundle {
+    /// Sixty-four hexadecimal digits, or anything else that is a file's name.
+    pub id: String,
     /// Where the exit record is kept: the container's own folder, which survives a reboot.
-    pub(crate) dir: PathBuf,
+    pub dir: PathBuf,
     /// The mounted root file system.
-    pub(crate) rootfs: PathBuf,
+    pub rootfs: PathBuf,
     /// Users are numbers, `HOME` is set, networks are paths of namespaces. Root path and `terminal` are taken from
     /// this struct; a missing `cgroupsPath` becomes `/wharf/<id>`.
-    pub(crate) spec: Spec,
-    pub(crate) terminal: bool,
+    pub spec: Spec,
+    /// Stdio is a terminal instead of pipes.
+    pub terminal: bool,
     /// Size of the terminal at the start.
-    pub(crate) size: Option<Size>,
+    pub size: Option<Size>,
     /// Without it stdin is empty.
-    pub(crate) open_stdin: bool,
+    pub open_stdin: bool,
     /// The first client that ends its stdin ends the container's.
-    pub(crate) stdin_once: bool,
-    pub(crate) log: LogTarget,
+    pub stdin_once: bool,
+    /// Where output goes besides those attached.
+    pub log: LogTarget,
     /// Held open as long as the shim lives: sockets that reserve ports.
-    pub(crate) keep: Vec<OwnedFd>,
+    pub keep: Vec<OwnedFd>,
 }
 
 /// Where a container's output goes besides those attached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum LogTarget {
+pub enum LogTarget {
     /// Nowhere.
     None,
     /// Docker's json-file: one `{"log","stream","time"}` a line.
     JsonFile {
+        /// The current file.
         path: PathBuf,
         /// Bytes after which a new file is begun; none means never.
         max_size: Option<u64>,
@@ -133,49 +153,57 @@ pub(crate) enum LogTarget {
 
 /// A further process inside a container.
 #[derive(Debug, Clone)]
-pub(crate) struct ExecSpec {
+pub struct ExecSpec {
     /// Unique in its container.
-    pub(crate) id: String,
+    pub id: String,
     /// As in [`Bundle::spec`]; `terminal` is taken from here.
-    pub(crate) process: Process,
-    pub(crate) size: Option<Size>,
+    pub process: Process,
+    /// Size of its terminal at the start.
+    pub size: Option<Size>,
     /// All false means detached: no stream, its output is thrown away.
-    pub(crate) streams: Streams,
+    pub streams: Streams,
 }
 
 /// A running exec.
 #[derive(Debug)]
-pub(crate) struct Executed {
+pub struct Executed {
     /// As the host sees it.
-    pub(crate) pid: i32,
+    pub pid: i32,
     /// As [`Shim::attach`]'s; shutting down the write half always ends stdin. Absent when detached.
-    pub(crate) stream: Option<UnixStream>,
+    pub stream: Option<UnixStream>,
 }
 
 /// Which of the three streams a client takes part in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Streams {
-    pub(crate) stdin: bool,
-    pub(crate) stdout: bool,
-    pub(crate) stderr: bool,
+pub struct Streams {
+    /// Writes to it.
+    pub stdin: bool,
+    /// Reads it; with a terminal, everything is here.
+    pub stdout: bool,
+    /// Reads it.
+    pub stderr: bool,
 }
 
 impl Streams {
-    pub(crate) const fn any(self) -> bool {
+    /// Whether there is anything to take part in.
+    #[must_use]
+    pub const fn any(self) -> bool {
         self.stdin || self.stdout || self.stderr
     }
 }
 
 /// Of a terminal, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Size {
-    pub(crate) rows: u16,
-    pub(crate) columns: u16,
+pub struct Size {
+    /// From top to bottom.
+    pub rows: u16,
+    /// From left to right.
+    pub columns: u16,
 }
 
 /// One of a container's processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ProcessRef<'a> {
+pub enum ProcessRef<'a> {
     /// The container's own.
     Init,
     /// By [`ExecSpec::id`].

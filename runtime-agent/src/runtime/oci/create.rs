@@ -1,0 +1,78 @@
+//! Making a container: libcontainer's work, with our own way to the program and our own device rules.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use libcontainer::container::builder::ContainerBuilder;
+use libcontainer::syscall::syscall::SyscallType;
+use libcontainer::workload::{Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError};
+use oci_spec::runtime::{Process, Spec};
+
+use super::{chain, delete, devices, program};
+
+/// Makes the container of a bundle up to the point where its program could be executed.
+pub(super) fn create(
+    root: &Path,
+    id: &str,
+    bundle: &Path,
+    pid_file: PathBuf,
+    console: Option<PathBuf>,
+) -> Result<(), String> {
+    let spec = Spec::load(bundle.join("config.json")).map_err(chain)?;
+    make_working_folder(&spec);
+    ContainerBuilder::new(id.to_owned(), SyscallType::Linux)
+        .with_executor(Program)
+        .with_console_socket(console)
+        .with_pid_file(Some(pid_file))
+        .and_then(|builder| builder.with_root_path(root))
+        .and_then(ContainerBuilder::validate_id)
+        .and_then(|builder| builder.as_init(bundle).with_systemd(false).with_detach(true).build())
+        .map_err(chain)?;
+    devices::enforce(&spec).map_err(|error| {
+        // A container without its device rules must not be started by anybody.
+        let _ = delete::delete(root, id, true);
+        format!("attaching the device rules: {error}")
+    })
+}
+
+/// As runc does: an image may name a working folder that it doesn't have. Links are followed inside the root only.
+/// A read-only root, or a mount that covers it, makes this fail or not matter; entering it tells.
+fn make_working_folder(spec: &Spec) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (Some(root), Some(process)) = (spec.root(), spec.process()) else { return };
+    if let Ok(root) = pathrs::Root::open(root.path()) {
+        let _ = root.mkdir_all(process.cwd(), &std::fs::Permissions::from_mode(0o755));
+    }
+}
+
+/// Executes the program with exactly the environment of the spec.
+#[derive(Debug, Clone)]
+struct Program;
+
+impl Executor for Program {
+    fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
+        let why = match program::find(process(spec)?) {
+            Ok(path) => program::execute(&path, process(spec)?),
+            Err(why) => why,
+        };
+        // The container counts as started; its output is the only way left to say what happened.
+        let _ = writeln!(std::io::stderr(), "{why}");
+        Err(ExecutorError::Other(why))
+    }
+
+    fn validate(&self, spec: &Spec) -> Result<(), ExecutorValidationError> {
+        let invalid = ExecutorValidationError::ArgValidationError;
+        let process = process(spec).map_err(|error| invalid(error.to_string()))?;
+        program::find(process).map(drop).map_err(invalid)
+    }
+
+    /// Nothing: execve takes the environment, and changing ours is not safe.
+    fn setup_envs(&self, _envs: HashMap<String, String>) -> Result<(), ExecutorSetEnvsError> {
+        Ok(())
+    }
+}
+
+fn process(spec: &Spec) -> Result<&Process, ExecutorError> {
+    spec.process().as_ref().ok_or(ExecutorError::InvalidArg)
+}
