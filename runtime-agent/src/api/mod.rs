@@ -8,6 +8,7 @@ mod access;
 pub(crate) mod error;
 mod events;
 pub(crate) mod hijack;
+mod networks;
 pub(crate) mod stream;
 mod system;
 pub(crate) mod version;
@@ -37,6 +38,7 @@ impl Api {
         let routes = Router::new()
             .merge(absent::routes())
             .merge(events::routes())
+            .merge(networks::routes())
             .merge(system::routes())
             .merge(volumes::routes());
         Self {

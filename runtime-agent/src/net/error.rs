@@ -27,6 +27,9 @@ pub(crate) enum Error {
     InvalidSubnet(String),
     #[error("invalid MAC address: {0}")]
     InvalidMac(String),
+    /// Somebody else has the port.
+    #[error("failed to bind host port {0}: address already in use")]
+    PortTaken(std::net::SocketAddrV4),
     /// A thread of ours stopped.
     #[error("a worker thread stopped")]
     Stopped,

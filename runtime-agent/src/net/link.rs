@@ -12,7 +12,7 @@ use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::AddressAttribute;
 use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessage};
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage};
-use rtnetlink::{LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use rtnetlink::{LinkBridge, LinkBridgePort, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use tokio::task::JoinHandle;
 
 use super::{Error, Mac, Result, Subnet};
@@ -103,7 +103,21 @@ impl Links {
             .up()
             .build();
         let added = self.handle.link().add(link).execute().await;
-        added.map_err(|e| failed(format!("make the link {}", pair.host), &e))
+        added.map_err(|e| failed(format!("make the link {}", pair.host), &e))?;
+        let reflecting = self.reflect(pair.host).await;
+        if reflecting.is_err() {
+            self.remove(pair.host).await?;
+        }
+        reflecting
+    }
+
+    /// Lets a container reach itself by a published port where br_netfilter is on: there the packet never leaves the
+    /// bridge, which by itself sends nothing back to where it came from.
+    async fn reflect(&self, port: &str) -> Result<()> {
+        let index = self.expect(port).await?;
+        let set =
+            self.handle.link().set_port(LinkBridgePort::new(index).hairpin(true).build()).execute().await;
+        set.map_err(|e| failed(format!("set the hairpin mode of {port}"), &e))
     }
 
     /// Gives a link its address, and raises it.

@@ -3,11 +3,22 @@
 //! Knows subnets, links and ports, and nothing of containers' meaning. No program on the host is called for any of it.
 
 mod error;
+pub(crate) mod firewall;
+mod forward;
+mod kernel;
 pub(crate) mod link;
 mod mac;
 pub(crate) mod namespace;
+pub(crate) mod nftables;
+mod ports;
+pub(crate) mod resolvers;
 mod subnet;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub(crate) use error::{Error, Result};
+pub(crate) use kernel::{Kernel, Linux, Plug};
 pub(crate) use mac::Mac;
+pub(crate) use nftables::Protocol;
+pub(crate) use ports::{Reserved, reserve};
 pub(crate) use subnet::Subnet;

@@ -31,6 +31,10 @@ impl Subnet {
         self.prefix
     }
 
+    pub(crate) const fn mask(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(mask(self.prefix))
+    }
+
     /// The highest address: the broadcast address of all but the smallest.
     pub(crate) fn last(self) -> Ipv4Addr {
         Ipv4Addr::from(u32::from(self.base) | !mask(self.prefix))

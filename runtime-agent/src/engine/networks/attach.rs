@@ -1,15 +1,20 @@
 //! Connecting containers, and taking back what they were given.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use wharfd_api_types::container::PortBindings;
 use wharfd_api_types::network::EndpointSettings;
 
-use super::Networks;
-use crate::engine::error::{Error, Result};
+use super::record::{Endpoint, Network, Sandbox};
+use super::{Networks, State, addresses, publish, random_id, sandbox_folder, transit_mark};
+use crate::engine::error::{Error, Kind, Result};
+use crate::net::link::Bridge;
+use crate::net::{Mac, Plug, resolvers};
+use crate::store::record as disk;
 
 /// What a container wants to be connected to. Not for the modes `host`, `none` and `container:`, which need nothing.
 #[derive(Debug, Clone, Default)]
@@ -42,11 +47,19 @@ pub(crate) struct Attached {
     pub(crate) dns: Vec<IpAddr>,
 }
 
+/// Where containers on networks with names ask for them.
+pub(super) const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
+
 impl Networks {
-    /// Makes the container's namespace, which outlives the daemon, with its loopback up.
+    /// Makes the container's namespace, which outlives the daemon, with its loopback up. One that is there already,
+    /// left over from a start that failed, is replaced.
     pub(crate) async fn make_namespace(&self, container: &str) -> Result<PathBuf> {
         let path = self.namespace(container);
-        crate::net::namespace::create(&path).await.map_err(|e| Error::internal("making a namespace", e))?;
+        let failed = |e| Error::internal("making a network namespace", e);
+        if path.exists() {
+            self.shared.kernel.remove_namespace(&path).await.map_err(failed)?;
+        }
+        self.shared.kernel.make_namespace(&path).await.map_err(failed)?;
         Ok(path)
     }
 
@@ -56,27 +69,313 @@ impl Networks {
     }
 
     /// Connects a container: all or nothing.
-    pub(crate) async fn attach(&self, _wanted: Attach) -> Result<Attached> {
-        Err(Error::unimplemented("networks are not built in yet"))
+    pub(crate) async fn attach(&self, wanted: Attach) -> Result<Attached> {
+        // What an attempt that a killed daemon never finished may have left.
+        self.release(&wanted.container).await?;
+        let connected = self.connect_all(&wanted).await;
+        if connected.is_err()
+            && let Err(error) = self.release(&wanted.container).await
+        {
+            tracing::warn!(%error, container = wanted.container, "cannot take back what a failed start was given");
+        }
+        connected
     }
 
     /// Takes back addresses, ports, links and the namespace. Nothing to take is success.
     pub(crate) async fn detach(&self, container: &str) -> Result<()> {
-        crate::net::namespace::remove(&self.namespace(container))
-            .await
-            .map_err(|e| Error::internal("removing a namespace", e))
-    }
-
-    /// After a restart of the daemon: keeps what belongs to `live` containers and takes back everything else.
-    pub(crate) async fn reconcile(&self, _live: &[String]) -> Result<()> {
-        Ok(())
+        self.release(container).await?;
+        let removed = self.shared.kernel.remove_namespace(&self.namespace(container)).await;
+        removed.map_err(|e| Error::internal("removing a network namespace", e))
     }
 
     /// Refuses a network that does not exist.
     pub(crate) fn check(&self, network: &str) -> Result<()> {
-        match network {
-            "default" | "bridge" | "host" | "none" => Ok(()),
-            other => Err(Error::not_found(format!("network {other} not found"))),
+        self.find(network).map(drop)
+    }
+
+    async fn connect_all(&self, wanted: &Attach) -> Result<Attached> {
+        let wishes = publish::wishes(&wanted.ports, &wanted.publish_all)?;
+        let networks: Vec<(Network, &EndpointSettings)> = wanted
+            .endpoints
+            .iter()
+            .map(|(name, settings)| Ok((self.find(name)?, settings)))
+            .collect::<Result<_>>()?;
+        let sandbox = self.reserve(wanted, &networks)?;
+        let way_out = sandbox.endpoints.iter().find(|endpoint| endpoint.gateway);
+        let reserved = match way_out {
+            Some(endpoint) if !wishes.is_empty() => self.publish(wanted, &wishes, endpoint)?,
+            _ => Vec::new(),
+        };
+        let sandbox = self.record(&wanted.container)?;
+        for endpoint in &sandbox.endpoints {
+            self.plug(&sandbox, endpoint).await?;
         }
+        self.apply().await?;
+        let dns = self.name_servers(&sandbox).await?;
+        let mut attached =
+            Attached { endpoints: BTreeMap::new(), ports: publish::bindings(&sandbox.ports), reserved, dns };
+        for ((network, settings), endpoint) in networks.iter().zip(&sandbox.endpoints) {
+            self.tell("connect", network, Some(&wanted.container));
+            let shown = settled(network, endpoint, settings);
+            attached.endpoints.insert(network.name.clone(), shown);
+        }
+        Ok(attached)
+    }
+
+    /// Gives every endpoint its address, in one step that nobody else can come between.
+    fn reserve(&self, wanted: &Attach, networks: &[(Network, &EndpointSettings)]) -> Result<Sandbox> {
+        let mut state = self.state();
+        let mut sandbox = Sandbox {
+            container: wanted.container.clone(),
+            name: wanted.name.clone(),
+            namespace: wanted.namespace.clone(),
+            endpoints: Vec::new(),
+            ports: Vec::new(),
+            dns: wanted.dns.clone(),
+        };
+        for (network, settings) in networks {
+            let who = Who { id: &wanted.container, name: &wanted.name, hostname: &wanted.hostname };
+            let endpoint = state.endpoint(network, settings, &who, &sandbox.endpoints)?;
+            sandbox.endpoints.push(endpoint);
+        }
+        choose_way_out(&mut sandbox, networks);
+        state.sandboxes.insert(sandbox.container.clone(), sandbox.clone());
+        state.changes += 1;
+        Ok(sandbox)
+    }
+
+    fn publish(
+        &self,
+        wanted: &Attach,
+        wishes: &[publish::Wish],
+        endpoint: &Endpoint,
+    ) -> Result<Vec<OwnedFd>> {
+        let others: Vec<_> = self.state().sandboxes.values().flat_map(|s| s.ports.clone()).collect();
+        let (ports, sockets) = publish::take(wishes, endpoint.address, &others).map_err(|error| {
+            Error::new(
+                Kind::Internal,
+                format!(
+                    "driver failed programming external connectivity on endpoint {} ({}): {error}",
+                    wanted.name, endpoint.id
+                ),
+            )
+        })?;
+        if let Some(sandbox) = self.state().sandboxes.get_mut(&wanted.container) {
+            sandbox.ports = ports;
+        }
+        Ok(sockets)
+    }
+
+    /// Writes down what the container holds, before the kernel is asked for any of it.
+    pub(super) fn record(&self, container: &str) -> Result<Sandbox> {
+        let sandbox = self.state().sandboxes.get(container).cloned();
+        let sandbox = sandbox
+            .ok_or_else(|| Error::conflict(format!("container {container} was disconnected meanwhile")))?;
+        let path = sandbox_folder(&self.shared.config).join(format!("{container}.json"));
+        disk::write(&path, &sandbox).map_err(|e| Error::internal("recording a network endpoint", e))?;
+        Ok(sandbox)
+    }
+
+    /// The bridge if it isn't there yet, and a link from it into the container.
+    pub(super) async fn plug(&self, sandbox: &Sandbox, endpoint: &Endpoint) -> Result<()> {
+        let network = self.find(&endpoint.network)?;
+        let Some(bridged) = network.bridged() else { return Ok(()) };
+        self.raise(&network).await?;
+        let plug = Plug {
+            bridge: bridged.bridge.clone(),
+            host: endpoint.link.clone(),
+            inside: endpoint.inside.clone(),
+            namespace: sandbox.namespace.clone(),
+            mac: endpoint.mac.parse().map_err(|e| Error::internal("reading a network endpoint", e))?,
+            mtu: network.mtu(),
+            address: endpoint.address,
+            prefix: bridged.subnet.prefix(),
+            gateway: endpoint.gateway.then_some(bridged.gateway),
+        };
+        let plugged = self.shared.kernel.plug(&plug).await;
+        plugged.map_err(|e| Error::internal(&format!("failed to connect to network {}", network.name), e))
+    }
+
+    /// Makes a network's bridge, and the host a router if containers are to get out.
+    pub(super) async fn raise(&self, network: &Network) -> Result<()> {
+        let Some(bridged) = network.bridged() else { return Ok(()) };
+        let bridge = Bridge {
+            name: bridged.bridge.clone(),
+            address: bridged.gateway,
+            prefix: bridged.subnet.prefix(),
+            mtu: network.mtu(),
+        };
+        let failed = |e| Error::internal(&format!("failed to make network {}", network.name), e);
+        self.shared.kernel.put_bridge(&bridge, !network.internal).await.map_err(failed)?;
+        if !network.internal && self.shared.kernel.start_forwarding().map_err(failed)? {
+            let mark = transit_mark(&self.shared.config.exec_root);
+            std::fs::File::create(&mark)
+                .map_err(|e| Error::internal(&format!("writing {}", mark.display()), e))?;
+            self.shared.stop_transit.store(true, Ordering::Relaxed);
+            self.state().changes += 1;
+        }
+        Ok(())
+    }
+
+    /// What belongs into the container's resolv.conf.
+    async fn name_servers(&self, sandbox: &Sandbox) -> Result<Vec<IpAddr>> {
+        if self.has_names(sandbox) {
+            self.serve_names(sandbox).await?;
+            return Ok(vec![NAME_SERVER.into()]);
+        }
+        Ok(self.upstream(sandbox))
+    }
+
+    /// Where names that are nobody's here are looked up.
+    pub(super) fn upstream(&self, sandbox: &Sandbox) -> Vec<IpAddr> {
+        [&sandbox.dns, &self.shared.config.dns]
+            .into_iter()
+            .find(|servers| !servers.is_empty())
+            .cloned()
+            .unwrap_or_else(resolvers::of_the_host)
+    }
+
+    pub(super) fn has_names(&self, sandbox: &Sandbox) -> bool {
+        let state = self.state();
+        sandbox.endpoints.iter().any(|e| state.networks.get(&e.network).is_some_and(Network::has_names))
+    }
+
+    /// Takes back everything but the namespace: first in the kernel, then on record.
+    pub(super) async fn release(&self, container: &str) -> Result<()> {
+        let Some(sandbox) = self.state().sandboxes.get(container).cloned() else { return Ok(()) };
+        self.stop_names(container);
+        for endpoint in &sandbox.endpoints {
+            let removed = self.shared.kernel.remove_link(&endpoint.link).await;
+            removed.map_err(|e| Error::internal("disconnecting a container", e))?;
+        }
+        {
+            let mut state = self.state();
+            state.sandboxes.remove(container);
+            state.changes += 1;
+        }
+        self.apply().await?;
+        let path = sandbox_folder(&self.shared.config).join(format!("{container}.json"));
+        disk::remove(&path).map_err(|e| Error::internal("forgetting a network endpoint", e))?;
+        for endpoint in &sandbox.endpoints {
+            if let Ok(network) = self.find(&endpoint.network) {
+                self.tell("disconnect", &network, Some(container));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The container that an endpoint is for.
+pub(super) struct Who<'a> {
+    pub(super) id: &'a str,
+    pub(super) name: &'a str,
+    pub(super) hostname: &'a str,
+}
+
+impl State {
+    /// An endpoint with an address that is nobody's yet; `mine` are the container's other ones.
+    pub(super) fn endpoint(
+        &self,
+        network: &Network,
+        settings: &EndpointSettings,
+        who: &Who<'_>,
+        mine: &[Endpoint],
+    ) -> Result<Endpoint> {
+        let Some(bridged) = network.bridged() else {
+            return Err(Error::invalid(format!(
+                "container cannot be connected to network {} besides others",
+                network.name
+            )));
+        };
+        let taken: BTreeSet<Ipv4Addr> = self.endpoints_on(&network.id).map(|(_, e)| e.address).collect();
+        let wish = settings.ipam_config.as_ref().map_or("", |ipam| ipam.ipv4_address.as_str());
+        let address = match wish {
+            "" => addresses::free_address(bridged, &taken).ok_or_else(|| {
+                Error::internal(
+                    "failed to connect a container",
+                    "no available IPv4 addresses on this network's address pools",
+                )
+            })?,
+            _ if bridged.is_default => {
+                return Err(Error::invalid(
+                    "user specified IP address is supported on user defined networks only",
+                ));
+            }
+            wish => {
+                let address =
+                    wish.parse().map_err(|_| Error::invalid(format!("invalid IPv4 address: {wish}")))?;
+                if !bridged.subnet.contains(address) {
+                    return Err(Error::invalid(format!(
+                        "invalid endpoint settings:\nno configured subnet contains IP address {address}"
+                    )));
+                }
+                if !addresses::is_free(bridged, &taken, address) {
+                    return Err(Error::forbidden("Address already in use"));
+                }
+                address
+            }
+        };
+        let mac = match settings.mac_address.as_str() {
+            "" => Mac::of(address),
+            wish => wish.parse().map_err(|e: crate::net::Error| Error::invalid(e.to_string()))?,
+        };
+        let id = random_id()?;
+        let inside = (0..)
+            .map(|n| format!("eth{n}"))
+            .find(|name| !mine.iter().any(|endpoint| endpoint.inside == *name))
+            .unwrap_or_default();
+        Ok(Endpoint {
+            address,
+            mac: mac.to_string(),
+            network: network.id.clone(),
+            link: format!("veth{}", id.get(..8).unwrap_or(&id)),
+            inside,
+            names: if network.has_names() { names(settings, who) } else { Vec::new() },
+            gateway: false,
+            id,
+        })
+    }
+}
+
+/// What others may call a container: its name, its aliases, the beginning of its id, its host name; each once.
+fn names(settings: &EndpointSettings, who: &Who<'_>) -> Vec<String> {
+    let short = who.id.get(..12).unwrap_or(who.id);
+    let aliases = settings.aliases.iter().flatten().map(String::as_str);
+    let mut names: Vec<String> = Vec::new();
+    for name in std::iter::once(who.name).chain(aliases).chain([short, who.hostname]) {
+        if !name.is_empty() && !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+/// The way to everywhere else: the highest priority, the first of equals; internal networks lead nowhere.
+fn choose_way_out(sandbox: &mut Sandbox, networks: &[(Network, &EndpointSettings)]) {
+    let best = networks.iter().enumerate().filter(|(_, (network, _))| !network.internal);
+    let best = best.max_by_key(|(at, (_, settings))| (settings.gw_priority, std::cmp::Reverse(*at)));
+    if let Some((at, _)) = best
+        && let Some(endpoint) = sandbox.endpoints.get_mut(at)
+    {
+        endpoint.gateway = true;
+    }
+}
+
+/// What a client asked for, and beside it what it got.
+pub(super) fn settled(
+    network: &Network,
+    endpoint: &Endpoint,
+    settings: &EndpointSettings,
+) -> EndpointSettings {
+    let Some(bridged) = network.bridged() else { return settings.clone() };
+    EndpointSettings {
+        mac_address: endpoint.mac.clone(),
+        network_id: network.id.clone(),
+        endpoint_id: endpoint.id.clone(),
+        gateway: if network.internal { String::new() } else { bridged.gateway.to_string() },
+        ip_address: endpoint.address.to_string(),
+        ip_prefix_len: i64::from(bridged.subnet.prefix()),
+        dns_names: network.has_names().then(|| endpoint.names.clone()),
+        ..settings.clone()
     }
 }

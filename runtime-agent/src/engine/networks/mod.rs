@@ -1,14 +1,41 @@
 //! Networks: what a container is connected to, and under which names and addresses.
+//!
+//! Two kinds of truth. A *network* is a record that survives a reboot. A *sandbox* is what one running container holds:
+//! addresses, links, ports; it is recorded before the kernel is asked for any of it, and everything in the kernel is
+//! derived from it, so that whatever a killed daemon left half done is found and taken back.
+//!
+//! Bridges are made when the first container needs them. The firewall is always the function of all sandboxes.
 
+mod addresses;
 mod attach;
+mod connect;
+mod create;
+mod find;
+mod names;
+mod prepare;
+mod publish;
+mod reconcile;
+mod record;
+#[cfg(test)]
+mod tests;
+mod wire;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::config::Config;
-use crate::engine::error::Result;
-use crate::engine::events::Events;
+use crate::engine::error::{Error, Result};
+use crate::engine::events::{EventKind, Events};
+use crate::net::firewall::{Firewall, Guarded, Published};
+use crate::net::{Kernel, Linux};
+use crate::store::record as disk;
 
 pub(crate) use attach::{Attach, Attached};
+pub(crate) use connect::{Member, Members};
+pub(crate) use record::Network;
+use record::{Endpoint, Sandbox};
 
 /// The networks of this engine. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -20,11 +47,156 @@ pub(crate) struct Networks {
 struct Shared {
     config: Arc<Config>,
     events: Events,
+    kernel: Arc<dyn Kernel>,
+    members: OnceLock<Arc<dyn Members>>,
+    state: Mutex<State>,
+    /// The change that the kernel's firewall has caught up with.
+    applied: tokio::sync::Mutex<u64>,
+    /// The host forwarded nothing before us.
+    stop_transit: AtomicBool,
+}
+
+/// What is, or is about to be. Never locked across a wait.
+#[derive(Debug, Default)]
+struct State {
+    /// By id.
+    networks: BTreeMap<String, Network>,
+    /// By container.
+    sandboxes: BTreeMap<String, Sandbox>,
+    /// Counts changes that the firewall must follow.
+    changes: u64,
 }
 
 impl Networks {
-    /// Opens the networks under the data root.
+    /// Opens the networks under the data root, and makes the predefined ones if they are missing.
     pub(crate) async fn open(config: Arc<Config>, events: Events) -> Result<Self> {
-        Ok(Self { shared: Arc::new(Shared { config, events }) })
+        let kernel = Linux::open().map_err(|e| Error::internal("opening the networks", e))?;
+        Self::open_with(config, events, Arc::new(kernel)).await
     }
+
+    async fn open_with(config: Arc<Config>, events: Events, kernel: Arc<dyn Kernel>) -> Result<Self> {
+        let state = load(&config).map_err(|e| Error::internal("opening the networks", e))?;
+        let stop_transit = transit_mark(&config.exec_root).exists();
+        let this = Self {
+            shared: Arc::new(Shared {
+                config,
+                events,
+                kernel,
+                members: OnceLock::new(),
+                state: Mutex::new(state),
+                applied: tokio::sync::Mutex::new(0),
+                stop_transit: AtomicBool::new(stop_transit),
+            }),
+        };
+        this.prepare().await?;
+        Ok(this)
+    }
+
+    /// Makes the kernel's firewall follow every change up to now. Changes that come together are made together.
+    async fn apply(&self) -> Result<()> {
+        let wanted = self.state().changes;
+        let mut applied = self.shared.applied.lock().await;
+        if *applied >= wanted {
+            return Ok(());
+        }
+        let (change, firewall) = {
+            let state = self.state();
+            (state.changes, state.firewall(self.shared.stop_transit.load(Ordering::Relaxed)))
+        };
+        let changed = self.shared.kernel.firewall(firewall).await;
+        changed.map_err(|e| Error::internal("failed to program the firewall", e))?;
+        *applied = change;
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, action: &str, network: &Network, container: Option<&str>) {
+        let attributes = [("name", network.name.as_str()), ("type", network.driver_name())];
+        let container = container.map(|container| ("container", container));
+        let attributes = attributes.into_iter().chain(container);
+        self.shared.events.publish(EventKind::Network, action, network.id.as_str(), attributes);
+    }
+}
+
+impl State {
+    /// What the host's firewall should be.
+    fn firewall(&self, stop_transit: bool) -> Firewall {
+        let used = |id: &str| self.endpoints_on(id).next().is_some();
+        let guarded = |network: &Network| {
+            let bridged = network.bridged().filter(|_| used(&network.id))?;
+            Some(Guarded {
+                bridge: bridged.bridge.clone(),
+                subnet: bridged.subnet,
+                internal: network.internal,
+                talk: network.is_on("com.docker.network.bridge.enable_icc"),
+                masquerade: network.is_on("com.docker.network.bridge.enable_ip_masquerade"),
+            })
+        };
+        let ports = self.sandboxes.values().flat_map(|sandbox| &sandbox.ports).map(|port| Published {
+            protocol: port.protocol,
+            host: port.host,
+            container: port.container,
+        });
+        Firewall {
+            bridges: self.networks.values().filter_map(guarded).collect(),
+            ports: ports.collect(),
+            stop_transit,
+        }
+    }
+
+    /// Who is on a network.
+    fn endpoints_on<'a>(&'a self, network: &'a str) -> impl Iterator<Item = (&'a Sandbox, &'a Endpoint)> {
+        self.sandboxes.values().flat_map(move |sandbox| {
+            let here = sandbox.endpoints.iter().filter(move |endpoint| endpoint.network == network);
+            here.map(move |endpoint| (sandbox, endpoint))
+        })
+    }
+}
+
+fn network_folder(config: &Config) -> PathBuf {
+    config.data_root.join("networks")
+}
+
+fn sandbox_folder(config: &Config) -> PathBuf {
+    config.exec_root.join("net")
+}
+
+/// There when the host was no router before us; gone with a reboot, as forwarding is.
+fn transit_mark(exec_root: &Path) -> PathBuf {
+    exec_root.join("net").join("no-transit")
+}
+
+fn load(config: &Config) -> Result<State, crate::store::Error> {
+    let mut state = State::default();
+    for network in load_all::<Network>(&network_folder(config))? {
+        state.networks.insert(network.id.clone(), network);
+    }
+    for sandbox in load_all::<Sandbox>(&sandbox_folder(config))? {
+        state.sandboxes.insert(sandbox.container.clone(), sandbox);
+    }
+    Ok(state)
+}
+
+fn load_all<R: disk::Record>(folder: &Path) -> Result<Vec<R>, crate::store::Error> {
+    use crate::store::Error as StoreError;
+    std::fs::create_dir_all(folder).map_err(StoreError::io("make", folder))?;
+    let mut records = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(StoreError::io("list", folder))? {
+        let path = entry.map_err(StoreError::io("list", folder))?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            records.extend(disk::read(&path)?);
+        }
+    }
+    Ok(records)
+}
+
+/// 64 hexadecimal digits.
+fn random_id() -> Result<String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|e| Error::internal("making an id", std::io::Error::other(e.to_string())))?;
+    Ok(hex::encode(bytes))
 }

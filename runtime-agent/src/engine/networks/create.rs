@@ -1,0 +1,166 @@
+//! Making a network.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use wharfd_api_types::network::{IpamConfig, NetworkCreateRequest};
+
+use super::record::{Bridged, Driver, Network};
+use super::wire::now;
+use super::{Networks, addresses, random_id};
+use crate::engine::error::{Error, Result};
+use crate::net::Subnet;
+
+impl Networks {
+    /// Makes a user-defined bridge network. Its bridge comes with the first container.
+    pub(crate) async fn create(&self, request: NetworkCreateRequest) -> Result<Network> {
+        check(&request)?;
+        let id = random_id()?;
+        let configs = request.ipam.as_ref().and_then(|ipam| ipam.config.clone()).unwrap_or_default();
+        let (subnet, gateway, range, auxiliary) = match configs.as_slice() {
+            [] => self.chosen(&IpamConfig::default()).await?,
+            [one] => self.chosen(one).await?,
+            _ => return Err(Error::invalid("a bridge network takes one IPv4 subnet")),
+        };
+        let bridge = match request.options.get("com.docker.network.bridge.name") {
+            Some(name) => checked_link(name)?.to_owned(),
+            None => format!("br-{}", id.get(..12).unwrap_or(&id)),
+        };
+        let network = Network {
+            created: now(),
+            driver: Driver::Bridge(Bridged { bridge, subnet, gateway, range, auxiliary, is_default: false }),
+            internal: request.internal,
+            attachable: request.attachable,
+            options: request.options,
+            labels: request.labels,
+            ipam_options: request.ipam.and_then(|ipam| ipam.options),
+            name: request.name,
+            id,
+        };
+        self.keep_if_new(network.clone())?;
+        self.tell("create", &network, None);
+        Ok(network)
+    }
+
+    /// Of two requests for one name, or for one subnet, the second is refused.
+    fn keep_if_new(&self, network: Network) -> Result<()> {
+        let subnet = network.bridged().map(|bridged| bridged.subnet);
+        let mut state = self.state();
+        for other in state.networks.values() {
+            if other.name == network.name {
+                return Err(Error::conflict(format!("network with name {} already exists", network.name)));
+            }
+            let theirs = other.bridged().map(|bridged| bridged.subnet);
+            if subnet.zip(theirs).is_some_and(|(ours, theirs)| ours.overlaps(theirs)) {
+                return Err(overlap());
+            }
+            let bridge = network.bridged().map(|bridged| &bridged.bridge);
+            if bridge.is_some() && bridge == other.bridged().map(|bridged| &bridged.bridge) {
+                return Err(Error::forbidden(format!(
+                    "conflicts with network {} ({}): networks have same bridge name",
+                    other.id, other.name
+                )));
+            }
+        }
+        // Reserved under the lock, recorded after it: the disk may be slow.
+        state.networks.insert(network.id.clone(), network.clone());
+        drop(state);
+        let id = network.id.clone();
+        self.keep(network).inspect_err(|_| {
+            self.state().networks.remove(&id);
+        })
+    }
+
+    async fn chosen(&self, config: &IpamConfig) -> Result<Chosen> {
+        let (subnet, first) = if config.subnet.is_empty() {
+            if !config.gateway.is_empty() || !config.ip_range.is_empty() {
+                return Err(Error::invalid("invalid network config:\nan IP range or gateway needs a subnet"));
+            }
+            self.free_subnet().await?
+        } else {
+            let subnet: Subnet = parse(&config.subnet, "subnet")?;
+            let first = addresses::first_address(subnet).filter(|_| subnet.prefix() <= 30);
+            let first =
+                first.ok_or_else(|| Error::invalid(format!("subnet {subnet} is too small for a bridge")))?;
+            if self.routed_elsewhere().await?.iter().any(|routed| routed.overlaps(subnet)) {
+                return Err(overlap());
+            }
+            (subnet, first)
+        };
+        let gateway = if config.gateway.is_empty() { first } else { parse(&config.gateway, "gateway")? };
+        let range: Option<Subnet> =
+            if config.ip_range.is_empty() { None } else { Some(parse(&config.ip_range, "ip-range")?) };
+        if !subnet.contains(gateway) {
+            return Err(Error::invalid(format!(
+                "invalid network config:\ninvalid gateway {gateway}: parent subnet {subnet} does not contain it"
+            )));
+        }
+        if range.is_some_and(|range| !subnet.contains(range.base()) || range.prefix() < subnet.prefix()) {
+            return Err(Error::invalid(format!(
+                "invalid network config:\ninvalid ip-range {}: it is not within subnet {subnet}",
+                config.ip_range
+            )));
+        }
+        let auxiliary = config.auxiliary_addresses.iter();
+        let auxiliary: Result<BTreeMap<String, Ipv4Addr>> = auxiliary
+            .map(|(name, address)| Ok((name.clone(), parse(address, "auxiliary address")?)))
+            .collect();
+        Ok((subnet, gateway, range, auxiliary?))
+    }
+}
+
+type Chosen = (Subnet, Ipv4Addr, Option<Subnet>, BTreeMap<String, Ipv4Addr>);
+
+fn check(request: &NetworkCreateRequest) -> Result<()> {
+    let name = request.name.as_str();
+    if name.trim().is_empty() {
+        return Err(Error::invalid("network name cannot be blank"));
+    }
+    if matches!(name, "bridge" | "host" | "none" | "default") {
+        return Err(Error::forbidden(format!("operation is not permitted on predefined {name} network ")));
+    }
+    match request.driver.as_str() {
+        "" | "bridge" => {}
+        one @ ("host" | "null") => {
+            return Err(Error::forbidden(format!("only one instance of \"{one}\" network is allowed")));
+        }
+        "overlay" => {
+            return Err(Error::unavailable(
+                "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect \
+                 this node to swarm and try again.",
+            ));
+        }
+        other => return Err(Error::not_found(format!("could not find plugin {other}: plugin not found"))),
+    }
+    if request.enable_ipv6 == Some(true) {
+        return Err(Error::invalid("IPv6 networks are not supported by this engine"));
+    }
+    if request.enable_ipv4 == Some(false) {
+        return Err(Error::invalid("IPv4 or IPv6 must be enabled"));
+    }
+    if request.config_only || request.ingress || !matches!(request.scope.as_str(), "" | "local") {
+        return Err(Error::invalid("swarm networks are not supported by this engine"));
+    }
+    let driver = request.ipam.as_ref().map_or("", |ipam| ipam.driver.as_str());
+    if !matches!(driver, "" | "default") {
+        return Err(Error::not_found(format!("could not find plugin {driver}: plugin not found")));
+    }
+    Ok(())
+}
+
+fn parse<T: std::str::FromStr>(text: &str, what: &str) -> Result<T> {
+    text.parse().map_err(|_| Error::invalid(format!("invalid network config:\ninvalid {what} {text}")))
+}
+
+/// A link's name: short, and nothing that could be taken for a path or a pattern.
+fn checked_link(name: &str) -> Result<&str> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if !name.is_empty() && name.len() < 16 && !name.starts_with('.') && name.chars().all(fine) {
+        return Ok(name);
+    }
+    Err(Error::invalid(format!("invalid bridge name {name:?}: up to 15 letters, digits and _.- are allowed")))
+}
+
+fn overlap() -> Error {
+    Error::forbidden("invalid pool request: Pool overlaps with other one on this address space")
+}

@@ -1,0 +1,143 @@
+//! What is kept of networks on disk: their definitions, and what containers were given until they end.
+//!
+//! ```text
+//! <data-root>/networks/<id>.json      a network; survives a reboot
+//! <exec-root>/net/<container>.json    what one container holds; written before the kernel is asked for any of it
+//! ```
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::net::Subnet;
+use crate::store::record;
+
+/// A network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Network {
+    /// 64 hexadecimal digits.
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) created: String,
+    pub(crate) driver: Driver,
+    #[serde(default)]
+    pub(crate) internal: bool,
+    #[serde(default)]
+    pub(crate) attachable: bool,
+    #[serde(default)]
+    pub(crate) options: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) ipam_options: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub(crate) enum Driver {
+    /// A bridge with a subnet.
+    Bridge(Bridged),
+    /// The host's own.
+    Host,
+    /// Nothing but a loopback.
+    Null,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Bridged {
+    pub(crate) bridge: String,
+    pub(crate) subnet: Subnet,
+    pub(crate) gateway: Ipv4Addr,
+    /// Containers get addresses from here only.
+    #[serde(default)]
+    pub(crate) range: Option<Subnet>,
+    /// Addresses that are somebody else's, by name.
+    #[serde(default)]
+    pub(crate) auxiliary: BTreeMap<String, Ipv4Addr>,
+    /// The one that containers are connected to without asking: no names there, as with dockerd.
+    #[serde(default)]
+    pub(crate) is_default: bool,
+}
+
+/// What one container holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sandbox {
+    pub(crate) container: String,
+    pub(crate) name: String,
+    pub(crate) namespace: PathBuf,
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) ports: Vec<Port>,
+    /// Where names that are nobody's here are looked up, instead of the host's servers.
+    pub(crate) dns: Vec<IpAddr>,
+}
+
+/// A container's end of a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Endpoint {
+    pub(crate) id: String,
+    /// The network's id.
+    pub(crate) network: String,
+    pub(crate) address: Ipv4Addr,
+    pub(crate) mac: String,
+    /// The link's end on the host.
+    pub(crate) link: String,
+    /// Its end inside.
+    pub(crate) inside: String,
+    /// What others on the network may call it.
+    pub(crate) names: Vec<String>,
+    /// The container's way to everywhere else.
+    pub(crate) gateway: bool,
+}
+
+/// A port that was published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Port {
+    pub(crate) protocol: crate::net::Protocol,
+    pub(crate) host: SocketAddrV4,
+    pub(crate) container: SocketAddrV4,
+}
+
+impl record::Record for Network {
+    const VERSION: u32 = 1;
+}
+
+impl record::Record for Sandbox {
+    const VERSION: u32 = 1;
+}
+
+impl Network {
+    pub(crate) const fn bridged(&self) -> Option<&Bridged> {
+        match &self.driver {
+            Driver::Bridge(bridged) => Some(bridged),
+            Driver::Host | Driver::Null => None,
+        }
+    }
+
+    pub(crate) const fn driver_name(&self) -> &'static str {
+        match &self.driver {
+            Driver::Bridge(_) => "bridge",
+            Driver::Host => "host",
+            Driver::Null => "null",
+        }
+    }
+
+    /// Made by the engine, not by anybody.
+    pub(crate) fn is_predefined(&self) -> bool {
+        self.bridged().is_none_or(|bridged| bridged.is_default)
+    }
+
+    /// Whether its containers find each other by name.
+    pub(crate) fn has_names(&self) -> bool {
+        self.bridged().is_some_and(|bridged| !bridged.is_default)
+    }
+
+    pub(crate) fn mtu(&self) -> u32 {
+        self.options.get("com.docker.network.driver.mtu").and_then(|mtu| mtu.parse().ok()).unwrap_or(1500)
+    }
+
+    pub(crate) fn is_on(&self, option: &str) -> bool {
+        self.options.get(option).is_none_or(|value| matches!(value.as_str(), "true" | "1"))
+    }
+}

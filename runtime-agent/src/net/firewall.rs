@@ -1,0 +1,156 @@
+//! Our own table in the host's firewall: what containers reach, and what reaches them.
+//!
+//! ```text
+//! table ip wharf
+//!   guard    filter prerouting  nothing of 127.0.0.0/8 comes from or goes to another link than the loopback
+//!   arriving nat prerouting     to one of the host's addresses → ports
+//!   inside   nat output         the same for the host's own connections, 127.0.0.1 included
+//!   ports                       a published port → a container's address and port
+//!   forward  filter forward     between networks nothing, into a network only answers and published ports
+//!   leaving  nat postrouting    masquerade: out of a network, back into the same one (hairpin), and from 127.0.0.1
+//! ```
+//! The table is always replaced as a whole, in one batch: it is a function of what should be, so nothing is left over
+//! from a daemon that was killed, and nobody ever sees half of it. With nothing to protect there is no table.
+//!
+//! Reaching containers by 127.0.0.1 needs `route_localnet` on their bridge, which would let them reach what listens on
+//! the host's loopback; `guard` is what keeps them out, and keeps ports that are published on 127.0.0.1 to the host.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use super::nftables::{Batch, Chain, Family, Hook, Protocol, Rule};
+use super::{Result, Subnet, forward};
+
+/// Everything that the host's firewall should do for containers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Firewall {
+    pub(crate) bridges: Vec<Guarded>,
+    pub(crate) ports: Vec<Published>,
+    /// Packets that neither come from a bridge nor go to one are not forwarded: the host was no router before us.
+    pub(crate) stop_transit: bool,
+}
+
+/// A bridge with containers on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Guarded {
+    pub(crate) bridge: String,
+    pub(crate) subnet: Subnet,
+    /// No way out or in.
+    pub(crate) internal: bool,
+    /// Containers on it may talk to each other.
+    pub(crate) talk: bool,
+    /// They leave with the host's address.
+    pub(crate) masquerade: bool,
+}
+
+/// A port of the host that is a container's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Published {
+    pub(crate) protocol: Protocol,
+    /// Unspecified means all.
+    pub(crate) host: SocketAddrV4,
+    pub(crate) container: SocketAddrV4,
+}
+
+const TABLE: &str = "wharf";
+
+impl Firewall {
+    /// Makes the host's firewall so. Blocks; belongs to the namespace of the calling thread.
+    pub(crate) fn apply(&self) -> Result<()> {
+        self.batch().commit()?;
+        let bridges: Vec<&str> = self.bridges.iter().map(|guarded| guarded.bridge.as_str()).collect();
+        forward::cooperate(&bridges)
+    }
+
+    fn batch(&self) -> Batch {
+        let mut table = Table { batch: Batch::new() };
+        // Adding first makes removing it succeed whether it was there or not.
+        table.batch.add_table(Family::Ip, TABLE);
+        table.batch.remove_table(Family::Ip, TABLE);
+        if self.bridges.is_empty() {
+            return table.batch;
+        }
+        table.batch.add_table(Family::Ip, TABLE);
+        table.guard();
+        self.ports(&mut table);
+        self.forward(&mut table);
+        self.leaving(&mut table);
+        table.batch
+    }
+
+    fn ports(&self, table: &mut Table) {
+        table.chain("ports", Chain::Jumped);
+        table.chain("arriving", Chain::Nat(Hook::Prerouting, -100));
+        table.chain("inside", Chain::Nat(Hook::Output, -100));
+        for chain in ["arriving", "inside"] {
+            table.rule(chain, &Rule::new().to_this_host().jump("ports"));
+        }
+        for port in &self.ports {
+            let (host, container) = (port.host, port.container);
+            let to = match host.ip() {
+                any if any.is_unspecified() => Rule::new(),
+                address => Rule::new().to(Subnet::around(*address, 32)),
+            };
+            let matched = to.to_port(port.protocol, host.port());
+            table.rule("ports", &matched.send_to(*container.ip(), container.port()));
+        }
+    }
+
+    fn forward(&self, table: &mut Table) {
+        table.chain("forward", Chain::Filter(Hook::Forward, 0));
+        table.rule("forward", &Rule::new().of_a_connection().accept());
+        table.rule("forward", &Rule::new().translated().accept());
+        for on in &self.bridges {
+            let within = Rule::new().from_link(&on.bridge).to_link(&on.bridge);
+            table.rule("forward", &if on.talk { within.accept() } else { within.drop() });
+        }
+        for on in &self.bridges {
+            table.rule("forward", &Rule::new().to_link(&on.bridge).drop());
+            let out = Rule::new().from_link(&on.bridge);
+            if on.internal {
+                table.rule("forward", &out.drop());
+            }
+        }
+        if self.stop_transit {
+            for on in &self.bridges {
+                table.rule("forward", &Rule::new().from_link(&on.bridge).accept());
+            }
+            table.rule("forward", &Rule::new().drop());
+        }
+    }
+
+    fn leaving(&self, table: &mut Table) {
+        table.chain("leaving", Chain::Nat(Hook::Postrouting, 100));
+        for on in self.bridges.iter().filter(|on| !on.internal) {
+            let into = || Rule::new().to_link(&on.bridge);
+            table.rule("leaving", &into().from(loopback()).masquerade());
+            table.rule("leaving", &into().from(on.subnet).translated().masquerade());
+            if on.masquerade {
+                table.rule("leaving", &Rule::new().not_to_link(&on.bridge).from(on.subnet).masquerade());
+            }
+        }
+    }
+}
+
+struct Table {
+    batch: Batch,
+}
+
+impl Table {
+    fn guard(&mut self) {
+        self.chain("guard", Chain::Filter(Hook::Prerouting, -300));
+        self.rule("guard", &Rule::new().not_from_link("lo").to(loopback()).drop());
+        self.rule("guard", &Rule::new().not_from_link("lo").from(loopback()).drop());
+    }
+
+    fn chain(&mut self, name: &str, chain: Chain) {
+        self.batch.add_chain(Family::Ip, TABLE, name, chain);
+    }
+
+    fn rule(&mut self, chain: &str, rule: &Rule) {
+        self.batch.append(Family::Ip, TABLE, chain, rule);
+    }
+}
+
+fn loopback() -> Subnet {
+    Subnet::around(Ipv4Addr::LOCALHOST, 8)
+}

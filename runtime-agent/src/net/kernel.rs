@@ -1,0 +1,154 @@
+//! The seam between networks' meaning and the kernel: what the engine asks for, and the kernel that does it.
+
+use std::fmt::Debug;
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+
+use super::firewall::Firewall;
+use super::link::{Bridge, Links, Pair};
+use super::{Error, Mac, Result, Subnet, namespace};
+
+/// Every verb converges: repeating it, or finding half of it done, is fine.
+pub(crate) trait Kernel: Debug + Send + Sync {
+    /// Every subnet that is routed by a link other than these.
+    fn subnets<'a>(&'a self, but_by: &'a [String]) -> BoxFuture<'a, Result<Vec<Subnet>>>;
+
+    /// Makes a bridge with the host's address on it, up. With `open`, the host's 127.0.0.1 reaches what is on it.
+    fn put_bridge<'a>(&'a self, bridge: &'a Bridge, open: bool) -> BoxFuture<'a, Result<()>>;
+
+    /// Removes a link of ours, and its other end with it.
+    fn remove_link<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<()>>;
+
+    /// Makes a namespace with its loopback up.
+    fn make_namespace<'a>(&'a self, path: &'a Path) -> BoxFuture<'a, Result<()>>;
+
+    fn remove_namespace<'a>(&'a self, path: &'a Path) -> BoxFuture<'a, Result<()>>;
+
+    /// Connects a namespace to a bridge: all or nothing.
+    fn plug<'a>(&'a self, plug: &'a Plug) -> BoxFuture<'a, Result<()>>;
+
+    /// Sends a namespace's other packets by `gateway`, instead of any other way.
+    fn route<'a>(&'a self, namespace: &'a Path, gateway: Ipv4Addr) -> BoxFuture<'a, Result<()>>;
+
+    /// Makes the host forward packets. Says whether it did not before.
+    fn start_forwarding(&self) -> Result<bool>;
+
+    fn firewall(&self, firewall: Firewall) -> BoxFuture<'_, Result<()>>;
+}
+
+/// A link into a namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Plug {
+    pub(crate) bridge: String,
+    /// Its end on the host.
+    pub(crate) host: String,
+    /// Its end in the namespace, as it is called there.
+    pub(crate) inside: String,
+    pub(crate) namespace: PathBuf,
+    pub(crate) mac: Mac,
+    pub(crate) mtu: u32,
+    pub(crate) address: Ipv4Addr,
+    pub(crate) prefix: u8,
+    pub(crate) gateway: Option<Ipv4Addr>,
+}
+
+/// The kernel of this host, in the network namespace of the thread that opened it.
+#[derive(Debug)]
+pub(crate) struct Linux {
+    links: Links,
+}
+
+impl Linux {
+    pub(crate) fn open() -> Result<Self> {
+        Ok(Self { links: Links::here()? })
+    }
+
+    async fn subnets_but(&self, but_by: &[String]) -> Result<Vec<Subnet>> {
+        let mut ours = Vec::new();
+        for name in but_by {
+            ours.extend(self.links.index(name).await?);
+        }
+        let routes = self.links.routes().await?;
+        Ok(routes.into_iter().filter(|(_, link)| !ours.contains(link)).map(|(subnet, _)| subnet).collect())
+    }
+
+    async fn put(&self, bridge: &Bridge, open: bool) -> Result<()> {
+        self.links.put_bridge(bridge).await?;
+        let value = if open { "1" } else { "0" };
+        namespace::set(&format!("net/ipv4/conf/{}/route_localnet", bridge.name), value)
+    }
+
+    async fn plug_in(&self, plug: &Plug) -> Result<()> {
+        let namespace = File::open(&plug.namespace).map_err(Error::file("open", &plug.namespace))?;
+        let pair = Pair {
+            host: &plug.host,
+            bridge: &plug.bridge,
+            inside: &plug.inside,
+            mac: plug.mac,
+            mtu: plug.mtu,
+        };
+        self.links.put_pair(&pair, namespace.as_fd()).await?;
+        let configured = async {
+            let inside = namespace::within(&plug.namespace, Links::here).await?;
+            inside.configure(&plug.inside, plug.address, plug.prefix).await?;
+            match plug.gateway {
+                Some(gateway) => inside.route_by(gateway).await,
+                None => Ok(()),
+            }
+        };
+        let configured = configured.await;
+        if configured.is_err() {
+            self.links.remove(&plug.host).await?;
+        }
+        configured
+    }
+}
+
+impl Kernel for Linux {
+    fn subnets<'a>(&'a self, but_by: &'a [String]) -> BoxFuture<'a, Result<Vec<Subnet>>> {
+        self.subnets_but(but_by).boxed()
+    }
+
+    fn put_bridge<'a>(&'a self, bridge: &'a Bridge, open: bool) -> BoxFuture<'a, Result<()>> {
+        self.put(bridge, open).boxed()
+    }
+
+    fn remove_link<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.links.remove(name).boxed()
+    }
+
+    fn make_namespace<'a>(&'a self, path: &'a Path) -> BoxFuture<'a, Result<()>> {
+        namespace::create(path).boxed()
+    }
+
+    fn remove_namespace<'a>(&'a self, path: &'a Path) -> BoxFuture<'a, Result<()>> {
+        namespace::remove(path).boxed()
+    }
+
+    fn plug<'a>(&'a self, plug: &'a Plug) -> BoxFuture<'a, Result<()>> {
+        self.plug_in(plug).boxed()
+    }
+
+    fn route<'a>(&'a self, namespace: &'a Path, gateway: Ipv4Addr) -> BoxFuture<'a, Result<()>> {
+        async move { namespace::within(namespace, Links::here).await?.route_by(gateway).await }.boxed()
+    }
+
+    fn start_forwarding(&self) -> Result<bool> {
+        let path = Path::new("/proc/sys/net/ipv4/ip_forward");
+        let now = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
+        if now.trim() == "1" {
+            return Ok(false);
+        }
+        namespace::set("net/ipv4/ip_forward", "1").map(|()| true)
+    }
+
+    fn firewall(&self, firewall: Firewall) -> BoxFuture<'_, Result<()>> {
+        async move { tokio::task::spawn_blocking(move || firewall.apply()).await.map_err(|_| Error::Stopped)? }
+            .boxed()
+    }
+}
