@@ -28,10 +28,12 @@ pub(crate) async fn start(folder: &Folder, answers: bool, cx: &Context) -> Resul
         check(cx)?;
         let status = status(folder)?;
         match status.phase {
-            Phase::Running => return Ok(status),
+            Phase::Running if folder.is_locked(name::QEMU_LOCK) => return Ok(status),
             // A guest that says nothing of itself is ready as far as anybody here can tell.
             Phase::Starting if !answers && status.ssh_port != 0 => return Ok(status),
-            Phase::Starting | Phase::Stopping if folder.is_locked(name::SUPERVISOR_LOCK) => sleep(PACE).await,
+            Phase::Starting | Phase::Running | Phase::Stopping if folder.is_locked(name::SUPERVISOR_LOCK) => {
+                sleep(PACE).await;
+            }
             _ => return Err(ended(folder)),
         }
     }
@@ -39,7 +41,8 @@ pub(crate) async fn start(folder: &Folder, answers: bool, cx: &Context) -> Resul
 
 /// Stops the machine: gently, or at once. Stopped already is success.
 pub(crate) async fn stop(folder: &Folder, gently: bool, cx: &Context) -> Result<()> {
-    while folder.is_locked(name::QEMU_LOCK) {
+    // A supervisor without a QEMU is about to start one, or about to go.
+    while folder.is_locked(name::QEMU_LOCK) || folder.is_locked(name::SUPERVISOR_LOCK) {
         check(cx)?;
         if !gently {
             process::kill_qemu(folder);
@@ -47,22 +50,19 @@ pub(crate) async fn stop(folder: &Folder, gently: bool, cx: &Context) -> Result<
             process::signal_supervisor(folder, Signal::TERM);
         } else {
             spawn(folder, cx).await?;
-            continue;
         }
         // The signal may come before the supervisor listens, so it is repeated, unhurriedly.
         for _ in 0..50 {
-            if !folder.is_locked(name::QEMU_LOCK) {
+            if !folder.is_locked(name::QEMU_LOCK) && !folder.is_locked(name::SUPERVISOR_LOCK) {
                 break;
             }
             sleep(PACE).await;
         }
     }
-    // The supervisor writes its last word and goes.
-    while folder.is_locked(name::SUPERVISOR_LOCK) {
-        check(cx)?;
-        sleep(PACE).await;
-    }
-    Ok(())
+    let stopped = Status { phase: Phase::Stopped, warnings: Vec::new(), ..status(folder)? };
+    folder
+        .write(name::STATUS, &stopped)
+        .map_err(|error| failed("the machine's state cannot be written", error))
 }
 
 /// Ends everything that runs for this machine, at once, and makes sure that nothing of it starts again. The record
@@ -108,6 +108,8 @@ fn forget_last_run(folder: &Folder) -> Result<()> {
     if folder.is_locked(name::QEMU_LOCK) || folder.is_locked(name::SUPERVISOR_LOCK) {
         return Ok(());
     }
+    // The supervisor starts a QEMU only when it finds this: one that was to look after a QEMU that died meanwhile
+    // must not bring it back.
     let last = status(folder).unwrap_or_default();
     let fresh = Status { phase: Phase::Starting, warnings: Vec::new(), ..last };
     folder.write(name::STATUS, &fresh).map_err(|error| failed("the machine's state cannot be written", error))

@@ -93,7 +93,10 @@ async fn run(folder: &Path) -> Result<(), SupervisorError> {
         say(&Word::Unneeded);
         return Ok(());
     };
-    let mut running = Running::begin(folder, record).await?;
+    let Some(mut running) = Running::begin(folder, record).await? else {
+        say(&Word::Unneeded);
+        return Ok(());
+    };
     let Status { ssh_port, engine_port, .. } = running.status;
     say(&Word::Started { ssh_port, engine_port });
     silence()?;
@@ -133,15 +136,16 @@ struct Running {
 }
 
 impl Running {
-    /// Starts QEMU, or takes over the one that runs.
-    async fn begin(folder: Folder, record: VmRecord) -> Result<Self, SupervisorError> {
+    /// Starts QEMU if somebody asked for that, or takes over the one that runs.
+    async fn begin(folder: Folder, record: VmRecord) -> Result<Option<Self>, SupervisorError> {
         let before: Status = folder.read(name::STATUS).ok().flatten().unwrap_or_default();
         let adopted = match patiently(&folder, name::QEMU_LOCK).await? {
+            Some(_) if before.phase != Phase::Starting => {
+                folder
+                    .write(name::STATUS, &Status { phase: Phase::Stopped, warnings: Vec::new(), ..before })?;
+                return Ok(None);
+            }
             Some(lock) => {
-                folder.write(
-                    name::STATUS,
-                    &Status { phase: Phase::Starting, warnings: Vec::new(), ..before.clone() },
-                )?;
                 let child = qemu::start(&folder, &record.vm, lock)
                     .map_err(|source| SupervisorError::Spawn { program: record.vm.qemu.clone(), source })?;
                 reap(child);
@@ -167,7 +171,7 @@ impl Running {
             running.status.phase = Phase::Starting;
         }
         running.folder.write(name::STATUS, &running.status)?;
-        Ok(running)
+        Ok(Some(running))
     }
 
     /// Forwards SSH's and the engine's port: the ones of last time, else whichever QEMU picks.

@@ -1,13 +1,15 @@
 //! A QEMU without a machine: the same arguments, lock, pid file, console and control socket, with real ports of
 //! 127.0.0.1, so that everything but the guest itself is put to the test in milliseconds.
 //!
-//! Files in its working folder change how it behaves: `fake-deaf` ignores the power button, `fake-broken` ends at
+//! The engine's port leads to the port of this computer that the file `fake-engine` names.
+//!
+//! Other files in its working folder change how it behaves: `fake-deaf` ignores the power button, `fake-broken` ends at
 //! once, `fake-silent` never becomes ready.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, UdpSocket};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::ExitCode;
@@ -57,7 +59,7 @@ struct Machine {
 }
 
 enum Socket {
-    Tcp(#[expect(dead_code, reason = "held for its port")] TcpListener),
+    Tcp(TcpListener),
     Udp(#[expect(dead_code, reason = "held for its port")] UdpSocket),
 }
 
@@ -117,11 +119,31 @@ impl Machine {
             _ => UdpSocket::bind(address).and_then(|socket| Ok((socket.local_addr()?, Socket::Udp(socket)))),
         };
         match bound {
+            Ok((at, Socket::Tcp(listener))) if guest == 2376 => {
+                let accepting = listener.try_clone().expect("socket");
+                std::thread::spawn(move || accepting.incoming().flatten().for_each(relay));
+                self.forwards.insert((protocol.to_owned(), at.port()), (guest, Socket::Tcp(listener)));
+                String::new()
+            }
             Ok((at, socket)) => {
                 self.forwards.insert((protocol.to_owned(), at.port()), (guest, socket));
                 String::new()
             }
             Err(error) => format!("Could not set up host forwarding rule: {error}"),
         }
+    }
+}
+
+/// To the engine and back, when there is one.
+fn relay(client: TcpStream) {
+    let engine = std::fs::read_to_string("fake-engine").ok().and_then(|port| port.trim().parse::<u16>().ok());
+    let Some(engine) = engine.and_then(|port| TcpStream::connect(("127.0.0.1", port)).ok()) else { return };
+    for (mut from, mut to) in
+        [(client.try_clone().expect("socket"), engine.try_clone().expect("socket")), (engine, client)]
+    {
+        std::thread::spawn(move || {
+            std::io::copy(&mut from, &mut to).ok();
+            to.shutdown(std::net::Shutdown::Both).ok();
+        });
     }
 }

@@ -26,9 +26,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             let (before, machine) = (supervisor(&world), qemu(&world));
             kill(before);
             until("its end", async || !processes(&world.folder()).contains(&before)).await;
-            let seen = world.observe(&made).await;
-            assert_eq!(seen.state, State::Running);
-            assert_ne!(supervisor(&world), before);
+            until("another one", async || {
+                assert_eq!(world.state(&made).await, State::Running);
+                some(&world, "supervise").iter().any(|pid| *pid != before)
+            })
+            .await;
             assert_eq!(qemu(&world), machine);
             world.power(&made, Power::Off).await;
             assert_eq!(world.state(&made).await, State::Stopped);
@@ -117,18 +119,22 @@ fn qemu(world: &World) -> Pid {
     one(world, "-qmp")
 }
 
-fn supervisor(world: &World) -> Pid {
+pub(crate) fn supervisor(world: &World) -> Pid {
     one(world, "supervise")
 }
 
 fn one(world: &World, word: &str) -> Pid {
+    let found = some(world, word);
+    assert_eq!(found.len(), 1, "one process with {word}");
+    found[0]
+}
+
+fn some(world: &World, word: &str) -> Vec<Pid> {
     let runs = |pid: &Pid| {
         let line = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
         line.split(|byte| *byte == 0).any(|argument| argument == word.as_bytes())
     };
-    let found: Vec<Pid> = processes(&world.folder()).into_iter().filter(runs).collect();
-    assert_eq!(found.len(), 1, "one process with {word}");
-    found[0]
+    processes(&world.folder()).into_iter().filter(runs).collect()
 }
 
 fn kill(pid: Pid) {

@@ -8,6 +8,7 @@ use wharf_driver_local::Resource;
 
 use crate::world::{processes, trial, until};
 
+#[expect(clippy::too_many_lines, reason = "a list of tests, each of them short")]
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("made_observed_and_removed", async |world| {

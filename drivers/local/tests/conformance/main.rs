@@ -3,6 +3,9 @@
 //! This executable is test, supervisor (`supervise local FOLDER`), QEMU (any argument `-qmp`) and victim
 //! (`make FOLDER`, which is killed half-way) in one, so that nothing else needs to be built or found.
 
+#![expect(clippy::expect_used, clippy::unwrap_used, clippy::print_stderr, reason = "all of this is a test")]
+
+mod engine;
 mod fake_qemu;
 mod kill;
 mod life;
