@@ -76,6 +76,9 @@ impl Work<'_> {
         if let Some(certificate) = certificate {
             script += &format!("{} certificate install --dir {TLS}\n", quote(&self.plan.agent));
             input = signed(self.request, certificate).into();
+            if self.plan.start == Verb::Keep {
+                script += service::reload(init);
+            }
         }
         script += &service::activate(init, self.plan.service.as_ref(), self.plan.start);
         let command = Command::new(as_root(self.facts.access, &script)).input(input);

@@ -31,7 +31,7 @@ enforcing() { [ "$(content /sys/fs/selinux/enforce)" = 1 ]; }
 cloud_init() { [ -d /run/cloud-init ] && [ -e /run/cloud-init/enabled ] && [ ! -e /run/cloud-init/result.json ]; }
 init() {
     if [ -d /run/systemd/system ]; then echo systemd
-    elif [ -d /etc/wharf/boot.d ]; then echo folder
+    elif [ -e /etc/wharf-guest ] || [ -d /etc/wharf/boot.d ]; then echo folder
     elif [ -d /run/openrc ] && have rc-service; then echo openrc
     else echo none; fi
 }

@@ -10,7 +10,7 @@ use crate::executable::Executable;
 use crate::prepare::Work;
 use crate::probe::probe;
 use crate::progress::{Event, Phase, Progress, Timing};
-use crate::{Error, Facts, Plan, Request, Step, Visit, rotate, verify};
+use crate::{Error, Facts, Plan, Request, Step, Verb, Visit, rotate, verify};
 
 /// What came of it.
 #[derive(Debug, Clone)]
@@ -39,34 +39,34 @@ pub async fn provision(request: &Request, progress: &Progress) -> Result<Outcome
     let facts = watch.time(Phase::Probe, probe(&session, request.engine.listen, request.deadline)).await?;
     let agent = agent.await?;
     let mut plan = Plan::new(&facts, request, &agent.executable)?;
-    let mut certificate = converge(&session, &facts, &plan, request, Some(&agent), false, &mut watch).await?;
-    let mut version = watch.time(Phase::Verify, verify::verify(&session, &facts, request)).await;
-    if matches!(version, Err(Error::Handshake { .. })) && certificate.is_none() {
+    let made = converge(&session, &facts, &plan, request, Some(&agent), false, &mut watch).await?;
+    let kept = made.is_none();
+    let mut certificate = made.map_or_else(|| Certificate::parse(&facts.agent.server), Ok)?;
+    let verified = verify::verify(&session, &facts, request, &certificate);
+    let mut version = watch.time(Phase::Verify, verified).await;
+    if kept && matches!(version, Err(Error::Handshake { .. })) {
         // What looked right is not what the engine serves with.
-        plan = Plan { upload: false, service: None, start: crate::Verb::Keep, ..plan }.with_certificate();
-        certificate = converge(&session, &facts, &plan, request, None, false, &mut watch).await?;
-        version = watch.time(Phase::Verify, verify::verify(&session, &facts, request)).await;
+        plan = plan.with_certificate();
+        let only = Plan { upload: false, service: None, start: Verb::Keep, ..plan.clone() };
+        let made = converge(&session, &facts, &only, request, None, false, &mut watch).await?;
+        certificate = made.unwrap_or(certificate);
+        let verified = verify::verify(&session, &facts, request, &certificate);
+        version = watch.time(Phase::Verify, verified).await;
     }
     let version = version?;
     let mut host_keys = vec![session.host_key().clone()];
-    if rotate::wanted(&facts, request) {
+    if request.rotate_host_key {
         let rotation = rotate::rotate(&session, &facts, request, progress);
         host_keys = watch.time(Phase::RotateHostKey, rotation).await?;
     }
-    let server_certificate = match certificate {
-        Some(certificate) => certificate,
-        None => Certificate::parse(&facts.agent.server)?,
-    };
-    let (engine_version, api_version) = (version.version, version.api_version);
-    let timings = watch.timings;
     Ok(Outcome {
         facts,
         host_keys,
-        server_certificate,
-        engine_version,
-        api_version,
+        server_certificate: certificate,
+        engine_version: version.version,
+        api_version: version.api_version,
         steps: plan.steps,
-        timings,
+        timings: watch.timings,
     })
 }
 

@@ -37,48 +37,9 @@ pub async fn remove(visit: &Visit, purge: bool, progress: &Progress) -> Result<R
 /// The engine's port is of no matter here.
 const NO_PORT: u16 = 0;
 
-/// Service first, so that nothing comes back; then whatever runs in our control groups, whatever is mounted in our
-/// folders, the links and the firewall's table, and last the folders.
+/// Service first, so that nothing comes back; then the agent clears up behind itself, or what follows does it for one
+/// that cannot.
 fn script(facts: &Facts) -> String {
     let agent = if facts.agent.path.is_empty() { "/usr/local/bin/wharfd" } else { &facts.agent.path };
-    format!(
-        r#"set -eu
-{stop}
-kill_all() {{
-    for processes in $(find /sys/fs/cgroup -path '*/wharf/*' -name cgroup.procs 2>/dev/null); do
-        while read -r process; do kill -KILL "$process" 2>/dev/null || :; done <"$processes"
-    done
-    for cmdline in /proc/[0-9]*/cmdline; do
-        case $(tr '\0' ' ' <"$cmdline" 2>/dev/null) in
-            *wharfd*' shim '* | 'wharfd shim '* | {agent}' '*) process=${{cmdline%/cmdline}}; kill -KILL "${{process#/proc/}}" 2>/dev/null || : ;;
-        esac
-    done
-}}
-kill_all
-unmount_all() {{
-    while read -r _ at _; do
-        case $at in /var/lib/wharf/* | /run/wharf/*) echo "$at" ;; esac
-    done </proc/mounts | sort -r | while read -r at; do umount -l "$at" 2>/dev/null || :; done
-}}
-left=50
-while :; do
-    unmount_all
-    rm -rf /var/lib/wharf/* /var/lib/wharf/.[!.]* /run/wharf 2>/dev/null && break
-    left=$((left - 1))
-    [ "$left" -gt 0 ] || {{ rm -rf /var/lib/wharf/* /run/wharf; exit 25; }}
-    kill_all
-    sleep 0.1 2>/dev/null || sleep 1
-done
-rmdir /var/lib/wharf 2>/dev/null || :
-find /sys/fs/cgroup -depth -type d -path '*/wharf/*' -exec rmdir {{}} \; 2>/dev/null || :
-find /sys/fs/cgroup -depth -type d -name wharf -exec rmdir {{}} \; 2>/dev/null || :
-if command -v ip >/dev/null; then ip link delete wharf0 2>/dev/null || :; fi
-if command -v nft >/dev/null; then nft delete table ip wharf 2>/dev/null || :; fi
-rm -f {agent} /run/wharf-watchdog.pid
-rm -rf /etc/wharf/tls
-rmdir /etc/wharf /opt/wharf/bin /opt/wharf 2>/dev/null || :
-"#,
-        stop = service::remove(facts.init),
-        agent = quote(agent),
-    )
+    format!("set -eu\nagent={}\n{}{}", quote(agent), service::remove(facts.init), include_str!("remove.sh"))
 }

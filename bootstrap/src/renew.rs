@@ -24,11 +24,9 @@ pub async fn renew_certificate(
     }
     let plan = Plan::only_certificate(&facts);
     let made = converge(&session, &facts, &plan, request, None, new_key, &mut watch).await?;
-    let version = watch.time(Phase::Verify, verify::verify(&session, &facts, request)).await?;
-    let server_certificate = match made {
-        Some(made) => made,
-        None => wharf_pki::Certificate::parse(&facts.agent.server)?,
-    };
+    let server_certificate = made.map_or_else(|| wharf_pki::Certificate::parse(&facts.agent.server), Ok)?;
+    let verified = verify::verify(&session, &facts, request, &server_certificate);
+    let version = watch.time(Phase::Verify, verified).await?;
     Ok(Outcome {
         facts,
         host_keys: vec![session.host_key().clone()],

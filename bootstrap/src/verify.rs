@@ -1,10 +1,12 @@
 //! From here, over mutual TLS: the engine answers, and it is the one we installed. When it does not, why.
 
+use std::io;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
+use sha2::{Digest as _, Sha256};
+use wharf_pki::Certificate;
 use wharf_ssh::{Command, Session};
-use wharfd_client::{Client, Credentials};
+use wharfd_client::{Client, Credentials, Dial, Duplex};
 
 use crate::remote::{as_root, quote};
 use crate::{Error, Facts, Request, service};
@@ -16,25 +18,42 @@ pub(crate) struct Version {
     pub(crate) api_version: String,
 }
 
-/// Asks the engine until it answers. A machine behind a jump host is asked through the SSH connection.
-pub(crate) async fn verify(session: &Session, facts: &Facts, request: &Request) -> Result<Version, Error> {
-    let (host, port, _tunnel) = if request.target.jumps.is_empty() {
-        (request.engine.host.clone(), request.engine.port, None)
-    } else {
-        let tunnel = Tunnel::open(session.clone(), request.engine.listen, request.deadline).await?;
-        ("127.0.0.1".to_owned(), tunnel.port, Some(tunnel))
-    };
+/// Asks the engine until it answers, and serves with this certificate. A machine behind a jump host is asked through
+/// the SSH connection.
+pub(crate) async fn verify(
+    session: &Session,
+    facts: &Facts,
+    request: &Request,
+    certificate: &Certificate,
+) -> Result<Version, Error> {
+    let client = client(session, request).map_err(Error::Client)?;
+    let begun = Instant::now();
+    match ask(&client, certificate, request.deadline.min(begun + PATIENCE)).await {
+        Ok(version) => Ok(version),
+        Err(failed) => Err(diagnose(session, facts, request, failed).await),
+    }
+}
+
+fn client(session: &Session, request: &Request) -> wharfd_client::Result<Client> {
     let credentials = Credentials {
         authority: request.authority.certificate().pem().to_owned(),
         certificate: request.client.certificate.pem().to_owned(),
         key: request.client.key_pem.expose().to_owned(),
         machine: Some(request.machine.clone()),
     };
-    let client = Client::tcp(&host, port, &credentials).map_err(Error::Client)?;
-    match ask(&client, request.deadline.min(Instant::now() + PATIENCE)).await {
-        Ok(version) => Ok(version),
-        Err(failed) => Err(diagnose(session, facts, request, failed).await),
+    let engine = &request.engine;
+    if request.target.jumps.is_empty() {
+        return Client::tcp(&engine.host, engine.port, &credentials);
     }
+    let (session, port, deadline) = (session.clone(), engine.listen, request.deadline);
+    let dial = Dial::new(move || {
+        let session = session.clone();
+        Box::pin(async move {
+            let tunnel = session.tunnel("127.0.0.1", port, deadline.min(Instant::now() + ATTEMPT)).await;
+            tunnel.map(|tunnel| Box::new(tunnel) as Box<dyn Duplex>).map_err(io::Error::other)
+        })
+    });
+    Client::through(dial, &engine.host, &credentials)
 }
 
 enum Failed {
@@ -42,28 +61,42 @@ enum Failed {
     Refused(String),
 }
 
-async fn ask(client: &Client, deadline: Instant) -> Result<Version, Failed> {
-    let mut refusals = 0;
+async fn ask(client: &Client, certificate: &Certificate, deadline: Instant) -> Result<Version, Failed> {
+    let mut refused_since = None;
     loop {
-        let attempt =
-            tokio::time::timeout_at((Instant::now() + ATTEMPT).min(deadline).into(), client.version());
+        let attempt = tokio::time::timeout_at(
+            (Instant::now() + ATTEMPT).min(deadline).into(),
+            try_once(client, certificate),
+        );
         let failed = match attempt.await {
-            Ok(Ok(version)) => {
-                return Ok(Version { version: version.version, api_version: version.api_version });
-            }
-            Ok(Err(error)) if error.is_unreachable() => Failed::Unreachable(error.to_string()),
-            // The agent may be about to read a certificate that has just been installed.
-            Ok(Err(error)) => {
-                refusals += 1;
-                Failed::Refused(error.to_string())
-            }
+            Ok(Ok(version)) => return Ok(version),
+            Ok(Err(failed)) => failed,
             Err(_) => Failed::Unreachable("no answer".to_owned()),
         };
-        if refusals > REFUSALS || Instant::now() + PAUSE >= deadline {
+        let now = Instant::now();
+        // The agent may be about to read a certificate that has just been installed.
+        let lasting = match failed {
+            Failed::Refused(_) => now > *refused_since.get_or_insert(now) + RELOAD,
+            Failed::Unreachable(_) => false,
+        };
+        if lasting || now + PAUSE >= deadline {
             return Err(failed);
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+async fn try_once(client: &Client, certificate: &Certificate) -> Result<Version, Failed> {
+    let failed = |error: wharfd_client::Error| {
+        let reason = error.to_string();
+        if error.is_unreachable() { Failed::Unreachable(reason) } else { Failed::Refused(reason) }
+    };
+    let shown = client.server_certificate().await.map_err(failed)?;
+    if shown.is_none_or(|der| hex::encode(Sha256::digest(der)) != certificate.fingerprint()) {
+        return Err(Failed::Refused("it still serves with another certificate".to_owned()));
+    }
+    let version = client.version().await.map_err(failed)?;
+    Ok(Version { version: version.version, api_version: version.api_version })
 }
 
 /// Asks the host why its engine cannot be reached.
@@ -89,40 +122,8 @@ async fn diagnose(session: &Session, facts: &Facts, request: &Request, failed: F
     }
 }
 
-/// A loopback port whose connections end at the engine's port on the machine. What listens there is safe from other
-/// users of this computer, since the engine asks everybody for a certificate.
-struct Tunnel {
-    port: u16,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Tunnel {
-    async fn open(session: Session, to: u16, deadline: Instant) -> Result<Self, Error> {
-        let failed =
-            |error: std::io::Error| Error::Step { step: "opening a tunnel", said: error.to_string() };
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
-        let port = listener.local_addr().map_err(failed)?.port();
-        let task = tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                match session.tunnel("127.0.0.1", to, deadline).await {
-                    // Either side may end as it likes.
-                    Ok(mut far) => drop(tokio::io::copy_bidirectional(&mut near, &mut far).await),
-                    Err(error) => tracing::debug!(%error, "no tunnel to the engine"),
-                }
-            }
-        });
-        Ok(Self { port, task })
-    }
-}
-
-impl Drop for Tunnel {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 /// What a started engine may take, on a slow machine, until it answers.
 const PATIENCE: Duration = Duration::from_secs(30);
 const ATTEMPT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(25);
-const REFUSALS: usize = 40;
+const RELOAD: Duration = Duration::from_secs(5);

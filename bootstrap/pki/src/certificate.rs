@@ -43,7 +43,8 @@ impl Certificate {
         let (names, uris) = alternative_names(&parsed)?;
         let validity = parsed.validity();
         Ok(Self {
-            pem: pem.to_owned(),
+            // However many line breaks it lost or gained on the way, it is the same.
+            pem: format!("{}\n", pem.trim()),
             subject: common_name(&parsed),
             not_before: validity.not_before.to_datetime(),
             not_after: validity.not_after.to_datetime(),
@@ -56,7 +57,7 @@ impl Certificate {
         })
     }
 
-    /// The text it was read from.
+    /// It as text.
     pub fn pem(&self) -> &str {
         &self.pem
     }

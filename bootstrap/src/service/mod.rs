@@ -67,6 +67,16 @@ pub(crate) fn activate(init: Init, service: Option<&Service>, verb: Verb) -> Str
     install.unwrap_or_default() + &lines
 }
 
+/// Script lines that make a running agent read its certificates now. It watches their files, but not a folder that was
+/// removed and made anew.
+pub(crate) const fn reload(init: Init) -> &'static str {
+    match init {
+        Init::Systemd => systemd::RELOAD,
+        Init::Openrc => openrc::RELOAD,
+        Init::Folder | Init::None => watchdog::RELOAD,
+    }
+}
+
 /// Script lines that print the end of the agent's log.
 pub(crate) const fn log(init: Init) -> &'static str {
     match init {

@@ -55,6 +55,8 @@ systemctl daemon-reload
     format!("{enable}systemctl {verb} wharfd.service </dev/null || {{ fail; {undo}exit 24; }}\n")
 }
 
+pub(super) const RELOAD: &str = "systemctl kill --kill-who=main --signal=HUP wharfd.service\n";
+
 pub(super) const LOG: &str = "journalctl -u wharfd.service -n 30 --no-pager -o cat 2>/dev/null || systemctl status wharfd.service --no-pager";
 
 pub(super) const REMOVE: &str = "systemctl stop wharfd.service 2>/dev/null || :

@@ -64,6 +64,9 @@ pub(super) fn start(path: &str, verb: Verb) -> String {
     }
 }
 
+/// The daemon is the watchdog's child.
+pub(super) const RELOAD: &str = "for process in $(cat /proc/$(cat /run/wharf-watchdog.pid)/task/*/children); do kill -HUP \"$process\"; done\n";
+
 pub(super) const LOG: &str = "tail -n 30 /var/log/wharfd.log";
 
 pub(super) fn remove(path: &str) -> String {

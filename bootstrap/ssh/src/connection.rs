@@ -53,10 +53,8 @@ impl Connection {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(left.subsec_nanos()),
         };
-        let wanted = match self.session.block_directions() {
-            BlockDirections::Outbound | BlockDirections::Both => PollFlags::IN | PollFlags::OUT,
-            BlockDirections::Inbound | BlockDirections::None => PollFlags::IN,
-        };
+        // What waits in the other direction would only make this spin.
+        let wanted = if self.owes() { PollFlags::OUT } else { PollFlags::IN };
         let mut all = vec![PollFd::from_borrowed_fd(self.socket.as_fd(), wanted)];
         all.extend(others.iter().cloned());
         match poll(&mut all, Some(&left)) {

@@ -116,20 +116,19 @@ async fn hear(stream: TcpStream, address: &str) -> Result<TcpStream, Error> {
     let mut heard = [0; 512];
     let mut before = 0;
     let lost = |reason: String| Error::Lost { host: address.to_owned(), reason };
-    for _ in 0..ROUNDS {
-        let length = stream.peek(&mut heard).await.map_err(|error| lost(error.to_string()))?;
-        let words = &heard[..length];
+    // The first words may take their time; once it talks, it should come to the point.
+    let mut patience = None;
+    while patience.is_none_or(|end| Instant::now() < end) {
+        before = stream.peek(&mut heard).await.map_err(|error| lost(error.to_string()))?;
+        let words = &heard[..before];
         if words.starts_with(b"SSH-") || words.windows(5).any(|window| window == b"\nSSH-") {
             return Ok(stream);
         }
-        if length == 0 {
+        if words.is_empty() {
             return Err(lost("it was closed before the server said anything".to_owned()));
         }
-        // A server may say other lines first; only one that has stopped talking is none.
-        if length == before {
-            sleep(ROUND).await;
-        }
-        before = length;
+        patience = patience.or(Some(Instant::now() + TALKS));
+        sleep(ROUND).await;
     }
     let said = String::from_utf8_lossy(&heard[..before]);
     let said = said.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(60).collect();
@@ -154,5 +153,6 @@ const FAILS: Duration = Duration::from_millis(50);
 const HANGS: Duration = Duration::from_millis(250);
 /// So many attempts hang at once; then the oldest is given up.
 const MOST: usize = 8;
+/// A server may say other lines before `SSH-`, for so long.
+const TALKS: Duration = Duration::from_secs(1);
 const ROUND: Duration = Duration::from_millis(20);
-const ROUNDS: usize = 100;

@@ -85,7 +85,8 @@ pub(crate) fn run(connection: &Connection, command: &Command, deadline: Instant)
     let mut transfer =
         Transfer { connection, command, sent: 0, ended: false, stdout: Vec::new(), stderr: Vec::new() };
     while !channel.eof() {
-        if !transfer.step(&mut channel)? && !connection.wait(deadline, &mut [])? {
+        let idle = !transfer.step(&mut channel)? && !channel.eof() && !transfer.can_write(&channel);
+        if idle && !connection.wait(deadline, &mut [])? {
             return Err(Error::Unfinished { host: connection.host.clone(), after: begun.elapsed() });
         }
     }
@@ -118,6 +119,13 @@ impl Transfer<'_> {
         Ok(wrote || read || complained)
     }
 
+    /// Reading may have brought what writing waited for: then nothing more comes that would wake us.
+    fn can_write(&self, channel: &Channel) -> bool {
+        self.sent < self.command.input.len()
+            && !self.connection.owes()
+            && channel.write_window().remaining > 0
+    }
+
     fn write(&mut self, channel: &mut Channel) -> Result<bool, Error> {
         let left = &self.command.input[self.sent..];
         let result = if self.ended {
@@ -128,6 +136,8 @@ impl Transfer<'_> {
             channel.write(&left[..left.len().min(PIECE)])
         };
         match result {
+            // The window is closed.
+            Ok(0) if !left.is_empty() => Ok(false),
             Ok(count) => {
                 self.ended = left.is_empty();
                 self.sent += count;

@@ -24,6 +24,9 @@ pub enum HostKeys {
     },
 }
 
+/// Is this key of the host at this address good?
+pub type Question = dyn Fn(&str, &HostKey) -> bool + Send + Sync;
+
 /// What to do with a host that nobody has seen before.
 #[derive(Clone)]
 pub enum Unknown {
@@ -32,7 +35,7 @@ pub enum Unknown {
     /// Take the key it offers. The caller said so, and records [`Session::host_key`](crate::Session::host_key).
     Accept,
     /// Ask with the host's address and the key it offers. The function may block.
-    Ask(Arc<dyn Fn(&str, &HostKey) -> bool + Send + Sync>),
+    Ask(Arc<Question>),
 }
 
 impl HostKeys {

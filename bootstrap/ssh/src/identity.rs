@@ -21,7 +21,9 @@ pub enum Identity {
 
 /// Asked for the passphrase of the key that is named; `None` skips that key.
 #[derive(Clone)]
-pub struct Passphrase(Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+pub struct Passphrase(Arc<Ask>);
+
+type Ask = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl Passphrase {
     /// Asks this function. It may block: it is called off the async threads.

@@ -35,7 +35,7 @@ mod tunnel;
 pub use error::{Error, Kind};
 pub use exec::{Command, Output};
 pub use host_key::{Fingerprint, HostKey};
-pub use host_keys::{HostKeys, Unknown};
+pub use host_keys::{HostKeys, Question, Unknown};
 pub use identity::{Identity, Passphrase};
 pub use key_pair::KeyPair;
 pub use session::Session;

@@ -31,7 +31,7 @@ impl Session {
         let mut any_type = None;
         loop {
             match attempt(target, any_type, deadline).await {
-                Ok(Attempt::In(inner)) => return Ok(Self(Arc::new(inner))),
+                Ok(Attempt::In(inner)) => return Ok(Self(Arc::new(*inner))),
                 Ok(Attempt::OtherTypes(hop)) => any_type = Some(hop),
                 Err(error) if error.may_pass() && Instant::now() + PAUSE < deadline => {
                     tracing::debug!(host = target.address(), %error, "trying again");
@@ -110,7 +110,7 @@ pub(crate) fn quote(word: &str) -> String {
 }
 
 enum Attempt {
-    In(Inner),
+    In(Box<Inner>),
     /// This hop has no key of a type that we know of it. What it has must be seen on a new connection, and judged.
     OtherTypes(usize),
 }
@@ -128,7 +128,7 @@ async fn attempt(target: &Target, any_type: Option<usize>, deadline: Instant) ->
     }
     let number = target.jumps.len();
     let reached = reach(before, target, any_type == Some(number), deadline).await?;
-    Ok(reached.map_or(Attempt::OtherTypes(number), Attempt::In))
+    Ok(reached.map_or(Attempt::OtherTypes(number), |inner| Attempt::In(Box::new(inner))))
 }
 
 async fn reach(

@@ -126,7 +126,7 @@ impl Pump {
             // Reading may have to send a window adjustment, which libssh2 refuses while half a packet waits.
             let sent = self.push_up()?;
             let moved = if !sent && self.connection.owes() { false } else { sent | self.pull_down()? };
-            if !(moved | self.pull_up()? | self.push_down()?) {
+            if !(moved | self.pull_up()? | self.push_down()?) && !self.can_push_up() {
                 self.wait()?;
             }
         }
@@ -150,6 +150,11 @@ impl Pump {
             return Ok(false);
         };
         spend(&mut self.up, result).map_err(|error| self.connection.broke(&error))
+    }
+
+    /// Reading may have brought what writing waited for: then nothing more comes that would wake us.
+    fn can_push_up(&self) -> bool {
+        !self.up.held.is_empty() && !self.connection.owes() && self.channel.write_window().remaining > 0
     }
 
     fn pull_down(&mut self) -> Result<bool, Error> {
@@ -204,6 +209,8 @@ fn fill(from: &mut impl io::Read, way: &mut Way) -> io::Result<bool> {
 fn spend(way: &mut Way, result: io::Result<usize>) -> io::Result<bool> {
     match result {
         Ok(_) if way.held.is_empty() => way.passed_on = true,
+        // The window is closed.
+        Ok(0) => return Ok(false),
         Ok(count) => drop(way.held.drain(..count)),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
         Err(error) => return Err(error),

@@ -5,16 +5,11 @@
 
 mod absent;
 mod access;
-mod attach;
-mod containers;
 pub(crate) mod error;
 mod events;
-mod exec;
 pub(crate) mod hijack;
 mod networks;
-mod parameters;
 pub(crate) mod stream;
-mod streams;
 mod system;
 pub(crate) mod version;
 mod volumes;
@@ -42,10 +37,7 @@ impl Api {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
         let routes = Router::new()
             .merge(absent::routes())
-            .merge(attach::routes())
-            .merge(containers::routes())
             .merge(events::routes())
-            .merge(exec::routes())
             .merge(networks::routes())
             .merge(system::routes())
             .merge(volumes::routes());

@@ -13,6 +13,5 @@ mod observe;
 mod power;
 mod provision;
 mod remove;
-mod shell;
 mod steps;
 mod work;
