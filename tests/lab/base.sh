@@ -19,8 +19,8 @@ if [ ! -e "$base/etc/wharf-lab" ]; then
     cd "$cache/new"
     # Every host gets an identity of its own when it starts.
     rm -f etc/ssh/ssh_host_* etc/machine-id var/lib/dbus/machine-id var/cache/apt/archives/*.deb
-    chroot . useradd --create-home --shell /bin/bash ann
-    chroot . useradd --create-home --shell /bin/bash bob
+    chroot . useradd --password '*' --create-home --shell /bin/bash ann
+    chroot . useradd --password '*' --create-home --shell /bin/bash bob
     echo 'ann ALL=(ALL) NOPASSWD: ALL' >etc/sudoers.d/ann
     chmod 0440 etc/sudoers.d/ann
     cat >etc/ssh/sshd_config <<'SSHD'
