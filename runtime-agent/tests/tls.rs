@@ -218,3 +218,23 @@ async fn a_swapped_certificate_is_served_without_a_restart_and_a_wrong_one_is_no
     assert!(before.ping().await.is_err());
     world.agent.drain().await;
 }
+
+#[tokio::test]
+async fn a_connection_whose_client_left_is_closed() {
+    let world = World::new(false).await;
+    let client = world.client(&world.authority.client(&[]));
+    let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    client.ping().await.unwrap();
+    let before = open();
+    for _ in 0..50 {
+        client.ping().await.unwrap();
+    }
+    let closed = async {
+        // Other tests of this process open files, too; fifty leaked ones would stand out all the same.
+        while open() > before + 25 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), closed).await.expect("connections stay open");
+    world.agent.drain().await;
+}
