@@ -98,11 +98,50 @@ pub(super) fn kill(groups: &[Group]) -> io::Result<()> {
     }
 }
 
+/// Stops every process in these groups where it stands. Thawed again when that can't be done within a bound.
+pub(super) fn freeze(groups: &[Group]) -> io::Result<()> {
+    let Some((group, file)) = groups.iter().find_map(|group| Some((group, freezer(group)?))) else {
+        return Err(io::Error::other("there is no freezer here"));
+    };
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < deadline {
+        // Under version 1 it has to be said again when processes were forked meanwhile.
+        write(&group.folder.join(file.name), file.freeze)?;
+        let state = std::fs::read_to_string(group.folder.join(file.state))?;
+        if state.lines().any(|line| line == file.frozen) {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    thaw(groups);
+    Err(io::Error::other("its processes do not stop"))
+}
+
 /// Lets frozen processes go on: under version 1 not even KILL reaches them. Those that aren't frozen don't notice.
 pub(super) fn thaw(groups: &[Group]) {
-    for group in groups.iter().filter(|group| group.controls("freezer")) {
-        let _ = write(&group.folder.join("freezer.state"), "THAWED");
+    for group in groups {
+        if let Some(file) = freezer(group) {
+            let _ = write(&group.folder.join(file.name), file.thaw);
+        }
     }
+}
+
+/// How a freezer is spoken to.
+struct Freezer {
+    name: &'static str,
+    freeze: &'static str,
+    thaw: &'static str,
+    state: &'static str,
+    frozen: &'static str,
+}
+
+fn freezer(group: &Group) -> Option<Freezer> {
+    const V1: &str = "freezer.state";
+    if group.controls("freezer") {
+        return Some(Freezer { name: V1, freeze: "FROZEN", thaw: "THAWED", state: V1, frozen: "FROZEN" });
+    }
+    let (name, state) = ("cgroup.freeze", "cgroup.events");
+    group.is_v2().then_some(Freezer { name, freeze: "1", thaw: "0", state, frozen: "frozen 1" })
 }
 
 /// The processes in these groups, each once.

@@ -32,8 +32,9 @@ pub(super) struct Setup {
     /// Of everything that may vanish at a reboot: bundle, socket, the shim's own record. The working folder too, so
     /// that sockets have short names.
     pub(super) state: PathBuf,
-    /// The OCI runtime and the arguments before its own.
-    pub(super) runtime: Vec<String>,
+    /// Another OCI runtime's path.
+    #[serde(default)]
+    pub(super) runtime: Option<PathBuf>,
     /// Of the OCI runtime's state.
     pub(super) runtime_root: PathBuf,
     /// The container's control group, in every hierarchy that the runtime uses.
@@ -59,6 +60,8 @@ pub(super) struct Record {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Request {
+    /// Is there anybody?
+    Ping,
     Start,
     Signal {
         exec: Option<String>,

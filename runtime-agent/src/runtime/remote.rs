@@ -148,16 +148,29 @@ impl ProcessRef<'_> {
     }
 }
 
-/// Connects also where the name is longer than the kernel takes.
 async fn connect(socket: &Path) -> io::Result<UnixStream> {
-    if socket.as_os_str().len() <= LONGEST {
-        return UnixStream::connect(socket).await;
+    let name = ShortName::of(socket)?;
+    UnixStream::connect(&name.path).await
+}
+
+/// A name for a socket that the kernel takes, however long its path is.
+pub(super) struct ShortName {
+    pub(super) path: PathBuf,
+    _folder: Option<std::fs::File>,
+}
+
+impl ShortName {
+    pub(super) fn of(socket: &Path) -> io::Result<Self> {
+        let (Some(folder), Some(name)) = (socket.parent(), socket.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        if socket.as_os_str().len() <= LONGEST {
+            return Ok(Self { path: socket.to_owned(), _folder: None });
+        }
+        let folder = std::fs::File::open(folder)?;
+        let path = Path::new(&format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name);
+        Ok(Self { path, _folder: Some(folder) })
     }
-    let (Some(folder), Some(name)) = (socket.parent(), socket.file_name()) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let folder = std::fs::File::open(folder)?;
-    UnixStream::connect(Path::new(&format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name)).await
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]

@@ -15,13 +15,16 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 use super::error::{Doing as _, Error, Result};
 use super::executable::Executable;
-use super::protocol::{self, OLDEST, Reply, Setup, VERSION};
-use super::remote::Remote;
+use super::protocol::{self, OLDEST, Reply, Request, Setup, VERSION};
+use super::remote::{Remote, ShortName};
 use super::spec::{self, Grants};
-use super::{Bundle, Exit, Runtime, Shim, exit, record};
+use super::{Bundle, Exit, Runtime, Shim, exit, oci, record};
 
 /// How long a container may take to be created.
 const BOUND: Duration = Duration::from_secs(120);
+
+/// How long a shim that was killed may take to be gone.
+const DYING: Duration = Duration::from_secs(10);
 
 /// Makes and finds shims below one folder.
 #[derive(Debug, Clone)]
@@ -135,7 +138,7 @@ impl Inner {
             id: bundle.id,
             dir: bundle.dir,
             state: state.to_owned(),
-            runtime: self.runtime(),
+            runtime: self.other.clone(),
             runtime_root: self.runtime_root.clone(),
             cgroup,
             owner,
@@ -152,14 +155,6 @@ impl Inner {
             Reply::Created { pid } => Ok(Remote::new(state, pid)),
             Reply::Failed(error) => Err(error),
             other => Err(Error::Invalid(format!("the shim answered something else: {other:?}"))),
-        }
-    }
-
-    fn runtime(&self) -> Vec<String> {
-        match &self.other {
-            // The shim is executed from the sealed copy, so this is the copy too.
-            None => vec!["/proc/self/exe".to_owned(), "runtime".to_owned()],
-            Some(path) => vec![path.to_string_lossy().into_owned()],
         }
     }
 
@@ -209,21 +204,17 @@ impl Inner {
     }
 
     fn clear_runtime(&self, state: &Path) -> Result<()> {
-        let Some(id) = state.file_name() else { return Ok(()) };
-        let mut command = match &self.other {
-            Some(path) => Command::new(path),
-            None => {
-                let mut command = Command::new(self.executable.path());
-                command.arg("runtime");
-                command
-            }
+        let Some(id) = state.file_name().and_then(|id| id.to_str()) else { return Ok(()) };
+        let Some(other) = &self.other else {
+            return oci::delete(&self.runtime_root, id, true).map_err(Error::Runtime);
         };
-        command.arg("--root").arg(&self.runtime_root).args(["delete", "--force"]).arg(id).env_clear();
+        let mut command = Command::new(other);
+        command.arg("--root").arg(&self.runtime_root).args(["delete", "--force", id]).env_clear();
         let done = command.stdin(Stdio::null()).output().doing(|| "executing the OCI runtime".to_owned())?;
         if done.status.success() {
             return Ok(());
         }
-        Err(Error::Runtime(format!("cannot take away what a lost shim left: {}", id.to_string_lossy())))
+        Err(Error::Runtime(format!("cannot take away what a lost shim left: {id}")))
     }
 }
 
@@ -231,13 +222,44 @@ fn read_record(state: &Path) -> Result<Option<protocol::Record>> {
     record::read(state).doing(|| "reading the shim's record".to_owned())
 }
 
+/// Whether a shim is there to be asked. One that is just dying doesn't answer any more but still is a process.
+fn answers(state: &Path, record: &protocol::Record) -> Result<bool> {
+    let deadline = Instant::now() + DYING;
+    while record.shim.lives() {
+        if ping(state).is_ok() {
+            return Ok(true);
+        }
+        if Instant::now() > deadline {
+            return Err(Error::Gone("it lives but does not answer".to_owned()));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(false)
+}
+
 /// A shim that was creating its container when its daemon died finds out, and takes everything away itself.
 fn wait_while_it_answers(state: &Path) {
     let deadline = Instant::now() + BOUND;
-    let answers = || UnixStream::connect(state.join("shim.sock")).is_ok();
-    while Instant::now() < deadline && !state.join("shim.json").exists() && answers() {
+    while Instant::now() < deadline && !state.join("shim.json").exists() && listens(state) {
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+fn listens(state: &Path) -> bool {
+    connect(state).is_ok()
+}
+
+fn ping(state: &Path) -> Result<Reply> {
+    let gone = |error: io::Error| Error::Gone(error.to_string());
+    let socket = connect(state).map_err(gone)?;
+    socket.set_read_timeout(Some(DYING)).map_err(gone)?;
+    protocol::send(&socket, &Request::Ping).map_err(gone)?;
+    protocol::receive(&socket)
+}
+
+fn connect(state: &Path) -> io::Result<UnixStream> {
+    let name = ShortName::of(&state.join("shim.sock"))?;
+    UnixStream::connect(&name.path)
 }
 
 /// Descriptors travel with the first byte.

@@ -70,8 +70,27 @@ async fn a_container_starts_once() {
     assert!(matches!(shim.start().await, Err(Error::Invalid(_))));
     let second = world.runtime.create(world.bundle("a", &["true"])).await;
     assert!(matches!(second, Err(Error::Invalid(_))), "{second:?}");
+    shim.delete().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_paused_container_stands_still_and_can_be_killed() {
+    let Some(world) = World::new() else { return };
+    let bundle = world.bundle("a", &["sh", "-c", "while :; do echo tick; sleep 0.01; done"]);
+    let dir = bundle.dir.clone();
+    let shim = world.create(bundle).await;
+    shim.start().await.unwrap();
+    crate::support::eventually("it ticks", || log(&dir).contains("tick")).await;
     shim.pause().await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    let stood = log(&dir).len();
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert_eq!(log(&dir).len(), stood);
     shim.resume().await.unwrap();
+    crate::support::eventually("it ticks again", || log(&dir).len() > stood).await;
+    shim.pause().await.unwrap();
+    shim.signal(ProcessRef::Init, libc::SIGKILL).await.unwrap();
+    assert_eq!(bounded(shim.wait(ProcessRef::Init)).await.unwrap().signal, Some(9));
     shim.delete().await.unwrap();
 }
 

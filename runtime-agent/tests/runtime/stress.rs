@@ -89,3 +89,29 @@ async fn fifty_at_once_do_not_disturb_each_other() {
     eventually("every shim is gone", || traces(&world).processes == 0).await;
     assert_eq!(traces(&world), Traces { mounts: 0, cgroups: 0, processes: 0, files: 0 });
 }
+
+/// The memory that a process has to itself, in KiB: not the executable's, which all of them share.
+fn own_memory(pid: u64) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let line = text.lines().find(|line| line.starts_with("Anonymous:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn an_idle_shim_is_small() {
+    let Some(world) = World::new() else { return };
+    let mut sizes = Vec::new();
+    for number in 0..5 {
+        let bundle = world.bundle(&format!("c{number}"), &["sleep", "1000"]);
+        let id = bundle.id.clone();
+        let shim = world.create(bundle).await;
+        shim.start().await.unwrap();
+        let record = std::fs::read(world.folder.path().join("exec/shim").join(id).join("shim.json")).unwrap();
+        let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+        sizes.push(own_memory(record["shim"]["pid"].as_u64().unwrap()));
+        shim.delete().await.unwrap();
+    }
+    println!("memory of idle shims: {sizes:?} KiB each");
+    // An unoptimised build, linked dynamically, has more to relocate than what ships.
+    assert!(sizes.iter().all(|size| *size < 4 << 10), "{sizes:?}");
+}

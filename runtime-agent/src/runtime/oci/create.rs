@@ -31,7 +31,7 @@ pub(super) fn create(
         .map_err(chain)?;
     devices::enforce(&spec).map_err(|error| {
         // A container without its device rules must not be started by anybody.
-        let _ = delete::delete(root, id, true);
+        let _ = delete(root, id, true);
         format!("attaching the device rules: {error}")
     })
 }

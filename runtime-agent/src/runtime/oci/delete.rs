@@ -1,4 +1,4 @@
-//! Taking a container away, in whatever state it or an interrupted create left things.
+//! Taking a container away, in whatever state it or an interrupted create left things. Needs no process of its own.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::chain;
 
 /// Kills what runs (with `force`; without it, a running container is an error), then removes cgroups and state.
 /// Being gone already is success.
-pub(super) fn delete(root: &Path, id: &str, force: bool) -> Result<(), String> {
+pub(crate) fn delete(root: &Path, id: &str, force: bool) -> Result<(), String> {
     let folder = root.join(id);
     if !folder.exists() {
         return Ok(());

@@ -13,12 +13,15 @@ mod program;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use libcontainer::container::Container;
+use libcontainer::notify_socket::{NOTIFY_FILE, NotifySocket};
+
+pub(super) use self::delete::delete;
 
 /// An OCI runtime, for wharfd's own use.
 #[derive(Debug, Parser)]
@@ -63,10 +66,6 @@ enum Verb {
         detach: bool,
         id: String,
     },
-    /// Freeze it
-    Pause { id: String },
-    /// Thaw it
-    Resume { id: String },
     /// Take it away
     Delete {
         #[arg(long)]
@@ -94,25 +93,28 @@ pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
     }
 }
 
-fn run(verb: Verb, root: &std::path::Path) -> Result<(), String> {
+fn run(verb: Verb, root: &Path) -> Result<(), String> {
     match verb {
         Verb::Create { bundle, pid_file, console_socket, id } => {
             create::create(root, &id, &bundle, pid_file, console_socket)
         }
-        Verb::Start { id } => load(root, &id)?.start().map_err(chain),
+        Verb::Start { id } => start(root, &id),
         Verb::Exec { process, pid_file, console_socket, detach: _, id } => exec::exec(&exec::Request {
             container: load(root, &id)?,
             process: &process,
             pid_file: &pid_file,
             console: console_socket.as_deref(),
         }),
-        Verb::Pause { id } => load(root, &id)?.pause().map_err(chain),
-        Verb::Resume { id } => load(root, &id)?.resume().map_err(chain),
-        Verb::Delete { force, id } => delete::delete(root, &id, force),
+        Verb::Delete { force, id } => delete(root, &id, force),
     }
 }
 
-fn load(root: &std::path::Path, id: &str) -> Result<Container, String> {
+/// Lets a created container's program be executed. Needs no process of its own.
+pub(super) fn start(root: &Path, id: &str) -> Result<(), String> {
+    NotifySocket::new(root.join(id).join(NOTIFY_FILE)).notify_container_start().map_err(chain)
+}
+
+fn load(root: &Path, id: &str) -> Result<Container, String> {
     let folder = root.join(id);
     if !folder.is_dir() {
         return Err(format!("container does not exist: {id}"));

@@ -8,10 +8,10 @@ use super::process::{Process, StdinEnd};
 use super::runtime::Call;
 use super::stdio::{Ends, Stdio};
 use crate::runtime::cgroup::{self, Group};
-use crate::runtime::error::{Doing as _, Result};
+use crate::runtime::error::{Doing as _, Error, Result};
 use crate::runtime::identity::Identity;
 use crate::runtime::protocol::{Record, Setup, VERSION};
-use crate::runtime::{exit, record};
+use crate::runtime::{exit, oci, record};
 
 /// Has the container made, all but its program. On failure nothing of it is left.
 pub(super) fn create(setup: &Setup) -> Result<(Process, Vec<Group>)> {
@@ -57,17 +57,18 @@ pub(super) fn pid_from(file: &str) -> Result<i32> {
 
 /// Executes the program.
 pub(super) fn start(setup: &Setup) -> Result<()> {
-    Call::new(setup, "start", "start").argument(&setup.id).run()
-}
-
-/// Freezes or thaws.
-pub(super) fn freeze(setup: &Setup, verb: &str) -> Result<()> {
-    Call::new(setup, verb, verb).argument(&setup.id).run()
+    match setup.runtime {
+        None => oci::start(&setup.runtime_root, &setup.id).map_err(Error::Runtime),
+        Some(_) => Call::new(setup, "start", "start").argument(&setup.id).run(),
+    }
 }
 
 /// Takes it away, whatever state it is in.
 pub(super) fn delete(setup: &Setup) -> Result<()> {
-    Call::new(setup, "delete", "delete").argument("--force").argument(&setup.id).run()
+    match setup.runtime {
+        None => oci::delete(&setup.runtime_root, &setup.id, true).map_err(Error::Runtime),
+        Some(_) => Call::new(setup, "delete", "delete").argument("--force").argument(&setup.id).run(),
+    }
 }
 
 fn stdio(setup: &Setup) -> Result<(Stdio, Ends)> {

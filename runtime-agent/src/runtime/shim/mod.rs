@@ -227,7 +227,7 @@ impl Shim {
         if events.contains(PollFlags::POLLOUT) {
             process.clients[number].flush();
         }
-        if events.intersects(PollFlags::POLLIN | PollFlags::POLLHUP) {
+        if events.intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR) {
             process.take_input(number, &mut *self.buffer);
         }
         // What it had written before it went is read first.
@@ -238,9 +238,18 @@ impl Shim {
     }
 
     fn accept(&mut self) {
-        while let Ok((socket, _)) = self.listener.accept() {
-            if socket.set_nonblocking(true).is_ok() {
-                self.connections.push(Connection::new(socket));
+        loop {
+            match self.listener.accept() {
+                Ok((socket, _)) if socket.set_nonblocking(true).is_ok() => {
+                    self.connections.push(Connection::new(socket));
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    // Out of descriptors, most likely: not at full speed until some are closed.
+                    note(&format!("taking a connection: {error}"));
+                    return std::thread::sleep(Duration::from_millis(10));
+                }
             }
         }
     }

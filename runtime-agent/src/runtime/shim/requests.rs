@@ -88,11 +88,15 @@ impl Shim {
 
     fn perform(&mut self, request: Request) -> Result<()> {
         match request {
+            Request::Ping => Ok(()),
             Request::Start => self.start(),
             Request::Signal { exec, signal } => self.signal(exec.as_deref(), signal),
             Request::Resize { exec, size } => self.resize(exec.as_deref(), size),
-            Request::Pause => container::freeze(&self.setup, "pause"),
-            Request::Resume => container::freeze(&self.setup, "resume"),
+            Request::Pause => cgroup::freeze(&self.groups).doing(|| "freezing the container".to_owned()),
+            Request::Resume => {
+                cgroup::thaw(&self.groups);
+                Ok(())
+            }
             Request::Delete => self.delete(),
             Request::Attach(_) | Request::Wait { .. } | Request::Exec { .. } => {
                 Err(Error::Invalid("not answered by a word".to_owned()))

@@ -19,9 +19,16 @@ impl Call {
     /// `name` tells calls at the same time apart.
     pub(super) fn new(setup: &Setup, name: &str, verb: &str) -> Self {
         let log = setup.state.join(format!("{name}.log"));
-        let mut command = Command::new(setup.runtime.first().map_or("runc", String::as_str));
-        command.args(setup.runtime.iter().skip(1)).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
-        command.stderr(Stdio::null());
+        let mut command = match &setup.runtime {
+            Some(other) => Command::new(other),
+            None => {
+                // The sealed copy of the program that this shim was executed from.
+                let mut own = Command::new("/proc/self/exe");
+                own.arg("runtime");
+                own
+            }
+        };
+        command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.arg("--root").arg(&setup.runtime_root).arg("--log").arg(&log).args([
             "--log-format",
             "json",
