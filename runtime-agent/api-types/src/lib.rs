@@ -9,6 +9,7 @@ mod error;
 mod event;
 pub mod exec;
 mod filters;
+pub mod image;
 pub mod network;
 mod system;
 pub mod volume;

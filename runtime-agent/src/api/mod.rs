@@ -8,6 +8,7 @@ mod access;
 pub(crate) mod error;
 mod events;
 pub(crate) mod hijack;
+mod images;
 mod networks;
 pub(crate) mod stream;
 mod system;
@@ -38,6 +39,8 @@ impl Api {
         let routes = Router::new()
             .merge(absent::routes())
             .merge(events::routes())
+            .merge(exec::routes())
+            .merge(images::routes())
             .merge(networks::routes())
             .merge(system::routes())
             .merge(volumes::routes());

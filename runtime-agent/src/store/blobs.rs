@@ -39,7 +39,8 @@ impl Blobs {
         self.folder.join(digest.hex())
     }
 
-    pub(crate) fn contains(&self, digest: &Digest) -> bool {
+    #[cfg(test)]
+    pub(super) fn contains(&self, digest: &Digest) -> bool {
         self.path(digest).is_file()
     }
 
@@ -59,6 +60,20 @@ impl Blobs {
         let file =
             NamedTempFile::new_in(&self.ingest).map_err(Error::io("create a file in", &self.ingest))?;
         Ok(Writer { folder: self.folder.clone(), file, hasher: Sha256::new(), written: 0 })
+    }
+
+    /// Stores a file of the ingest folder by another name for it, read once for its digest.
+    pub(super) fn adopt(&self, file: &Path, contents: &mut File) -> Result<Digest> {
+        let mut hasher = Sha256::new();
+        io::copy(contents, &mut hasher).map_err(Error::io("read", file))?;
+        let digest = Digest::finish(hasher);
+        let path = self.path(&digest);
+        match std::fs::hard_link(file, &path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(Error::io("store", path)(error))
+            }
+            _ => Ok(digest),
+        }
     }
 
     /// Stores bytes at hand and says what they are called.

@@ -19,19 +19,28 @@
 //!
 //! Refuses: digests other than sha256, archives that break [`unpack`]'s limits, an upper folder that overlayfs can't use.
 
+pub(crate) mod archive;
 pub(crate) mod blobs;
+mod collect;
 pub(crate) mod digest;
+pub(crate) mod layers;
 mod overlay;
 pub(crate) mod record;
 pub(crate) mod snapshots;
+pub(crate) mod spool;
+mod tree;
+mod unpack;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
 pub(crate) use blobs::Blobs;
+use collect::Leases;
+pub(crate) use collect::{Collected, Lease};
 pub(crate) use digest::Digest;
-pub(crate) use snapshots::Snapshots;
+pub(crate) use layers::{Layer, Layers, Packing};
+pub(crate) use snapshots::{Mounting, Snapshots};
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -61,6 +70,21 @@ pub(crate) enum Error {
     NoLayer(Digest),
     #[error("snapshot {0} is not here")]
     NoSnapshot(String),
+    #[error("invalid tar archive: {0}")]
+    InvalidArchive(&'static str),
+    #[error("the archive breaks off")]
+    ArchiveBroke(#[source] io::Error),
+    #[error("cannot unpack {path:?}: {why}")]
+    Archive { path: String, why: &'static str },
+    #[error("cannot {doing} {path:?}")]
+    Entry {
+        doing: &'static str,
+        path: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("no space left: unpacking stops while {0} bytes are still free")]
+    Reserve(u64),
     #[error("a worker thread stopped")]
     Stopped,
 }
@@ -70,6 +94,17 @@ impl Error {
     pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { doing, path, source }
+    }
+
+    /// An archive's entry that is refused, and why.
+    pub(crate) fn archive(path: &[u8], why: &'static str) -> Self {
+        Self::Archive { path: String::from_utf8_lossy(path).into_owned(), why }
+    }
+
+    /// An archive's entry that the kernel refused.
+    pub(crate) fn entry(doing: &'static str, path: &[u8]) -> impl FnOnce(rustix::io::Errno) -> Self {
+        let path = String::from_utf8_lossy(path).into_owned();
+        move |errno| Self::Entry { doing, path, source: errno.into() }
     }
 
     /// The same for system calls made through rustix.
@@ -85,16 +120,63 @@ impl Error {
 /// Everything under one data root. Cheap to clone; one daemon has one.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
+    root: PathBuf,
     pub(crate) blobs: Blobs,
+    pub(crate) layers: Layers,
     pub(crate) snapshots: Snapshots,
+    leases: Leases,
 }
 
 impl Store {
     /// Makes the folders that are missing and sweeps what never got its name.
-    pub(crate) fn open(root: &Path) -> Result<Self> {
+    pub(crate) fn open(root: &Path, mounting: Mounting) -> Result<Self> {
+        let ingest = root.join("ingest");
+        match std::fs::remove_dir_all(&ingest) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::io("empty", ingest)(error));
+            }
+            _ => {}
+        }
+        for name in ["ingest", "blobs", "layers", "snapshots"] {
+            private_folder(&root.join(name))?;
+        }
         let gate = Arc::new(RwLock::new(()));
-        Ok(Self { blobs: Blobs::open(root)?, snapshots: Snapshots::new(root, gate)? })
+        Ok(Self {
+            root: root.to_owned(),
+            blobs: Blobs::open(root)?,
+            layers: Layers::open(root)?,
+            snapshots: Snapshots::new(root, Arc::clone(&gate), mounting)?,
+            leases: Leases::new(gate),
+        })
     }
+
+    /// Waits until everything written so far would survive a power cut.
+    pub(crate) fn sync(&self) -> Result<()> {
+        let root = std::fs::File::open(&self.root).map_err(Error::io("open", &self.root))?;
+        rustix::fs::syncfs(&root).map_err(Error::os("sync", &self.root))
+    }
+
+    /// Refuses to fill the disk's last reserve, which records and logs need.
+    pub(crate) fn leave_a_reserve(&self) -> Result<()> {
+        let root = std::fs::File::open(&self.root).map_err(Error::io("open", &self.root))?;
+        unpack::leave_a_reserve(&root)
+    }
+
+    /// Where archives may be spooled; whatever is left there is swept at the next start.
+    pub(crate) fn ingest(&self) -> PathBuf {
+        self.root.join("ingest")
+    }
+
+    /// Keeps this content from being collected as long as the lease lives, whether it is here yet or not.
+    pub(crate) fn lease(&self, content: impl IntoIterator<Item = Digest>) -> Lease {
+        self.leases.take(content)
+    }
+}
+
+/// Only root looks into images: they may hold set-user-id programs of anybody.
+fn private_folder(path: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::io("create", path))
 }
 
 /// Runs disk work off the async threads.

@@ -102,7 +102,7 @@ fn mount_by_descriptors(overlay: &Overlay, target: &Path) -> rustix::io::Result<
     let lower = overlay.lower.iter().map(open).collect::<rustix::io::Result<Vec<OwnedFd>>>()?;
     let (upper, work) = (open(&overlay.upper)?, open(&overlay.work)?);
     let number = |fd: &OwnedFd| PathBuf::from(fd.as_raw_fd().to_string());
-    nix::sched::unshare(nix::sched::CloneFlags::CLONE_FS).map_err(|errno| to_rustix(errno))?;
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_FS).map_err(to_rustix)?;
     rustix::process::chdir("/proc/thread-self/fd")?;
     let options = options(&lower.iter().map(number).collect::<Vec<_>>(), &number(&upper), &number(&work));
     if options.len() > OPTIONS_MAX {

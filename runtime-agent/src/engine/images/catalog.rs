@@ -1,6 +1,6 @@
 //! THE list of images and references: one record, replaced as a whole, read without waiting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -83,14 +83,14 @@ impl Contents {
                 }
                 // One damaged image must not keep the daemon from starting.
                 Err(error) => {
-                    tracing::error!(image = %id, error = &error as &dyn std::error::Error, "image lost")
+                    tracing::error!(image = %id, error = &error as &dyn std::error::Error, "image lost");
                 }
             }
         }
         for (name, id) in listed.references {
             match name.parse::<Reference>() {
                 Ok(reference) if contents.images.contains_key(&id) => {
-                    drop(contents.references.insert(reference, id))
+                    contents.references.insert(reference, id);
                 }
                 _ => tracing::error!(%name, image = %id, "reference lost"),
             }
@@ -143,6 +143,19 @@ impl Contents {
             if reference.digest.is_some() { names.digests.push(familiar) } else { names.tags.push(familiar) }
         }
         names
+    }
+
+    /// The layers and the blobs of every image.
+    pub(super) fn referenced(&self) -> (BTreeSet<Digest>, BTreeSet<Digest>) {
+        let layers = self.images.values().flat_map(|image| image.layers().iter().copied()).collect();
+        let blobs =
+            self.images.values().flat_map(|image| std::iter::once(image.id).chain(image.manifest)).collect();
+        (layers, blobs)
+    }
+
+    /// An image's labels, which go into its events.
+    pub(super) fn labels(&self, id: &Digest) -> BTreeMap<String, String> {
+        self.images.get(id).and_then(|image| image.configuration.config.labels.clone()).unwrap_or_default()
     }
 
     /// Whether anything in this repository refers to the image by tag.

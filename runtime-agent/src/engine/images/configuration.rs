@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::registry::manifest::Platform;
 use crate::store::Digest;
 
 /// The whole document.
@@ -38,6 +39,14 @@ pub(crate) struct Configuration {
     pub(crate) rootfs: RootFs,
     #[serde(default, deserialize_with = "null", skip_serializing_if = "Vec::is_empty")]
     pub(crate) history: Vec<History>,
+}
+
+impl Configuration {
+    /// What the image runs on.
+    pub(crate) fn platform(&self) -> Platform {
+        let (architecture, variant) = (self.architecture.clone(), self.variant.clone());
+        Platform { os: self.os.clone(), architecture, variant }
+    }
 }
 
 /// The defaults of a container: what `docker create` merges its own wishes over.

@@ -1,6 +1,7 @@
 //! What the disk's and the registry's failures mean to a client.
 
-use crate::engine::error::Error;
+use crate::engine::error::{Error, Kind};
+use crate::registry;
 use crate::registry::reference::InvalidReference;
 use crate::store;
 
@@ -17,5 +18,16 @@ impl From<store::Error> for Error {
 impl From<InvalidReference> for Error {
     fn from(error: InvalidReference) -> Self {
         Self::invalid(error.to_string())
+    }
+}
+
+impl From<registry::Error> for Error {
+    fn from(error: registry::Error) -> Self {
+        let kind = match &error {
+            registry::Error::NoPlatform { .. } => Kind::NotFound,
+            // dockerd answers 500 to everything that a registry does wrong; its clients expect it.
+            _ => Kind::Internal,
+        };
+        Self::new(kind, error.to_string()).caused_by(error)
     }
 }

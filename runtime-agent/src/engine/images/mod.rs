@@ -4,20 +4,39 @@
 //! is *dangling*. The list of both is one record, replaced as a whole: an image is listed when all of it is on disk.
 
 mod catalog;
+mod changes;
 pub(crate) mod configuration;
 mod error;
+pub(crate) mod import;
+pub(crate) mod list;
+pub(crate) mod load;
+mod new;
+pub(crate) mod progress;
+pub(crate) mod pull;
+mod push;
+mod registry;
+pub(crate) mod remove;
+mod save;
+mod tag;
+#[cfg(test)]
+pub(crate) mod testing;
+mod transfer;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use crate::config::Config;
 use crate::engine::error::{Error, Result};
-use crate::engine::events::Events;
-use crate::registry::Reference;
-use crate::store::{Digest, Snapshots, Store};
+use crate::engine::events::{EventKind, Events};
+use crate::registry::{Reference, Registries, Settings};
+use crate::store::{Collected, Digest, Mounting, Snapshots, Store};
 use catalog::Catalog;
 use configuration::Configuration;
+use transfer::Transfers;
+
+/// Where people put registries' authorities: ours, and where they lie already.
+const CERTIFICATES: [&str; 2] = ["/etc/wharf/certs.d", "/etc/docker/certs.d"];
 
 /// The images of this engine. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -28,6 +47,8 @@ pub(crate) struct Images {
 struct Shared {
     store: Store,
     catalog: Catalog,
+    registries: Registries,
+    transfers: Transfers,
     events: Events,
     users: OnceLock<Users>,
 }
@@ -76,18 +97,27 @@ impl Image {
 impl Images {
     /// Opens the images under the data root, and sweeps what a killed daemon left half done.
     pub(crate) async fn open(config: &Config, events: Events) -> Result<Self> {
-        Self::open_at(&config.data_root, events).await
+        let settings = Settings {
+            mirrors: config.registry_mirrors.clone(),
+            insecure: config.insecure_registries.clone(),
+            certificates: CERTIFICATES.iter().map(PathBuf::from).collect(),
+        };
+        Self::open_at(&config.data_root, settings, events, Mounting::Overlay).await
     }
 
-    async fn open_at(root: &Path, events: Events) -> Result<Self> {
+    async fn open_at(root: &Path, settings: Settings, events: Events, mounting: Mounting) -> Result<Self> {
         let root = root.to_owned();
         let (store, catalog) = crate::store::blocking(move || {
-            let store = Store::open(&root)?;
+            let store = Store::open(&root, mounting)?;
             let catalog = Catalog::open(&root, &store)?;
             Ok((store, catalog))
         })
         .await?;
-        Ok(Self { shared: Arc::new(Shared { store, catalog, events, users: OnceLock::new() }) })
+        let (registries, transfers) = (Registries::new(settings), Transfers::new());
+        let shared = Shared { store, catalog, registries, transfers, events, users: OnceLock::new() };
+        let images = Self { shared: Arc::new(shared) };
+        images.collect().await;
+        Ok(images)
     }
 
     /// Containers' filesystems, which stand on images' layers.
@@ -126,6 +156,26 @@ impl Images {
     /// What an image is called now.
     pub(crate) fn names(&self, id: &Digest) -> Names {
         self.shared.catalog.contents().names(id)
+    }
+}
+
+impl Images {
+    /// Removes content that nothing refers to. A failure is logged: the next collection finds it again.
+    async fn collect(&self) -> Collected {
+        let images = self.clone();
+        let collected = crate::store::blocking(move || {
+            images.shared.store.collect(|| images.shared.catalog.contents().referenced())
+        });
+        collected.await.unwrap_or_else(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "cannot remove unused image content");
+            Collected::default()
+        })
+    }
+
+    fn event(&self, action: &str, actor: &str, id: &Digest, name: &str) {
+        let mut attributes = self.shared.catalog.contents().labels(id);
+        attributes.insert("name".to_owned(), name.to_owned());
+        self.shared.events.publish(EventKind::Image, action, actor, attributes);
     }
 }
 

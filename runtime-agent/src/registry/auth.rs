@@ -1,0 +1,286 @@
+//! Who asks: what a registry demands in a 401, and the token or password that answers it.
+//!
+//! Secrets are sent to the registry they were given for and to the token server that it names, and are never printed.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
+use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
+use serde::Deserialize;
+
+use super::error::{Error, Result};
+
+/// What the client sent in `X-Registry-Auth`.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Credentials {
+    pub(crate) username: String,
+    pub(crate) password: String,
+    /// A refresh token, instead of a password.
+    #[serde(rename = "identitytoken")]
+    pub(crate) identity_token: String,
+    /// A token that is sent as it is.
+    #[serde(rename = "registrytoken")]
+    pub(crate) registry_token: String,
+    #[serde(rename = "serveraddress")]
+    pub(crate) server_address: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+impl Credentials {
+    /// Reads the header: base64 (either alphabet, padded or not) of JSON. Empty and `null` mean nobody in particular.
+    pub(crate) fn from_header(value: &str) -> Option<Self> {
+        let value = value.trim();
+        let bytes = URL_SAFE
+            .decode(value)
+            .or_else(|_| URL_SAFE_NO_PAD.decode(value))
+            .or_else(|_| STANDARD.decode(value))
+            .ok()?;
+        serde_json::from_slice::<Option<Self>>(&bytes).ok().map(Option::unwrap_or_default)
+    }
+
+    pub(super) fn has_password(&self) -> bool {
+        !self.username.is_empty() && !self.password.is_empty()
+    }
+}
+
+/// The `Authorization` header for the next request.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Authorization {
+    Basic,
+    Bearer(String),
+}
+
+/// What a 401 asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Challenge {
+    Basic,
+    Bearer { realm: String, service: Option<String>, scope: Option<String> },
+}
+
+impl Challenge {
+    /// The one to answer: a token where it is offered.
+    pub(super) fn read(headers: &HeaderMap) -> Option<Self> {
+        let mut found = None;
+        for value in headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()) {
+            match Self::parse(value) {
+                Some(bearer @ Self::Bearer { .. }) => return Some(bearer),
+                Some(basic) => found = Some(basic),
+                None => {}
+            }
+        }
+        found
+    }
+
+    fn parse(value: &str) -> Option<Self> {
+        let (scheme, parameters) = value.split_once(' ').unwrap_or((value, ""));
+        if scheme.eq_ignore_ascii_case("basic") {
+            return Some(Self::Basic);
+        }
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return None;
+        }
+        let (mut realm, mut service, mut scope) = (None, None, None);
+        for (key, value) in parameters_of(parameters) {
+            match key.to_ascii_lowercase().as_str() {
+                "realm" => realm = Some(value),
+                "service" => service = Some(value),
+                "scope" => scope = Some(value),
+                _ => {}
+            }
+        }
+        Some(Self::Bearer { realm: realm?, service, scope })
+    }
+}
+
+/// `key="value",key=value`, where a quoted value may hold commas and escaped quotes.
+fn parameters_of(mut text: &str) -> Vec<(String, String)> {
+    let mut parameters = Vec::new();
+    while let Some((key, rest)) = text.split_once('=') {
+        let (value, rest) = match rest.strip_prefix('"') {
+            Some(quoted) => unquote(quoted),
+            None => {
+                rest.split_once(',').map_or((rest.trim().to_owned(), ""), |(v, r)| (v.trim().to_owned(), r))
+            }
+        };
+        parameters.push((key.trim_matches([' ', ',']).to_owned(), value));
+        text = rest;
+    }
+    parameters
+}
+
+fn unquote(text: &str) -> (String, &str) {
+    let mut value = String::new();
+    let mut characters = text.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '"' => return (value, &text[at + 1..]),
+            '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
+            other => value.push(other),
+        }
+    }
+    (value, "")
+}
+
+/// Asks the token server, as the user if there is one, else as nobody.
+pub(super) async fn fetch_token(
+    client: &reqwest::Client,
+    realm: &str,
+    service: Option<&str>,
+    scope: Option<&str>,
+    credentials: &Credentials,
+) -> Result<String> {
+    #[derive(Deserialize)]
+    struct Token {
+        #[serde(default)]
+        token: String,
+        #[serde(default)]
+        access_token: String,
+    }
+    let request = if credentials.identity_token.is_empty() {
+        anonymous_or_basic(client, realm, service, scope, credentials)
+    } else {
+        refresh(client, realm, service, scope, credentials)
+    };
+    let shown = || format!("Get \"{realm}\"");
+    let response =
+        request.send().await.map_err(|e| Error::Unreachable { request: shown(), source: e.without_url() })?;
+    let status = response.status();
+    let body = response
+        .bytes()
+        .await
+        .map_err(|e| Error::Unreachable { request: shown(), source: e.without_url() })?;
+    if !status.is_success() {
+        return Err(match status.as_u16() {
+            401 => Error::refused(401, b""),
+            status => Error::refused(status, &body),
+        });
+    }
+    let parsed = serde_json::from_slice::<Token>(&body);
+    let token = parsed.map_err(|e| Error::Nonsense { request: shown(), why: e.to_string() })?;
+    match (token.token, token.access_token) {
+        (token, _) | (_, token) if !token.is_empty() => Ok(token),
+        (_, token) if !token.is_empty() => Ok(token),
+        _ => Err(Error::Nonsense {
+            request: shown(),
+            why: "authorization server did not include a token".into(),
+        }),
+    }
+}
+
+fn anonymous_or_basic(
+    client: &reqwest::Client,
+    realm: &str,
+    service: Option<&str>,
+    scope: Option<&str>,
+    credentials: &Credentials,
+) -> reqwest::RequestBuilder {
+    let mut query: Vec<(&str, &str)> = Vec::new();
+    query.extend(service.map(|service| ("service", service)));
+    query.extend(scope.into_iter().flat_map(|scopes| scopes.split(' ')).map(|scope| ("scope", scope)));
+    if credentials.has_password() {
+        query.push(("account", &credentials.username));
+    }
+    let url = with_query(realm, &query);
+    let request = client.get(url);
+    if credentials.has_password() {
+        request.basic_auth(&credentials.username, Some(&credentials.password))
+    } else {
+        request
+    }
+}
+
+/// The OAuth 2 form, for identity tokens.
+fn refresh(
+    client: &reqwest::Client,
+    realm: &str,
+    service: Option<&str>,
+    scope: Option<&str>,
+    credentials: &Credentials,
+) -> reqwest::RequestBuilder {
+    let form = with_query(
+        "",
+        &[
+            ("grant_type", "refresh_token"),
+            ("service", service.unwrap_or_default()),
+            ("client_id", "docker"),
+            ("scope", scope.unwrap_or_default()),
+            ("refresh_token", &credentials.identity_token),
+        ],
+    );
+    client
+        .post(realm)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(form.trim_start_matches('?').to_owned())
+}
+
+/// Appends parameters, percent-encoded.
+fn with_query(url: &str, parameters: &[(&str, &str)]) -> String {
+    let mut url = url.to_owned();
+    for (key, value) in parameters {
+        url.push(if url.contains('?') { '&' } else { '?' });
+        url.push_str(key);
+        url.push('=');
+        for byte in value.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                url.push(char::from(byte));
+            } else {
+                url.push_str(&format!("%{byte:02X}"));
+            }
+        }
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn challenge(value: &'static str) -> Option<Challenge> {
+        let mut headers = HeaderMap::new();
+        headers.append(WWW_AUTHENTICATE, value.parse().unwrap());
+        Challenge::read(&headers)
+    }
+
+    #[test]
+    fn reads_challenges_as_registries_write_them() {
+        let bearer = r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push""#;
+        assert_eq!(
+            challenge(bearer),
+            Some(Challenge::Bearer {
+                realm: "https://auth.docker.io/token".into(),
+                service: Some("registry.docker.io".into()),
+                scope: Some("repository:a/b:pull,push".into()),
+            })
+        );
+        assert_eq!(challenge(r#"Basic realm="Registry \"x\"""#), Some(Challenge::Basic));
+        assert_eq!(challenge("Bearer service=x"), None);
+        assert_eq!(challenge("Negotiate"), None);
+    }
+
+    #[test]
+    fn reads_the_header_in_either_alphabet() {
+        let json = r#"{"username":"u?>","password":"p~~~"}"#;
+        for encoded in [URL_SAFE.encode(json), URL_SAFE_NO_PAD.encode(json), STANDARD.encode(json)] {
+            let credentials = Credentials::from_header(&encoded).unwrap();
+            assert_eq!((credentials.username.as_str(), credentials.password.as_str()), ("u?>", "p~~~"));
+            assert!(!format!("{credentials:?}").contains("p~~~"));
+        }
+        assert_eq!(Credentials::from_header("bnVsbA=="), Some(Credentials::default()));
+        assert_eq!(Credentials::from_header("%%%"), None);
+    }
+
+    #[test]
+    fn queries_are_encoded() {
+        assert_eq!(
+            with_query("https://x/t?a=1", &[("scope", "repository:a/b:pull")]),
+            "https://x/t?a=1&scope=repository%3Aa%2Fb%3Apull"
+        );
+    }
+}
