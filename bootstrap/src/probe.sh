@@ -5,8 +5,10 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
 export LC_ALL=C
 
 have() { command -v "$1" >/dev/null 2>&1; }
-# A JSON string; line breaks stay, other control characters go.
+# A JSON string; line breaks stay, other control characters go. Most need nothing of that, and no process either, which
+# are dear on an emulated machine.
 string() {
+    case $1 in *[!A-Za-z0-9\ ._:/@+=,-]*) ;; *) printf '"%s"' "$1"; return ;; esac
     printf '"'
     printf '%s\n' "$1" | tr -d '\000-\010\013-\037\177' | sed 's/\\/\\\\/g;s/"/\\"/g;s/	/ /g' | {
         first=1

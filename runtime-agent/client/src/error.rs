@@ -66,9 +66,28 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether nobody answered, so that trying again later may help.
+    /// Whether nobody answered, so that trying again later may help. A forwarder that accepts before anybody listens
+    /// behind it hangs up in the middle of the handshake: that is nobody, too.
     #[must_use]
-    pub const fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Connect { .. } | Self::Socket { .. } | Self::Broken(_))
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Socket { .. } | Self::Broken(_) => true,
+            Self::Handshake { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof)
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hanging_up_is_not_refusing() {
+        let handshake = |kind: io::ErrorKind| Error::Handshake { place: String::new(), source: kind.into() };
+        assert!(handshake(io::ErrorKind::ConnectionReset).is_unreachable());
+        assert!(!handshake(io::ErrorKind::InvalidData).is_unreachable());
     }
 }
