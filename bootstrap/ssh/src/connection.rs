@@ -10,6 +10,15 @@ use ssh2::{BlockDirections, ErrorCode, Session};
 
 use crate::Error;
 
+/// Which call left half a packet behind, and must be made again before any other. Reading sends, too: it opens the
+/// window for more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owed {
+    Nothing,
+    ByWriting,
+    ByReading,
+}
+
 /// A connection that is used by one thread at a time.
 pub(crate) struct Connection {
     pub(crate) session: Session,
@@ -64,7 +73,8 @@ impl Connection {
         }
     }
 
-    /// True when libssh2 holds half a packet that must go out before anything else is sent.
+    /// True when libssh2 holds half a packet that must go out before anything else is sent. It goes out only when the
+    /// call that left it there is made again: see [`Owed`].
     pub(crate) fn owes(&self) -> bool {
         matches!(self.session.block_directions(), BlockDirections::Outbound | BlockDirections::Both)
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use ssh2::Channel;
 
 use crate::Error;
-use crate::connection::Connection;
+use crate::connection::{Connection, Owed};
 
 /// What to run. Secrets belong into `input`, never into `line`, which others on the host can see.
 #[derive(Clone)]
@@ -82,10 +82,17 @@ pub(crate) fn run(connection: &Connection, command: &Command, deadline: Instant)
     let begun = Instant::now();
     let mut channel = connection.until(deadline, || connection.session.channel_session())?;
     connection.until(deadline, || channel.exec(&command.line))?;
-    let mut transfer =
-        Transfer { connection, command, sent: 0, ended: false, stdout: Vec::new(), stderr: Vec::new() };
-    while !channel.eof() {
-        let idle = !transfer.step(&mut channel)? && !channel.eof() && !transfer.can_write(&channel);
+    let mut transfer = Transfer {
+        connection,
+        command,
+        sent: 0,
+        ended: false,
+        owed: Owed::Nothing,
+        stdout: Vec::new(),
+        stderr: Vec::new(),
+    };
+    while !(channel.eof() && transfer.owed == Owed::Nothing) {
+        let idle = !transfer.step(&mut channel)? && !transfer.ready(&channel);
         if idle && !connection.wait(deadline, &mut [])? {
             return Err(Error::Unfinished { host: connection.host.clone(), after: begun.elapsed() });
         }
@@ -103,6 +110,7 @@ struct Transfer<'a> {
     command: &'a Command,
     sent: usize,
     ended: bool,
+    owed: Owed,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
 }
@@ -110,20 +118,23 @@ struct Transfer<'a> {
 impl Transfer<'_> {
     /// Moves what can be moved; false when nothing could.
     fn step(&mut self, channel: &mut Channel) -> Result<bool, Error> {
-        let wrote = self.write(channel)?;
-        if !wrote && self.connection.owes() {
-            return Ok(false);
+        let mut moved = false;
+        if self.owed == Owed::ByWriting || self.owed == Owed::Nothing && !channel.eof() {
+            moved = self.write(channel)?;
+            self.owed = if !moved && self.connection.owes() { Owed::ByWriting } else { Owed::Nothing };
         }
-        let read = drain(self.connection, channel, &mut self.stdout)?;
-        let complained = drain(self.connection, &mut channel.stderr(), &mut self.stderr)?;
-        Ok(wrote || read || complained)
+        if self.owed != Owed::ByWriting {
+            moved |= drain(self.connection, channel, &mut self.stdout)?;
+            moved |= drain(self.connection, &mut channel.stderr(), &mut self.stderr)?;
+            self.owed = if self.connection.owes() { Owed::ByReading } else { Owed::Nothing };
+        }
+        Ok(moved)
     }
 
-    /// Reading may have brought what writing waited for: then nothing more comes that would wake us.
-    fn can_write(&self, channel: &Channel) -> bool {
-        self.sent < self.command.input.len()
-            && !self.connection.owes()
-            && channel.write_window().remaining > 0
+    /// Reading one stream may have brought what the other, or writing, waits for: nothing more comes that would wake us.
+    fn ready(&self, channel: &Channel) -> bool {
+        let writable = self.sent < self.command.input.len() && channel.write_window().remaining > 0;
+        self.owed == Owed::Nothing && (channel.eof() || writable || channel.read_window().available > 0)
     }
 
     fn write(&mut self, channel: &mut Channel) -> Result<bool, Error> {

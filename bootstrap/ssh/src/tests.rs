@@ -110,6 +110,17 @@ async fn a_command_gets_its_input_and_gives_its_output() {
 }
 
 #[tokio::test]
+async fn no_wakeup_is_missed_when_both_streams_speak_at_once() {
+    let server = Server::start();
+    let session = connect(&server.target()).await.unwrap();
+    for turn in 0..200 {
+        let line = format!("cat >/dev/null; echo {turn}; echo bad >&2; exit 3");
+        let output = session.run(&line, &vec![1; turn * 500], soon(5)).await.unwrap();
+        assert_eq!(output, Output { status: 3, stdout: format!("{turn}\n").into(), stderr: b"bad\n".to_vec() });
+    }
+}
+
+#[tokio::test]
 async fn a_command_that_ignores_its_input_ends_all_the_same() {
     let server = Server::start();
     let session = connect(&server.target()).await.unwrap();

@@ -17,7 +17,7 @@ use ssh2::{Channel, ErrorCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::Error;
-use crate::connection::{CHANNEL_FAILURE, Connection};
+use crate::connection::{CHANNEL_FAILURE, Connection, Owed};
 use crate::pool::{blocking, tunnel_place};
 
 /// A connection to a place that only the host can reach.
@@ -76,9 +76,8 @@ pub(crate) async fn open(
     let thread = std::thread::Builder::new().name("ssh-tunnel".to_owned());
     let work = move || {
         let _place = place;
-        if let Err(error) =
-            (Pump { connection, channel, local: ours, up: Way::default(), down: Way::default() }).run()
-        {
+        let (up, down) = (Way::default(), Way::default());
+        if let Err(error) = (Pump { connection, channel, local: ours, up, down, owed: Owed::Nothing }).run() {
             tracing::debug!(%error, "a tunnel broke");
         }
     };
@@ -110,6 +109,7 @@ struct Pump {
     local: UnixStream,
     up: Way,
     down: Way,
+    owed: Owed,
 }
 
 /// One direction: what was read and not yet written, and how far the end has come.
@@ -123,9 +123,15 @@ struct Way {
 impl Pump {
     fn run(mut self) -> Result<(), Error> {
         while !(self.up.passed_on && self.down.passed_on) {
-            // Reading may have to send a window adjustment, which libssh2 refuses while half a packet waits.
-            let sent = self.push_up()?;
-            let moved = if !sent && self.connection.owes() { false } else { sent | self.pull_down()? };
+            let mut moved = false;
+            if self.owed != Owed::ByReading {
+                moved = self.push_up()?;
+                self.owed = if !moved && self.connection.owes() { Owed::ByWriting } else { Owed::Nothing };
+            }
+            if self.owed != Owed::ByWriting {
+                moved |= self.pull_down()?;
+                self.owed = if self.connection.owes() { Owed::ByReading } else { Owed::Nothing };
+            }
             if !(moved | self.pull_up()? | self.push_down()?) && !self.can_push_up() {
                 self.wait()?;
             }
@@ -154,7 +160,7 @@ impl Pump {
 
     /// Reading may have brought what writing waited for: then nothing more comes that would wake us.
     fn can_push_up(&self) -> bool {
-        !self.up.held.is_empty() && !self.connection.owes() && self.channel.write_window().remaining > 0
+        !self.up.held.is_empty() && self.owed == Owed::Nothing && self.channel.write_window().remaining > 0
     }
 
     fn pull_down(&mut self) -> Result<bool, Error> {
