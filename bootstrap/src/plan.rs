@@ -5,7 +5,7 @@ use wharf_pki::{Certificate, Usage};
 
 use crate::executable::Executable;
 use crate::service::{self, Service};
-use crate::{Access, Cgroup, Error, Facts, Folder, Request};
+use crate::{Access, Cgroup, Error, Facts, Folder, Request, rotate};
 
 /// What will be done, in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -123,7 +123,7 @@ impl Plan {
             ),
             step(self.start, "engine", format!("the engine, on port {}", request.engine.listen)),
         ];
-        if request.rotate_host_key {
+        if rotate::wanted(facts, request) {
             steps.push(step(
                 Verb::Replace,
                 "host-key",

@@ -55,7 +55,7 @@ pub async fn provision(request: &Request, progress: &Progress) -> Result<Outcome
     }
     let version = version?;
     let mut host_keys = vec![session.host_key().clone()];
-    if request.rotate_host_key {
+    if rotate::wanted(&facts, request) {
         let rotation = rotate::rotate(&session, &facts, request, progress);
         host_keys = watch.time(Phase::RotateHostKey, rotation).await?;
     }

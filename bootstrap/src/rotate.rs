@@ -10,7 +10,13 @@ use wharf_ssh::{Command, HostKey, HostKeys, Session};
 
 use crate::progress::Progress;
 use crate::remote::{self, as_root};
-use crate::{Error, Facts, Request};
+use crate::{Error, Facts, Init, Request};
+
+/// Whether it is to be replaced. The guest of the local driver keeps its key: it is handed over where only the guest's
+/// root can read it, who can read any host key.
+pub(crate) fn wanted(facts: &Facts, request: &Request) -> bool {
+    request.rotate_host_key && facts.init != Init::Folder
+}
 
 pub(crate) async fn rotate(
     session: &Session,

@@ -37,6 +37,14 @@ pub trait Bootstrap: fmt::Debug + Send + Sync {
     /// Restarts the machine from within.
     fn restart<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<()>>;
 
+    /// Signs in over SSH and runs a command, where one is given.
+    fn run<'a>(
+        &'a self,
+        host: &'a Host,
+        command: Option<&'a str>,
+        input: &'a [u8],
+    ) -> BoxFuture<'a, Result<Ran>>;
+
     /// Asks the engine what it is.
     fn ask<'a>(&'a self, engine: &'a Engine) -> BoxFuture<'a, Result<EngineFacts>>;
 }
@@ -98,6 +106,17 @@ pub struct Outcome {
     pub facts: Value,
     /// How long each part took.
     pub timings: Vec<Timing>,
+}
+
+/// What came of a command.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ran {
+    /// Its exit status.
+    pub status: i32,
+    /// Its standard output.
+    pub stdout: Vec<u8>,
+    /// Its standard error.
+    pub stderr: Vec<u8>,
 }
 
 /// An engine to ask.

@@ -1,1 +1,34 @@
-//! What every driver is tested with: the conformance suite, the fault layer and a driver in memory.
+//! What every driver is tested with: the conformance suite, the fault layer, a driver in memory and hosts in memory.
+//!
+//! A driver's `tests/conformance.rs` says how to make a fresh [`World`] and calls [`suite::run`]. The heart of the
+//! suite: for every event of every journal and every call of the driver, kill there, then create again, and there is
+//! exactly one machine; kill there, then remove, and nothing is left; also when the removal is killed twice.
+#![forbid(unsafe_code)]
+
+mod crash;
+mod fault;
+mod hosts;
+pub mod memory;
+pub mod suite;
+
+pub use crash::{CrashDriver, CrashHosts, CrashStore, Switch};
+pub use fault::{Fault, FaultLayer, When};
+pub use hosts::Hosts;
+pub use suite::World;
+
+use std::sync::Arc;
+
+use wharf_core::store::Folder;
+use wharf_core::{OsEntropy, Parts, Setup, Wharf};
+use wharf_driver::{Clock, SystemClock};
+
+/// The engine over a real folder, with hosts in memory instead of SSH: for tests of the program.
+#[must_use]
+pub fn open_in_memory(setup: Setup, hosts: Arc<Hosts>) -> Wharf {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let folder = Folder::new(setup.home.clone(), Arc::clone(&clock), Arc::new(OsEntropy));
+    Wharf::with(
+        setup,
+        Parts { store: Arc::new(folder), clock, entropy: Arc::new(OsEntropy), bootstrap: hosts },
+    )
+}

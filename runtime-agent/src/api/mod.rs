@@ -5,12 +5,17 @@
 
 mod absent;
 mod access;
+mod attach;
+mod containers;
 pub(crate) mod error;
 mod events;
+mod exec;
 pub(crate) mod hijack;
 mod images;
 mod networks;
+mod parameters;
 pub(crate) mod stream;
+mod streams;
 mod system;
 pub(crate) mod version;
 mod volumes;
@@ -38,6 +43,8 @@ impl Api {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
         let routes = Router::new()
             .merge(absent::routes())
+            .merge(attach::routes())
+            .merge(containers::routes())
             .merge(events::routes())
             .merge(exec::routes())
             .merge(images::routes())

@@ -3,10 +3,13 @@
 pub(crate) mod containers;
 pub(crate) mod error;
 pub(crate) mod events;
+pub(crate) mod exec;
 pub(crate) mod host;
 pub(crate) mod images;
 mod info;
+pub(crate) mod logs;
 pub(crate) mod networks;
+pub(crate) mod reconcile;
 pub(crate) mod volumes;
 
 use std::path::Path;
@@ -24,6 +27,7 @@ pub(crate) struct Engine {
     pub(crate) config: Arc<Config>,
     pub(crate) events: Events,
     pub(crate) images: images::Images,
+    pub(crate) containers: containers::Containers,
     pub(crate) networks: networks::Networks,
     pub(crate) volumes: volumes::Volumes,
 }
@@ -41,7 +45,13 @@ impl Engine {
         let images = images::Images::open(&config, events.clone()).await?;
         let networks = networks::Networks::open(Arc::clone(&config), events.clone()).await?;
         let volumes = volumes::Volumes::open(&config, events.clone()).await?;
-        Ok(Arc::new(Self { id, config, events, images, networks, volumes }))
+        let ground = containers::seams::Ground::real(&images, &networks, &volumes);
+        let shims = crate::runtime::Shims::open(&config.exec_root, Path::new("/proc/self/exe"), None)
+            .map_err(|e| Error::internal("opening the runtime", e))?;
+        let containers =
+            containers::Containers::open(&config, events.clone(), ground, Arc::new(shims)).await?;
+        containers.claim(&images, &volumes);
+        Ok(Arc::new(Self { id, config, events, images, containers, networks, volumes }))
     }
 }
 

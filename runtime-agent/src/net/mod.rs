@@ -2,6 +2,7 @@
 //!
 //! Knows subnets, links and ports, and nothing of containers' meaning. No program on the host is called for any of it.
 
+pub(crate) mod dns;
 mod error;
 pub(crate) mod firewall;
 mod forward;

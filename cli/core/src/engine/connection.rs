@@ -67,7 +67,7 @@ impl Wharf {
     pub(crate) async fn machine(&self, name: &MachineName) -> Result<Machine> {
         let entries = self.store.journal(name).await?;
         let folded = fold(&entries).map_err(|illegal| refused(&Subject::Machine(name.clone()), illegal))?;
-        folded.filter(|machine| !machine.removal.is_some_and(|r| r.done)).ok_or_else(|| no_such_machine(name))
+        folded.filter(|machine| !machine.forgettable()).ok_or_else(|| no_such_machine(name))
     }
 
     pub(crate) fn connection_of(&self, machine: &Machine) -> Result<Connection> {

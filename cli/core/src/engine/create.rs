@@ -23,13 +23,16 @@ impl Wharf {
         self.driver(&request.driver)?;
         self.bootstrap.check()?;
         let work = Work::lock(self, &request.name, call).await?;
-        match work.ledger.read().await? {
-            Some(machine) => {
-                same_wish(&machine, request, self.driver(&request.driver)?.about().name)?;
-                work.finish(true).await
-            }
-            None => work.create(request).await,
+        let Some(machine) = work.ledger.read().await? else { return work.create(request).await };
+        if machine.forgettable() {
+            // Its removal was killed at its last step.
+            work.ledger.forget().await?;
+            drop(work);
+            let work = Work::lock(self, &request.name, call).await?;
+            return work.create(request).await;
         }
+        same_wish(&machine, request, self.driver(&request.driver)?.about().name)?;
+        work.finish(true).await
     }
 
     /// Continues a create that was cut off.

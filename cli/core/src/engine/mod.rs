@@ -13,5 +13,6 @@ mod observe;
 mod power;
 mod provision;
 mod remove;
+mod shell;
 mod steps;
 mod work;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use futures_util::future::join_all;
-use wharf_driver::{ActionKey, AnyDriver, Context, MachineName, Observation, Progress};
+use wharf_driver::{ActionKey, AnyDriver, Context, MachineName, Observation, Progress, State};
 
 use crate::bootstrap::Engine;
 use crate::engine::connection::summary;
@@ -80,8 +80,9 @@ impl Wharf {
         }
         match engine {
             Some(Ok(facts)) => observed.engine = facts,
-            Some(Err(error)) => observed.errors.push(error.to_string()),
-            None => {}
+            // That a machine which is off does not answer is no news.
+            Some(Err(error)) if may_answer(observed.state) => observed.errors.push(error.to_string()),
+            Some(Err(_)) | None => {}
         }
         Ok(observed)
     }
@@ -90,7 +91,7 @@ impl Wharf {
         let cx = self.looking(machine, call, until);
         let driver = self.look_at(machine, call, &cx).await?;
         let seen = driver.observe(&[machine.resources().as_slice()], &cx).await?;
-        let nothing = Observation { state: wharf_driver::State::Unknown, reach: None, warnings: Vec::new() };
+        let nothing = Observation { state: State::Unknown, reach: None, warnings: Vec::new() };
         Ok(seen.into_iter().next().unwrap_or(nothing))
     }
 
@@ -134,4 +135,8 @@ impl Wharf {
             places: self.places(&machine.name),
         }
     }
+}
+
+fn may_answer(state: Option<State>) -> bool {
+    !matches!(state, Some(State::Stopped | State::Absent | State::Partial | State::Stopping))
 }

@@ -11,7 +11,8 @@ use crate::engine::keys::Keys;
 use crate::engine::work::Work;
 use crate::journal::{Event, Machine};
 use crate::{
-    Call, Connection, CreateRequest, Error, Kind, Life, MachineName, Phase, Result, Timing, Wharf, What,
+    Call, Connection, CreateRequest, EngineOptions, Error, Kind, Life, MachineName, Phase, Result, Timing,
+    Wharf, What,
 };
 
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -105,9 +106,14 @@ impl Work<'_> {
         let reach = machine.reach.clone().ok_or_else(|| self.no_address())?;
         let credentials = self.wharf.credentials(self.call).await?;
         let rotate_host_key = reach.access.host_key == HostKeyTrust::Seeded && machine.host_keys.is_empty();
+        let mut options = machine.options.clone();
+        if machine.adopts {
+            // Nothing forwards ports there: the engine listens where it is reached.
+            options.port = reach.engine_port;
+        }
         Ok(Provision {
             names: names(&machine, &reach),
-            options: machine.options.clone(),
+            options,
             authority: credentials.authority,
             client: credentials.client,
             rotate_host_key,
@@ -125,11 +131,11 @@ impl Work<'_> {
         let credentials = self.wharf.credentials(self.call).await?;
         let key =
             KeyPair::generate("wharf").map_err(|e| Error::new(Kind::Failed, e.to_string()).caused_by(e))?;
-        let mut names = vec![reach.engine_host.clone(), wanted.name.to_string()];
+        let mut names = vec![reach.engine_host.clone()];
         names.extend(request.options.extra_names.iter().cloned());
         Ok(Provision {
             names,
-            options: request.options.clone(),
+            options: EngineOptions { port: reach.engine_port, ..request.options.clone() },
             authority: credentials.authority,
             client: credentials.client,
             rotate_host_key: false,
@@ -208,7 +214,9 @@ impl Work<'_> {
 
 /// What a machine's server certificate holds: every address and name that it is reached by.
 pub(crate) fn names(machine: &Machine, reach: &Reach) -> Vec<String> {
-    let mut names = vec![reach.engine_host.clone(), reach.ssh_host.clone(), machine.name.to_string()];
+    let mut names = vec![reach.engine_host.clone(), reach.ssh_host.clone()];
+    // Not every name that a machine may have is one that a certificate takes.
+    names.extend(Some(machine.name.to_string()).filter(|name| name.parse::<wharf_pki::Name>().is_ok()));
     names.extend(["localhost", "127.0.0.1"].map(str::to_owned));
     names.extend(machine.options.extra_names.iter().cloned());
     let mut seen = std::collections::HashSet::new();

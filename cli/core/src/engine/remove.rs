@@ -28,6 +28,10 @@ impl Wharf {
         }
         let mut work = Work::lock(self, name, call).await?;
         match work.ledger.read().await {
+            Ok(Some(machine)) if machine.forgettable() => {
+                work.ledger.forget().await?;
+                return Ok(Removed { left: Vec::new() });
+            }
             Ok(Some(_)) => {}
             Ok(None) => {
                 work.ledger.forget().await?;

@@ -65,9 +65,9 @@ impl Work<'_> {
         let mut begun = vec![false; self.machine()?.steps().len()];
         let mut failure = None;
         loop {
-            for index in 0..begun.len() {
-                if failure.is_none() && !begun[index] && due(self, index)? {
-                    begun[index] = true;
+            for (index, begun) in begun.iter_mut().enumerate() {
+                if failure.is_none() && !*begun && due(self, index)? {
+                    *begun = true;
                     running.push(act(index));
                 }
             }

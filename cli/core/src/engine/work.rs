@@ -46,7 +46,7 @@ impl<'a> Work<'a> {
             return Err(no_such_machine(name));
         }
         let work = Self::lock(wharf, name, call).await?;
-        if work.ledger.read().await?.is_some() {
+        if work.ledger.read().await?.is_some_and(|machine| !machine.forgettable()) {
             return Ok(work);
         }
         work.ledger.forget().await?;

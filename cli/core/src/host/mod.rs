@@ -14,10 +14,11 @@ use futures_util::future::BoxFuture;
 use sha2::{Digest as _, Sha256};
 use wharf_bootstrap::{Endpoint, Event, Phase, Progress, Request};
 use wharf_driver::Clock;
+use wharf_ssh::Session;
 use wharfd_client::{Client, Credentials};
 
-use self::error::{of_bootstrap, of_engine};
-use crate::bootstrap::{Bootstrap, Engine, Host, Outcome, Provision};
+use self::error::{of_bootstrap, of_engine, of_ssh};
+use crate::bootstrap::{Bootstrap, Engine, Host, Outcome, Provision, Ran};
 use crate::{EngineFacts, EngineOptions, Error, Kind, Person, PlannedStep, Result, Timing};
 
 /// Bootstraps over SSH.
@@ -147,6 +148,21 @@ impl Bootstrap for OverSsh {
             wharf_bootstrap::restart(&self.visit(host)?, &progress(host)).await.map_err(of_bootstrap)?;
             self.wait_until_down(host).await;
             Ok(())
+        })
+    }
+
+    fn run<'a>(
+        &'a self,
+        host: &'a Host,
+        command: Option<&'a str>,
+        input: &'a [u8],
+    ) -> BoxFuture<'a, Result<Ran>> {
+        Box::pin(async move {
+            let visit = self.visit(host)?;
+            let session = Session::connect(&visit.target, visit.connect_by).await.map_err(of_ssh)?;
+            let Some(command) = command else { return Ok(Ran::default()) };
+            let output = session.run(command, input, visit.deadline).await.map_err(of_ssh)?;
+            Ok(Ran { status: output.status, stdout: output.stdout, stderr: output.stderr })
         })
     }
 

@@ -186,7 +186,7 @@ impl Machine {
         if entry.fence < self.fence {
             return Err(illegal(entry, "its writer had lost the lock to another"));
         }
-        if self.removal.is_some_and(|removal| removal.done) {
+        if self.forgettable() {
             return Err(illegal(entry, "the machine is removed"));
         }
         self.change(&entry.event).map_err(|because| illegal(entry, because))?;
@@ -202,6 +202,12 @@ impl Machine {
             (None, Some(_)) => Life::Ready,
             (None, None) => Life::Creating,
         }
+    }
+
+    /// Whether it is removed and only its folder is still there.
+    #[must_use]
+    pub fn forgettable(&self) -> bool {
+        self.removal.is_some_and(|removal| removal.done)
     }
 
     /// What it is made of, in the order of the plan.

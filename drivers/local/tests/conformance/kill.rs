@@ -10,6 +10,7 @@ use wharf_driver_local::Resource;
 
 use crate::world::{World, processes, trial, until};
 
+#[expect(clippy::too_many_lines, reason = "a list of tests, each of them short")]
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = vec![
         trial("a_killed_qemu_is_seen_as_stopped", async |world| {

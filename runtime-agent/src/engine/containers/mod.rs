@@ -1,1 +1,188 @@
 //! Containers: their records, the task that owns each one's state, and the verbs on them.
+//!
+//! ```text
+//! Containers ── create ──► ContainerRecord on disk, a root filesystem, a Task
+//!     │                                                     │ publishes
+//!     ├── find ──► Container (handle) ── commands ──► Task ─┴─► Snapshot ──► inspect, list, wait, stats
+//!     └── open ──► reconcile: what an earlier daemon left, running or ended, is taken up again
+//! ```
+//! A folder a container, `<data-root>/containers/<id>/`: `container.json` (the record), `exit.json` (the shim's last
+//! word), `<id>-json.log`, and the files that are mounted inside (`hostname`, `hosts`, `resolv.conf`).
+
+pub(crate) mod check;
+mod container;
+mod create;
+pub(crate) mod fill;
+mod filter;
+mod ground;
+mod index;
+mod inside;
+mod inspect;
+mod list;
+mod merge;
+pub(crate) mod moment;
+mod mounts;
+mod name;
+pub(crate) mod place;
+pub(crate) mod record;
+pub(crate) mod seams;
+mod signal;
+mod spec;
+pub(crate) mod task;
+#[cfg(test)]
+mod tests;
+mod update;
+mod user;
+pub(crate) mod world;
+
+use std::sync::Arc;
+
+use wharfd_api_types::container::{CreateRequest, CreateResponse, PruneResponse};
+
+use super::error::{Error, Result};
+use super::events::Events;
+use super::exec::Execs;
+use super::images::{ContainerUse, Images};
+use super::volumes::Volumes;
+use crate::config::Config;
+use crate::runtime::Runtime;
+use crate::store::Digest;
+pub(crate) use container::{Container, Until};
+pub(crate) use filter::Filter;
+use index::Index;
+pub(crate) use list::Wanted;
+pub(crate) use name::new_id;
+use seams::Ground;
+use spec::{Bounds, Facts};
+use world::{Pace, World};
+
+/// All containers of this engine. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Containers {
+    pub(in crate::engine) world: Arc<World>,
+    pub(in crate::engine) execs: Arc<Execs>,
+}
+
+impl Containers {
+    /// Opens what is on disk, and takes up what an earlier daemon left.
+    pub(crate) async fn open(
+        config: &Config,
+        events: Events,
+        ground: Ground,
+        runtime: Arc<dyn Runtime>,
+    ) -> Result<Self> {
+        let folder = config.data_root.join("containers");
+        tokio::fs::create_dir_all(&folder)
+            .await
+            .map_err(|e| Error::internal(&format!("making {}", folder.display()), e))?;
+        let world = World {
+            folder,
+            index: Index::default(),
+            events,
+            ground,
+            runtime,
+            facts: look_at_host(),
+            boot: read("/proc/sys/kernel/random/boot_id").trim().to_owned(),
+            dns: config.dns.iter().map(ToString::to_string).collect(),
+            pace: Pace::default(),
+        };
+        Self::over(world).await
+    }
+
+    /// The same over any surroundings.
+    pub(in crate::engine) async fn over(world: World) -> Result<Self> {
+        let containers = Self { world: Arc::new(world), execs: Arc::default() };
+        super::reconcile::reconcile(&containers.world).await?;
+        Ok(containers)
+    }
+
+    /// Makes a container; `name` may be absent.
+    pub(crate) async fn create(&self, name: Option<&str>, request: CreateRequest) -> Result<CreateResponse> {
+        create::create(&self.world, name, request).await
+    }
+
+    /// Finds one by full id, name, or the beginning of an id.
+    pub(crate) fn find(&self, wanted: &str) -> Result<Container> {
+        self.world.index.find(wanted)
+    }
+
+    pub(crate) fn all(&self) -> Vec<Container> {
+        self.world.index.all()
+    }
+
+    /// Gives a container another name, which nobody may have.
+    pub(crate) async fn rename(&self, wanted: &str, new: &str) -> Result<()> {
+        let container = self.find(wanted)?;
+        let old = container.snapshot().record.name.clone();
+        let new = name::parse(new)?;
+        if new == old {
+            return Err(Error::invalid("Renaming a container with the same name as its current name"));
+        }
+        self.world.index.reserve(&new, &container.id)?;
+        let renamed = container.rename(new.clone()).await;
+        self.world.index.release(if renamed.is_ok() { &old } else { &new });
+        renamed
+    }
+
+    /// Removes every container that does not run and matches.
+    pub(crate) async fn prune(&self, filter: &Filter) -> Result<PruneResponse> {
+        let mut pruned = PruneResponse::default();
+        for container in self.all() {
+            let snapshot = container.snapshot();
+            if snapshot.record.state.status.is_running() || !filter.keeps(&self.world, &snapshot) {
+                continue;
+            }
+            let size = self.world.ground.filesystems.size(&container.id).await.unwrap_or(0);
+            match container.remove(false, false).await {
+                Ok(()) => {
+                    pruned.containers_deleted.get_or_insert_default().push(container.id.clone());
+                    pruned.space_reclaimed += size;
+                }
+                Err(error) => tracing::warn!(%error, container = container.id, "not pruned"),
+            }
+        }
+        Ok(pruned)
+    }
+
+    /// Lets images and volumes know who uses them.
+    pub(crate) fn claim(&self, images: &Images, volumes: &Volumes) {
+        let users = self.clone();
+        volumes.in_use_by(move |volume| users.using_volume(volume));
+        let world = Arc::downgrade(&self.world);
+        images.in_use_by(move |image: &Digest| {
+            let Some(world) = world.upgrade() else { return Vec::new() };
+            let snapshots = world.index.all().into_iter().map(|container| container.snapshot());
+            let using = snapshots.filter(|snapshot| snapshot.record.image == *image);
+            using
+                .map(|snapshot| ContainerUse {
+                    id: snapshot.record.id.clone(),
+                    running: snapshot.record.state.status.is_running(),
+                })
+                .collect()
+        });
+    }
+
+    /// Which containers mount a volume, by id.
+    pub(crate) fn using_volume(&self, volume: &str) -> Vec<String> {
+        let uses = |container: &Container| {
+            let snapshot = container.snapshot();
+            let there = !snapshot.removed && snapshot.record.state.status != record::Status::Removing;
+            there && snapshot.record.mounts.iter().any(|mount| mount.volume.as_deref() == Some(volume))
+        };
+        self.all().into_iter().filter(uses).map(|container| container.id).collect()
+    }
+}
+
+fn look_at_host() -> Facts {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
+    Facts {
+        bounds: Bounds::parse(&read("/proc/self/status")),
+        cgroup_version: super::host::limits().cgroup_version,
+        kernel: (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)),
+    }
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}

@@ -13,7 +13,7 @@ use super::record::{Endpoint, Network, Sandbox};
 use super::{Networks, State, addresses, publish, random_id, sandbox_folder, transit_mark};
 use crate::engine::error::{Error, Kind, Result};
 use crate::net::link::Bridge;
-use crate::net::{Mac, Plug, resolvers};
+use crate::net::{Mac, Plug, dns, resolvers};
 use crate::store::record as disk;
 
 /// What a container wants to be connected to. Not for the modes `host`, `none` and `container:`, which need nothing.
@@ -46,9 +46,6 @@ pub(crate) struct Attached {
     /// For resolv.conf.
     pub(crate) dns: Vec<IpAddr>,
 }
-
-/// Where containers on networks with names ask for them.
-pub(super) const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 
 impl Networks {
     /// Makes the container's namespace, which outlives the daemon, with its loopback up. One that is there already,
@@ -221,7 +218,7 @@ impl Networks {
     async fn name_servers(&self, sandbox: &Sandbox) -> Result<Vec<IpAddr>> {
         if self.has_names(sandbox) {
             self.serve_names(sandbox).await?;
-            return Ok(vec![NAME_SERVER.into()]);
+            return Ok(vec![dns::ADDRESS.into()]);
         }
         Ok(self.upstream(sandbox))
     }

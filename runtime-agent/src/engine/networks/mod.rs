@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::engine::error::{Error, Result};
 use crate::engine::events::{EventKind, Events};
 use crate::net::firewall::{Firewall, Guarded, Published};
-use crate::net::{Kernel, Linux};
+use crate::net::{Kernel, Linux, dns};
 use crate::store::record as disk;
 
 pub(crate) use attach::{Attach, Attached};
@@ -54,6 +54,14 @@ struct Shared {
     applied: tokio::sync::Mutex<u64>,
     /// The host forwarded nothing before us.
     stop_transit: AtomicBool,
+    /// By container.
+    servers: Mutex<BTreeMap<String, dns::Server>>,
+}
+
+impl Shared {
+    fn servers(&self) -> MutexGuard<'_, BTreeMap<String, dns::Server>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What is, or is about to be. Never locked across a wait.
@@ -86,6 +94,7 @@ impl Networks {
                 state: Mutex::new(state),
                 applied: tokio::sync::Mutex::new(0),
                 stop_transit: AtomicBool::new(stop_transit),
+                servers: Mutex::default(),
             }),
         };
         this.prepare().await?;

@@ -1,14 +1,89 @@
-//! Names on user-defined networks.
+//! Names on user-defined networks: who is who, as one container sees it.
 
-use super::Networks;
-use super::record::Sandbox;
-use crate::engine::error::Result;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Weak};
+
+use super::record::{Network, Sandbox};
+use super::{Networks, Shared, State};
+use crate::engine::error::{Error, Result};
+use crate::net::dns::{Names, Server};
 
 impl Networks {
-    /// Answers a container's questions for names.
-    pub(super) async fn serve_names(&self, _sandbox: &Sandbox) -> Result<()> {
+    /// Answers a container's questions for names, from now on until [`Networks::stop_names`].
+    pub(super) async fn serve_names(&self, sandbox: &Sandbox) -> Result<()> {
+        let container = sandbox.container.clone();
+        if self.shared.servers().contains_key(&container) {
+            return Ok(());
+        }
+        let view = View { networks: Arc::downgrade(&self.shared), container: container.clone() };
+        let server = Server::start(&sandbox.namespace, Arc::new(view)).await;
+        let server = server.map_err(|e| Error::internal("failed to serve names", e))?;
+        self.shared.servers().insert(container, server);
         Ok(())
     }
 
-    pub(super) fn stop_names(&self, _container: &str) {}
+    pub(super) fn stop_names(&self, container: &str) {
+        self.shared.servers().remove(container);
+    }
+}
+
+/// What one container sees. It outlives nobody: the server that holds it belongs to the networks.
+#[derive(Debug)]
+struct View {
+    networks: Weak<Shared>,
+    container: String,
+}
+
+impl Names for View {
+    fn addresses(&self, name: &str) -> Option<Vec<Ipv4Addr>> {
+        let networks = Networks { shared: self.networks.upgrade()? };
+        let state = networks.state();
+        let found: Vec<Ipv4Addr> = neighbours(&state, &self.container)
+            .filter(|(network, endpoint)| {
+                let bare =
+                    name.strip_suffix(&network.name.to_ascii_lowercase()).and_then(|n| n.strip_suffix('.'));
+                endpoint.names.iter().any(|known| {
+                    known.eq_ignore_ascii_case(name) || bare.is_some_and(|n| known.eq_ignore_ascii_case(n))
+                })
+            })
+            .map(|(_, endpoint)| endpoint.address)
+            .collect();
+        (!found.is_empty()).then_some(found)
+    }
+
+    fn name_of(&self, address: Ipv4Addr) -> Option<String> {
+        let networks = Networks { shared: self.networks.upgrade()? };
+        let state = networks.state();
+        let (network, endpoint) =
+            neighbours(&state, &self.container).find(|(_, endpoint)| endpoint.address == address)?;
+        Some(format!("{}.{}", endpoint.names.first()?, network.name))
+    }
+
+    fn upstream(&self) -> Vec<IpAddr> {
+        let Some(shared) = self.networks.upgrade() else { return Vec::new() };
+        let networks = Networks { shared };
+        let sandbox = {
+            let state = networks.state();
+            let Some(sandbox) = state.sandboxes.get(&self.container) else { return Vec::new() };
+            // A container that has no way out must not have one through names either.
+            let leads_out = |id: &String| state.networks.get(id).is_some_and(|network| !network.internal);
+            if !sandbox.endpoints.iter().any(|endpoint| leads_out(&endpoint.network)) {
+                return Vec::new();
+            }
+            sandbox.clone()
+        };
+        networks.upstream(&sandbox)
+    }
+}
+
+/// Everybody on the container's networks that have names, itself included.
+fn neighbours<'a>(
+    state: &'a State,
+    container: &str,
+) -> impl Iterator<Item = (&'a Network, &'a super::record::Endpoint)> {
+    let mine = state.sandboxes.get(container).map(|sandbox| sandbox.endpoints.as_slice()).unwrap_or_default();
+    let networks = mine.iter().filter_map(|endpoint| state.networks.get(&endpoint.network));
+    networks
+        .filter(|network| network.has_names())
+        .flat_map(|network| state.endpoints_on(&network.id).map(move |(_, endpoint)| (network, endpoint)))
 }

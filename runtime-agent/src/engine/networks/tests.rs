@@ -1,8 +1,7 @@
 //! Networks on a real kernel, each test in a network namespace of its own.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
@@ -151,5 +150,235 @@ fn containers_talk_over_the_bridge_and_are_published() {
         for container in ["web", "other"] {
             world.networks.detach(container).await.unwrap();
         }
+    });
+}
+
+/// Another machine: a namespace on a link of its own to this one, with a route to what is behind it.
+async fn another_machine(world: &World) -> Started {
+    let path = world.folder.path().join("machine");
+    namespace::create(&path).await.unwrap();
+    let file = path.display();
+    run("ip", "link add up0 type veth peer name far0");
+    run("ip", "addr add 10.77.0.1/24 dev up0");
+    run("ip", "link set up0 up");
+    run("ip", &format!("link set far0 netns {file}"));
+    run("nsenter", &format!("--net={file} ip addr add 10.77.0.2/24 dev far0"));
+    run("nsenter", &format!("--net={file} ip link set far0 up"));
+    run("nsenter", &format!("--net={file} ip route add default via 10.77.0.1"));
+    Started {
+        namespace: path,
+        address: [10, 77, 0, 2].into(),
+        gateway: [10, 77, 0, 1].into(),
+        attached: Attached::default(),
+    }
+}
+
+#[test]
+fn another_machine_reaches_published_ports_only() {
+    in_a_namespace("another_machine_reaches_published_ports_only", || async {
+        let world = World::open().await;
+        let far = another_machine(&world).await;
+        let ports = [("80/tcp", "", "8080"), ("80/tcp", "127.0.0.1", "8081")];
+        let web = world.start("web", "bridge", &ports).await;
+        web.serve(80, "hello").await;
+        far.serve(80, "far").await;
+        assert_eq!(far.ask(far.gateway, 8080).await, heard("hello"));
+        assert_eq!(far.ask(web.address, 80).await, None, "not around the published port");
+        assert_eq!(far.ask(far.gateway, 8081).await, None, "not what is published on 127.0.0.1");
+        assert_eq!(web.ask(far.address, 80).await, heard("far"), "out, with the host's address");
+        let file = far.namespace.display().to_string();
+        // Not by talking to the host's loopback over the wire, either.
+        run("nsenter", &format!("--net={file} sysctl -qw net.ipv4.conf.all.route_localnet=1"));
+        run("nsenter", &format!("--net={file} ip addr del 127.0.0.1/8 dev lo"));
+        run("nsenter", &format!("--net={file} ip route add 127.0.0.1/32 via 10.77.0.1 src 10.77.0.2"));
+        assert_eq!(far.ask(Ipv4Addr::LOCALHOST, 8081).await, None);
+        world.networks.detach("web").await.unwrap();
+        assert_eq!(far.ask(far.gateway, 8080).await, None);
+        namespace::remove(&far.namespace).await.unwrap();
+    });
+}
+
+#[test]
+fn containers_do_not_reach_the_hosts_loopback() {
+    in_a_namespace("containers_do_not_reach_the_hosts_loopback", || async {
+        let world = World::open().await;
+        let container = world.start("c", "bridge", &[("80/tcp", "", "8080")]).await;
+        let private = TcpListener::bind((Ipv4Addr::LOCALHOST, 7000)).unwrap();
+        private.set_nonblocking(true).unwrap();
+        let file = container.namespace.display().to_string();
+        run("nsenter", &format!("--net={file} sysctl -qw net.ipv4.conf.all.route_localnet=1"));
+        run("nsenter", &format!("--net={file} ip addr del 127.0.0.1/8 dev lo"));
+        run("nsenter", &format!("--net={file} ip route add 127.0.0.1/32 via {}", container.gateway));
+        assert_eq!(container.ask(Ipv4Addr::LOCALHOST, 7000).await, None);
+        assert!(private.accept().is_err(), "a container got through to 127.0.0.1");
+        world.networks.detach("c").await.unwrap();
+    });
+}
+
+#[test]
+fn networks_are_apart_and_find_their_own_by_name() {
+    in_a_namespace("networks_are_apart_and_find_their_own_by_name", || async {
+        let world = World::open().await;
+        let far = another_machine(&world).await;
+        far.serve(80, "far").await;
+        world.network("front", false).await;
+        let inner = world.network("back", true).await;
+        let web = world.start("web", "front", &[("80/tcp", "", "8080")]).await;
+        let client = world.start("client", "front", &[]).await;
+        let database = world.start("database", "back", &[]).await;
+        let worker = world.start("worker", "back", &[]).await;
+        let plain = world.start("plain", "bridge", &[]).await;
+        web.serve(80, "front").await;
+        database.serve(80, "back").await;
+        assert_eq!(client.ask(web.address, 80).await, heard("front"));
+        assert_eq!(worker.ask(database.address, 80).await, heard("back"));
+        for stranger in [&database, &plain] {
+            assert_eq!(stranger.ask(web.address, 80).await, None, "another network's container");
+        }
+        assert_eq!(plain.ask(plain.gateway, 8080).await, heard("front"), "published, from another network");
+        assert_eq!(client.ask(far.address, 80).await, heard("far"));
+        assert_eq!(worker.ask(far.address, 80).await, None, "internal: no way out");
+        assert!(inner.to_wire().internal);
+
+        assert_eq!(client.attached.dns, [IpAddr::from([127, 0, 0, 11])]);
+        assert_eq!(client.resolve("web-name").await, Some(vec![web.address]));
+        assert_eq!(client.resolve("web-name.front").await, Some(vec![web.address]));
+        assert_eq!(worker.resolve("web-name").await, None, "another network's name");
+        assert_eq!(worker.resolve("database-name").await, Some(vec![database.address]));
+        world.networks.detach("web").await.unwrap();
+        assert_eq!(client.resolve("web-name").await, None, "a name goes with its container");
+        namespace::remove(&far.namespace).await.unwrap();
+    });
+}
+
+impl Started {
+    /// Asks the container's own name server, once over UDP and once over TCP.
+    async fn resolve(&self, name: &'static str) -> Option<Vec<Ipv4Addr>> {
+        use hickory_proto::op::{Message, MessageType, OpCode, Query};
+        use hickory_proto::rr::{Name, RData, RecordType};
+        let mut message = Message::new(9, MessageType::Query, OpCode::Query);
+        message.add_query(Query::query(Name::from_ascii(format!("{name}.")).unwrap(), RecordType::A));
+        let question = message.to_vec().unwrap();
+        let replies = namespace::within(&self.namespace, move || {
+            let server = SocketAddrV4::new(crate::net::dns::ADDRESS, 53);
+            let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+            socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            socket.connect(server).unwrap();
+            socket.send(&question).unwrap();
+            let mut by_udp = vec![0; 1000];
+            let length = socket.recv(&mut by_udp).unwrap();
+            by_udp.truncate(length);
+            let mut stream = TcpStream::connect(server).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            let length = u16::try_from(question.len()).unwrap();
+            stream.write_all(&[&length.to_be_bytes()[..], &question].concat()).unwrap();
+            let mut length = [0; 2];
+            stream.read_exact(&mut length).unwrap();
+            let mut by_tcp = vec![0; usize::from(u16::from_be_bytes(length))];
+            stream.read_exact(&mut by_tcp).unwrap();
+            Ok([by_udp, by_tcp])
+        });
+        let [by_udp, by_tcp] = replies.await.unwrap().map(|reply| Message::from_vec(&reply).unwrap());
+        assert_eq!(by_udp.answers, by_tcp.answers);
+        let address = |data: &RData| if let RData::A(a) = data { Some(a.0) } else { None };
+        let found: Vec<Ipv4Addr> = by_udp.answers.iter().filter_map(|r| address(&r.data)).collect();
+        (!found.is_empty()).then_some(found)
+    }
+}
+
+#[test]
+fn other_peoples_rules_stay_and_their_forward_policy_is_answered() {
+    in_a_namespace("other_peoples_rules_stay_and_their_forward_policy_is_answered", || async {
+        let world = World::open().await;
+        let far = another_machine(&world).await;
+        far.serve(80, "far").await;
+        run("iptables-nft", "-P FORWARD DROP");
+        run("iptables-nft", "-A FORWARD -s 192.0.2.1 -j ACCEPT");
+        run("nft", "add table inet other");
+        run("nft", "add chain inet other way { type filter hook forward priority 10 ; policy drop ; }");
+        run("nft", "add chain inet other quiet { type filter hook input priority 0 ; policy accept ; }");
+        let before = (run("iptables-nft", "-S"), run("nft", "list table inet other"));
+        let web = world.start("web", "bridge", &[("80/tcp", "", "8080")]).await;
+        web.serve(80, "hello").await;
+        for _ in 0..2 {
+            assert_eq!(far.ask(far.gateway, 8080).await, heard("hello"));
+            assert_eq!(web.ask(far.address, 80).await, heard("far"));
+            let rules = run("iptables-nft", "-S FORWARD");
+            assert_eq!(rules.matches("WHARF-FORWARD").count(), 1, "{rules}");
+            assert!(rules.find("192.0.2.1") < rules.find("WHARF"), "the owner's rules come first: {rules}");
+            // A second container must not add a second entry.
+            world.start("second", "bridge", &[]).await;
+        }
+        for container in ["web", "second"] {
+            world.networks.detach(container).await.unwrap();
+        }
+        assert_eq!((run("iptables-nft", "-S"), run("nft", "list table inet other")), before);
+        namespace::remove(&far.namespace).await.unwrap();
+    });
+}
+
+#[test]
+fn a_forward_policy_of_legacy_iptables_is_answered_too() {
+    in_a_namespace("a_forward_policy_of_legacy_iptables_is_answered_too", || async {
+        let world = World::open().await;
+        let far = another_machine(&world).await;
+        far.serve(80, "far").await;
+        run("iptables-legacy", "-P FORWARD DROP");
+        let web = world.start("web", "bridge", &[]).await;
+        assert_eq!(web.ask(far.address, 80).await, heard("far"));
+        world.networks.detach("web").await.unwrap();
+        assert_eq!(run("iptables-legacy", "-S"), "-P INPUT ACCEPT\n-P FORWARD DROP\n-P OUTPUT ACCEPT\n");
+        namespace::remove(&far.namespace).await.unwrap();
+    });
+}
+
+#[test]
+fn a_restarted_daemon_keeps_the_living_and_takes_back_the_rest() {
+    in_a_namespace("a_restarted_daemon_keeps_the_living_and_takes_back_the_rest", || async {
+        let mut world = World::open().await;
+        world.network("front", false).await;
+        let web = world.start("web", "front", &[("80/tcp", "", "8080")]).await;
+        let dead = world.start("dead", "front", &[("80/tcp", "", "8081")]).await;
+        web.serve(80, "hello").await;
+        let rules = run("nft", "list table ip wharf");
+        world.restart().await;
+        world.networks.reconcile(&["web".to_owned(), "dead".to_owned()]).await.unwrap();
+        assert_eq!(run("nft", "list table ip wharf"), rules, "nothing twice, nothing missing");
+        assert_eq!(web.resolve("dead-name").await, Some(vec![dead.address]), "names are answered again");
+        world.restart().await;
+        world.networks.reconcile(&["web".to_owned()]).await.unwrap();
+        assert_eq!(ask_from_host(web.gateway, 8080).await, heard("hello"));
+        assert!(!run("nft", "list table ip wharf").contains("8081"));
+        assert!(!dead.namespace.exists() && web.namespace.exists());
+        let again = world.start("new", "front", &[]).await;
+        assert_eq!(again.address, dead.address, "the address of the dead is free, that of the living is not");
+    });
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    in_a_namespace("nothing_is_left_behind", || async {
+        let world = World::open().await;
+        let network = world.network("front", false).await;
+        let links = || crate::net::link::Links::here().unwrap();
+        let before = links().names().await.unwrap();
+        let held = std::net::TcpListener::bind("0.0.0.0:8085").unwrap();
+        let failed = world.try_start("b", "front", &[("80/tcp", "", "8084"), ("81/tcp", "", "8085")]).await;
+        let error = failed.err().unwrap().to_string();
+        assert!(error.contains("0.0.0.0:8085") && error.contains("address already in use"), "{error}");
+        drop(held);
+        let first = world.start("a", "front", &[("80/tcp", "", "8084")]).await;
+        let error = world.try_start("b", "front", &[("80/tcp", "", "8084")]).await.err().unwrap().to_string();
+        assert!(error.contains("Bind for 0.0.0.0:8084 failed: port is already allocated"), "{error}");
+        assert_eq!(first.port("80/tcp"), 8084);
+        for container in ["a", "b", "never-there"] {
+            world.networks.detach(container).await.unwrap();
+        }
+        world.networks.remove("front").await.unwrap();
+        assert!(world.networks.find(&network.id).is_err());
+        assert_eq!(links().names().await.unwrap(), before);
+        assert_eq!(run("nft", "list ruleset"), "");
+        let left = |folder: &str| std::fs::read_dir(world.folder.path().join(folder)).unwrap().count();
+        assert_eq!((left("run/netns"), left("run/net")), (0, 1), "only the mark that transit is stopped");
     });
 }

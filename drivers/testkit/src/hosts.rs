@@ -1,0 +1,160 @@
+//! Hosts in memory: what the bootstrap's seam does to machines that are none.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::BoxFuture;
+use wharf_core::bootstrap::{Bootstrap, Engine, Host, Outcome, Provision, Ran};
+use wharf_core::{EngineFacts, Error, Kind, PlannedStep, Result, Timing};
+use wharf_driver::Reach;
+
+/// Every host that was ever reached, by its machine's id.
+#[derive(Debug, Default)]
+pub struct Hosts {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    agents: BTreeMap<String, Agent>,
+    failing: Option<Kind>,
+    counts: BTreeMap<&'static str, usize>,
+}
+
+#[derive(Debug, Clone)]
+struct Agent {
+    names: Vec<String>,
+}
+
+/// When the certificates of these hosts end.
+const EXPIRES: u64 = 4_102_444_800;
+
+impl Hosts {
+    /// Every following verb fails like this; `None` lets them succeed again.
+    pub fn fail(&self, how: Option<Kind>) {
+        self.state().failing = how;
+    }
+
+    /// The machines that have an agent.
+    #[must_use]
+    pub fn agents(&self) -> Vec<String> {
+        self.state().agents.keys().cloned().collect()
+    }
+
+    /// What the server certificate of a machine holds.
+    #[must_use]
+    pub fn names(&self, machine: &str) -> Vec<String> {
+        self.state().agents.get(machine).map(|agent| agent.names.clone()).unwrap_or_default()
+    }
+
+    /// How often each verb was asked for.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<&'static str, usize> {
+        self.state().counts.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, verb: &'static str) -> Result<()> {
+        let mut state = self.state();
+        *state.counts.entry(verb).or_default() += 1;
+        match state.failing {
+            None => Ok(()),
+            Some(kind) => Err(Error::new(kind, format!("the host in memory was told to fail at {verb}"))),
+        }
+    }
+}
+
+impl Bootstrap for Hosts {
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn plan<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, Result<Vec<PlannedStep>>> {
+        Box::pin(async move {
+            self.begin("plan")?;
+            let name = wish.host.name.to_string();
+            let summary = format!("bring the agent to {}", wish.host.reach.ssh_host);
+            Ok(vec![PlannedStep { part: "bootstrap", verb: "install".to_owned(), name, summary }])
+        })
+    }
+
+    fn provision<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, Result<Outcome>> {
+        Box::pin(async move {
+            self.begin("provision")?;
+            wish.host.progress.say("bringing the agent");
+            let agent = Agent { names: wish.names.clone() };
+            self.state().agents.insert(wish.host.machine.to_string(), agent);
+            let host_keys = vec![host_key(&wish.host.reach)];
+            if wish.rotate_host_key {
+                wish.host.accept.keys([wish.host.host_keys.clone(), host_keys.clone()].concat()).await?;
+            }
+            Ok(Outcome {
+                host_keys,
+                engine: "0.1.0".to_owned(),
+                expires: EXPIRES,
+                agent: "00".repeat(32),
+                facts: serde_json::json!({ "architecture": "x86_64" }),
+                timings: vec![Timing { what: "fake".to_owned(), milliseconds: 0 }],
+            })
+        })
+    }
+
+    fn certify<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(async move {
+            self.begin("certify")?;
+            let mut state = self.state();
+            let Some(agent) = state.agents.get_mut(wish.host.machine.as_str()) else {
+                return Err(Error::new(Kind::Failed, "there is no agent"));
+            };
+            agent.names.clone_from(&wish.names);
+            Ok(EXPIRES)
+        })
+    }
+
+    fn purge<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            self.begin("purge")?;
+            self.state().agents.remove(host.machine.as_str());
+            Ok(())
+        })
+    }
+
+    fn restart<'a>(&'a self, _: &'a Host) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move { self.begin("restart") })
+    }
+
+    fn run<'a>(
+        &'a self,
+        _: &'a Host,
+        command: Option<&'a str>,
+        input: &'a [u8],
+    ) -> BoxFuture<'a, Result<Ran>> {
+        Box::pin(async move {
+            self.begin("run")?;
+            // An echo: the command, then what it was fed.
+            let stdout = [command.unwrap_or_default().as_bytes(), input].concat();
+            Ok(Ran { status: 0, stdout, stderr: Vec::new() })
+        })
+    }
+
+    fn ask<'a>(&'a self, engine: &'a Engine) -> BoxFuture<'a, Result<EngineFacts>> {
+        Box::pin(async move {
+            self.begin("ask")?;
+            if self.state().agents.contains_key(engine.machine.as_str()) {
+                return Ok(EngineFacts { version: "0.1.0".to_owned(), api_version: "1.51".to_owned() });
+            }
+            Err(Error::new(Kind::Unreachable, format!("nobody answers at {}:{}", engine.host, engine.port)))
+        })
+    }
+}
+
+fn host_key(reach: &Reach) -> String {
+    format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIfake{}", hex(&reach.ssh_host))
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,123 @@
+//! Attach and logs: a container's output as a stream, and its input.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use futures_util::StreamExt as _;
+use tokio::io::AsyncWriteExt as _;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::error::Result;
+use super::hijack::{Hijacked, hijack};
+use super::parameters::Parameters;
+use super::streams::{Ended, content_type, detach_keys, frame, join};
+use super::version::ApiVersion;
+use crate::engine::Engine;
+use crate::engine::containers::{Container, moment};
+use crate::engine::error::{Error, Kind};
+use crate::engine::logs::{Entry, Wanted};
+use crate::runtime::Streams;
+
+pub(super) fn routes() -> Router<Arc<Engine>> {
+    Router::new().route("/containers/{id}/attach", post(attach)).route("/containers/{id}/logs", get(logs))
+}
+
+async fn attach(
+    State(engine): State<Arc<Engine>>,
+    Path(id): Path<String>,
+    Extension(version): Extension<ApiVersion>,
+    parameters: Parameters,
+    request: Request,
+) -> Result<Response> {
+    let container = engine.containers.find(&id)?;
+    let config = container.snapshot().record.config.clone();
+    let keys = detach_keys(parameters.text("detachKeys"), config.tty)?;
+    let streams = Streams {
+        stdin: parameters.flag("stdin") && config.open_stdin,
+        stdout: parameters.flag("stdout"),
+        stderr: parameters.flag("stderr"),
+    };
+    let backlog = if parameters.flag("logs") { Some(backlog(&engine, &container, streams)?) } else { None };
+    // Registered before the answer: the client starts the container as soon as it reads it.
+    let joined = if parameters.flag("stream") { Some(container.attach(streams).await?) } else { None };
+    Ok(hijack(request, content_type(config.tty, version), move |mut client: Hijacked| async move {
+        if let Some(backlog) = backlog {
+            replay(backlog, &mut client, config.tty).await;
+        }
+        if let Some(joined) = joined
+            && let Ok(Ok(stream)) = joined.await
+            && join(&mut client, stream, streams.stdin, keys).await == Ended::Detached
+        {
+            container.detached().await;
+        }
+        // The client may be gone already.
+        let _ = client.writer.shutdown().await;
+    }))
+}
+
+type Lines = tokio::sync::mpsc::Receiver<crate::engine::error::Result<Entry>>;
+
+/// `None` in effect where the log cannot be read: an attach is not refused for that.
+fn backlog(engine: &Engine, container: &Container, streams: Streams) -> Result<Lines> {
+    let wanted = Wanted { stdout: streams.stdout, stderr: streams.stderr, ..Wanted::default() };
+    match engine.containers.logs(container, wanted) {
+        Err(error) if error.kind() == Kind::Unimplemented => Ok(tokio::sync::mpsc::channel(1).1),
+        other => Ok(other?),
+    }
+}
+
+async fn replay(mut backlog: Lines, client: &mut Hijacked, tty: bool) {
+    while let Some(Ok(entry)) = backlog.recv().await {
+        if client.writer.write_all(&encode(&entry, tty, false)).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn logs(
+    State(engine): State<Arc<Engine>>,
+    Path(id): Path<String>,
+    Extension(version): Extension<ApiVersion>,
+    parameters: Parameters,
+) -> Result<Response> {
+    let container = engine.containers.find(&id)?;
+    let tty = container.snapshot().record.config.tty;
+    let timestamps = parameters.flag("timestamps");
+    let lines = engine.containers.logs(&container, wanted(&parameters)?)?;
+    let body = ReceiverStream::new(lines).map(move |entry| match entry {
+        Ok(entry) => Ok(encode(&entry, tty, timestamps)),
+        Err(error) => {
+            tracing::warn!(%error, "a log cannot be read");
+            Err(error)
+        }
+    });
+    Ok(([(header::CONTENT_TYPE, content_type(tty, version))], Body::from_stream(body)).into_response())
+}
+
+fn wanted(parameters: &Parameters) -> Result<Wanted> {
+    let time = |name: &str| match parameters.text(name) {
+        None | Some("0") => Ok(None),
+        Some(text) => moment::parameter(text)
+            .map(Some)
+            .ok_or_else(|| Error::invalid(format!("invalid value for \"{name}\": {text}"))),
+    };
+    Ok(Wanted {
+        stdout: parameters.flag("stdout"),
+        stderr: parameters.flag("stderr"),
+        follow: parameters.flag("follow"),
+        // `all`, negative and nonsense are everything, as with dockerd.
+        tail: parameters.text("tail").and_then(|tail| tail.parse().ok()),
+        since: time("since")?,
+        until: time("until")?,
+    })
+}
+
+fn encode(entry: &Entry, tty: bool, timestamps: bool) -> Vec<u8> {
+    let text = if timestamps { format!("{} {}", entry.time, entry.text) } else { entry.text.clone() };
+    if tty { text.into_bytes() } else { frame(entry.stderr, text.as_bytes()) }
+}

@@ -1,0 +1,165 @@
+//! Containers: create, list, inspect, and the verbs that answer with a status.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use wharfd_api_types::container::{
+    ContainerInspect, ContainerSummary, CreateRequest, CreateResponse, PruneResponse, UpdateRequest,
+    UpdateResponse, WaitError, WaitResponse,
+};
+
+use super::error::Result;
+use super::parameters::{Parameters, body};
+use crate::engine::Engine;
+use crate::engine::containers::{Filter, Until, Wanted};
+use crate::engine::error::Error;
+use crate::runtime::Size;
+
+type Shared = State<Arc<Engine>>;
+
+pub(super) fn routes() -> Router<Arc<Engine>> {
+    Router::new()
+        .route("/containers/create", post(create))
+        .route("/containers/json", get(list))
+        .route("/containers/prune", post(prune))
+        .route("/containers/{id}", delete(remove))
+        .route("/containers/{id}/json", get(inspect))
+        .route("/containers/{id}/start", post(start))
+        .route("/containers/{id}/stop", post(stop))
+        .route("/containers/{id}/restart", post(restart))
+        .route("/containers/{id}/kill", post(kill))
+        .route("/containers/{id}/pause", post(pause))
+        .route("/containers/{id}/unpause", post(unpause))
+        .route("/containers/{id}/wait", post(wait))
+        .route("/containers/{id}/rename", post(rename))
+        .route("/containers/{id}/resize", post(resize))
+        .route("/containers/{id}/update", post(update))
+}
+
+async fn create(
+    State(engine): Shared,
+    parameters: Parameters,
+    bytes: Bytes,
+) -> Result<(StatusCode, Json<CreateResponse>)> {
+    let request: CreateRequest = body(&bytes)?;
+    let made = engine.containers.create(parameters.text("name"), request).await?;
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+async fn list(State(engine): Shared, parameters: Parameters) -> Result<Json<Vec<ContainerSummary>>> {
+    let wanted = Wanted {
+        all: parameters.flag("all"),
+        limit: parameters.number("limit")?.unwrap_or(0),
+        size: parameters.flag("size"),
+        filter: Filter::list(&engine.containers, parameters.filters()?)?,
+    };
+    Ok(Json(engine.containers.list(&wanted).await?))
+}
+
+async fn inspect(
+    State(engine): Shared,
+    Path(id): Path<String>,
+    parameters: Parameters,
+) -> Result<Json<ContainerInspect>> {
+    let container = engine.containers.find(&id)?;
+    Ok(Json(engine.containers.inspect(&container, parameters.flag("size")).await?))
+}
+
+async fn start(State(engine): Shared, Path(id): Path<String>) -> Result<StatusCode> {
+    engine.containers.find(&id)?.start().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn stop(State(engine): Shared, Path(id): Path<String>, parameters: Parameters) -> Result<StatusCode> {
+    engine.containers.find(&id)?.stop(parameters.text("signal"), parameters.number("t")?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn restart(
+    State(engine): Shared,
+    Path(id): Path<String>,
+    parameters: Parameters,
+) -> Result<StatusCode> {
+    engine.containers.find(&id)?.restart(parameters.text("signal"), parameters.number("t")?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn kill(State(engine): Shared, Path(id): Path<String>, parameters: Parameters) -> Result<StatusCode> {
+    engine.containers.find(&id)?.kill(parameters.text("signal")).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn pause(State(engine): Shared, Path(id): Path<String>) -> Result<StatusCode> {
+    engine.containers.find(&id)?.pause().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn unpause(State(engine): Shared, Path(id): Path<String>) -> Result<StatusCode> {
+    engine.containers.find(&id)?.unpause().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn rename(State(engine): Shared, Path(id): Path<String>, parameters: Parameters) -> Result<StatusCode> {
+    let name =
+        parameters.text("name").ok_or_else(|| Error::invalid("Neither old nor new names may be empty"))?;
+    engine.containers.rename(&id, name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn resize(State(engine): Shared, Path(id): Path<String>, parameters: Parameters) -> Result<StatusCode> {
+    engine.containers.find(&id)?.resize(size(&parameters)?).await?;
+    Ok(StatusCode::OK)
+}
+
+/// `h` and `w`, both needed.
+pub(super) fn size(parameters: &Parameters) -> Result<Size> {
+    let missing = |name: &str| Error::invalid(format!("invalid resize height or width: {name} is missing"));
+    let rows = parameters.number("h")?.ok_or_else(|| missing("h"))?;
+    let columns = parameters.number("w")?.ok_or_else(|| missing("w"))?;
+    Ok(Size { rows, columns })
+}
+
+async fn remove(State(engine): Shared, Path(id): Path<String>, parameters: Parameters) -> Result<StatusCode> {
+    if parameters.flag("link") {
+        return Err(Error::unimplemented("links are not supported").into());
+    }
+    engine.containers.find(&id)?.remove(parameters.flag("force"), parameters.flag("v")).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn prune(State(engine): Shared, parameters: Parameters) -> Result<Json<PruneResponse>> {
+    Ok(Json(engine.containers.prune(&Filter::prune(parameters.filters()?)?).await?))
+}
+
+async fn update(State(engine): Shared, Path(id): Path<String>, bytes: Bytes) -> Result<Json<UpdateResponse>> {
+    let request: UpdateRequest = body(&bytes)?;
+    let container = engine.containers.find(&id)?;
+    engine.containers.update(&container, request).await?;
+    Ok(Json(UpdateResponse::default()))
+}
+
+/// The head goes out at once and the body when it is over: clients start the container in between.
+async fn wait(State(engine): Shared, Path(id): Path<String>, parameters: Parameters) -> Result<Response> {
+    let until = match parameters.text("condition") {
+        None | Some("not-running") => Until::NotRunning,
+        Some("next-exit") => Until::NextExit,
+        Some("removed") => Until::Removed,
+        Some(other) => return Err(Error::invalid(format!("invalid condition: \"{other}\"")).into()),
+    };
+    let waiting = engine.containers.find(&id)?.wait(until);
+    let body = futures_util::stream::once(async move {
+        let answer = match waiting.await {
+            Ok(status_code) => WaitResponse { status_code, error: None },
+            Err(error) => {
+                WaitResponse { status_code: -1, error: Some(WaitError { message: error.to_string() }) }
+            }
+        };
+        serde_json::to_vec(&answer).map(Bytes::from)
+    });
+    Ok(([(header::CONTENT_TYPE, "application/json")], Body::from_stream(body)).into_response())
+}

@@ -1,0 +1,125 @@
+//! From wishes to mounts: sources are made or demanded, volumes are made, and new ones get the image's files.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Kind, Mount, Source, Wish};
+use crate::engine::containers::seams::VolumeSource;
+use crate::engine::error::{Error, Result};
+
+/// The mounts, and those volumes that are to be filled from the image if they are empty.
+#[derive(Debug, Default)]
+pub(crate) struct Settled {
+    pub(crate) mounts: Vec<Mount>,
+    pub(crate) to_fill: Vec<Mount>,
+}
+
+/// Makes what must be made. Volumes made here stay when a later wish fails: they are listed, and in nobody's use.
+pub(crate) async fn settle(wishes: Vec<Wish>, volumes: &dyn VolumeSource) -> Result<Settled> {
+    let mut settled = Settled::default();
+    for wish in wishes {
+        let Wish { source, destination, read_only, mode, propagation, not_recursive } = wish;
+        let mut mount = Mount {
+            kind: Kind::Bind,
+            source: PathBuf::new(),
+            destination,
+            volume: None,
+            anonymous: false,
+            read_only,
+            mode,
+            propagation,
+            not_recursive,
+            options: Vec::new(),
+        };
+        let mut fill = false;
+        match source {
+            Source::Path { path, make } => mount.source = bind_source(path, make).await?,
+            Source::Tmpfs { options } => (mount.kind, mount.options) = (Kind::Tmpfs, options),
+            Source::Volume { name, copy, labels, subpath } => {
+                mount.anonymous = name.is_none();
+                let volume = volumes.obtain(name, labels).await?;
+                mount.kind = Kind::Volume;
+                mount.source = within(&volume.mountpoint, &subpath)?;
+                mount.volume = Some(volume.name);
+                fill = copy && subpath.is_empty();
+            }
+        }
+        if fill {
+            settled.to_fill.push(mount.clone());
+        }
+        settled.mounts.push(mount);
+    }
+    Ok(settled)
+}
+
+async fn bind_source(path: PathBuf, make: bool) -> Result<PathBuf> {
+    match tokio::fs::metadata(&path).await {
+        Ok(_) => Ok(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && make => {
+            tokio::fs::create_dir_all(&path).await.map_err(|e| {
+                Error::internal(&format!("error while creating mount source path '{}'", path.display()), e)
+            })?;
+            Ok(path)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::invalid(format!(
+            "invalid mount config for type \"bind\": bind source path does not exist: {}",
+            path.display()
+        ))),
+        Err(error) => Err(Error::internal(&format!("looking at {}", path.display()), error)),
+    }
+}
+
+fn within(volume: &Path, subpath: &str) -> Result<PathBuf> {
+    if subpath.is_empty() {
+        return Ok(volume.to_owned());
+    }
+    let inside = crate::engine::containers::inside::Inside::open(volume)
+        .map_err(|e| Error::internal(&format!("opening {}", volume.display()), e))?;
+    match inside.locate(Path::new(subpath)) {
+        Ok(Some(place)) => Ok(place),
+        Ok(None) => Err(Error::invalid(format!(
+            "cannot access path {}: no such file or directory",
+            volume.join(subpath).display()
+        ))),
+        Err(error) => Err(Error::internal(&format!("looking for {subpath} in a volume"), error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::containers::seams::fakes::FolderVolumes;
+    use wharfd_api_types::container::{ContainerConfig, HostConfig};
+
+    async fn settle_json(folder: &Path, json: &str) -> Result<Settled> {
+        let host: HostConfig =
+            serde_json::from_str(&json.replace("DIR", &folder.display().to_string())).unwrap();
+        let wishes = super::super::wishes(&ContainerConfig::default(), &host)?;
+        settle(wishes, &FolderVolumes::at(&folder.join("volumes"))).await
+    }
+
+    #[tokio::test]
+    async fn a_missing_source_is_made_for_binds_and_refused_for_mounts() {
+        let folder = tempfile::tempdir().unwrap();
+        let settled = settle_json(folder.path(), r#"{"Binds":["DIR/new/deep:/b"]}"#).await.unwrap();
+        assert!(settled.mounts[0].source.is_dir() && settled.to_fill.is_empty());
+        let json = r#"{"Mounts":[{"Type":"bind","Source":"DIR/gone","Target":"/b"}]}"#;
+        let message = settle_json(folder.path(), json).await.unwrap_err().to_string();
+        assert!(message.contains("bind source path does not exist"), "{message}");
+        assert!(!folder.path().join("gone").exists());
+    }
+
+    #[tokio::test]
+    async fn volumes_are_made_and_filled_unless_told_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let settled =
+            settle_json(folder.path(), r#"{"Binds":["data:/d","more:/m:nocopy","/anon"]}"#).await.unwrap();
+        assert_eq!(settled.mounts.len(), 3);
+        assert_eq!(
+            settled.to_fill.iter().map(|m| m.destination.as_path()).collect::<Vec<_>>(),
+            [Path::new("/d"), Path::new("/anon")]
+        );
+        assert!(settled.mounts[2].anonymous && !settled.mounts[0].anonymous);
+        assert!(settled.mounts.iter().all(|mount| mount.source.is_dir()));
+    }
+}

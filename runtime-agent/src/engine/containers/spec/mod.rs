@@ -1,0 +1,177 @@
+//! From a container's configuration to an OCI runtime specification. Pure: everything looked up comes in as a
+//! [`Blueprint`].
+//!
+//! The document is put together as JSON, whose names are the standard's own, and read back as the typed [`Spec`]: a
+//! misspelt value is an error here and not in the runtime.
+
+mod capabilities;
+mod devices;
+mod mounts;
+mod process;
+mod resources;
+mod seccomp;
+mod security;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use oci_spec::runtime::{Process, Spec};
+use serde_json::{Value, json};
+use wharfd_api_types::container::{ContainerConfig, HostConfig};
+use wharfd_api_types::exec::ExecCreateRequest;
+
+pub(crate) use capabilities::Bounds;
+pub(crate) use devices::Device;
+use security::Security;
+
+use super::mounts::Mount;
+use super::user::Identity;
+use crate::engine::error::{Error, Result};
+
+/// Everything that a specification is made from.
+#[derive(Debug, Clone)]
+pub(crate) struct Blueprint<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) config: &'a ContainerConfig,
+    pub(crate) host: &'a HostConfig,
+    pub(crate) mounts: &'a [Mount],
+    pub(crate) identity: Identity,
+    /// The program and its arguments.
+    pub(crate) command: Vec<String>,
+    /// resolv.conf, hosts and hostname: where they are on the host, and inside.
+    pub(crate) files: Vec<(PathBuf, &'static str)>,
+    pub(crate) network: Namespace,
+    pub(crate) pid: Namespace,
+    pub(crate) ipc: Namespace,
+    /// Devices of the host that the container sees.
+    pub(crate) devices: Vec<Device>,
+    pub(crate) facts: &'a Facts,
+}
+
+/// What the host is: looked up once at start.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    /// The capabilities that this host may hand out.
+    pub(crate) bounds: Bounds,
+    /// 1 or 2.
+    pub(crate) cgroup_version: u8,
+    /// Of the running kernel, for seccomp rules that depend on it.
+    pub(crate) kernel: (u32, u32),
+}
+
+/// Where one of the kernel's namespaces comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Namespace {
+    Private,
+    Host,
+    Path(PathBuf),
+}
+
+/// The whole specification.
+pub(crate) fn assemble(blueprint: &Blueprint<'_>) -> Result<Spec> {
+    let security = Security::parse(blueprint.host)?;
+    let hostname = match blueprint.host.uts_mode.as_str() {
+        "host" => Value::Null,
+        _ => json!(blueprint.config.hostname),
+    };
+    let mut document = json!({
+        "ociVersion": "1.0.2",
+        "process": process::process(blueprint, &security)?,
+        "root": { "path": "rootfs", "readonly": blueprint.host.readonly_rootfs },
+        "mounts": mounts::mounts(blueprint),
+        "linux": linux(blueprint, &security)?,
+        "annotations": blueprint.host.annotations.clone().unwrap_or_default(),
+    });
+    if !hostname.is_null() {
+        document["hostname"] = hostname;
+        if !blueprint.config.domainname.is_empty() {
+            document["domainname"] = json!(blueprint.config.domainname);
+        }
+    }
+    serde_json::from_value(document)
+        .map_err(|e| Error::internal("assembling the container's specification", e))
+}
+
+/// Refuses what could never be assembled, and returns what will not be honoured.
+pub(crate) fn check(host: &HostConfig, bounds: &Bounds) -> Result<Vec<String>> {
+    let granted = capabilities::granted(host, bounds)?;
+    let security = Security::parse(host)?;
+    security.seccomp.rules(&granted, (u32::MAX, 0))?;
+    process::limits(host)?;
+    devices::parse_rules(host)?;
+    Ok(security.warnings)
+}
+
+/// A further process in a container that was made from the blueprint.
+pub(crate) fn exec(blueprint: &Blueprint<'_>, request: &ExecCreateRequest) -> Result<Process> {
+    let security = Security::parse(blueprint.host)?;
+    let document = process::exec(blueprint, &security, request)?;
+    serde_json::from_value(document).map_err(|e| Error::internal("assembling the exec's process", e))
+}
+
+fn linux(blueprint: &Blueprint<'_>, security: &Security) -> Result<Value> {
+    let host = blueprint.host;
+    let granted = capabilities::granted(host, &blueprint.facts.bounds)?;
+    let mut linux = json!({
+        "namespaces": namespaces(blueprint),
+        "cgroupsPath": cgroup(blueprint),
+        "resources": resources::resources(blueprint)?,
+        "devices": devices::nodes(&blueprint.devices),
+        "sysctl": sysctls(blueprint),
+        "maskedPaths": security.masked,
+        "readonlyPaths": security.readonly,
+        "rootfsPropagation": mounts::root_propagation(blueprint.mounts),
+    });
+    if let Some(profile) = security.seccomp.rules(&granted, blueprint.facts.kernel)? {
+        linux["seccomp"] = profile;
+    }
+    Ok(linux)
+}
+
+fn cgroup(blueprint: &Blueprint<'_>) -> String {
+    match blueprint.host.cgroup_parent.trim_matches('/') {
+        "" => format!("/wharf/{}", blueprint.id),
+        parent => format!("/{parent}/{}", blueprint.id),
+    }
+}
+
+fn namespaces(blueprint: &Blueprint<'_>) -> Value {
+    let mut list = vec![json!({ "type": "mount" })];
+    let mut add = |kind: &str, namespace: &Namespace| match namespace {
+        Namespace::Private => list.push(json!({ "type": kind })),
+        Namespace::Path(path) => list.push(json!({ "type": kind, "path": path })),
+        Namespace::Host => {}
+    };
+    add("network", &blueprint.network);
+    add("pid", &blueprint.pid);
+    add("ipc", &blueprint.ipc);
+    if blueprint.host.uts_mode != "host" {
+        add("uts", &Namespace::Private);
+    }
+    if cgroup_namespace_is_private(blueprint) {
+        add("cgroup", &Namespace::Private);
+    }
+    json!(list)
+}
+
+/// As dockerd: private on cgroup v2, the host's on v1, unless the client says.
+fn cgroup_namespace_is_private(blueprint: &Blueprint<'_>) -> bool {
+    match blueprint.host.cgroupns_mode.as_str() {
+        "" => blueprint.facts.cgroup_version == 2 && !blueprint.host.privileged,
+        mode => mode == "private",
+    }
+}
+
+/// Ping and ports below 1024 work without root in a network of one's own, as with dockerd.
+fn sysctls(blueprint: &Blueprint<'_>) -> Value {
+    let mut sysctls = blueprint.host.sysctls.clone().unwrap_or_default();
+    if blueprint.network != Namespace::Host {
+        let defaults =
+            [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647")];
+        for (key, value) in defaults {
+            sysctls.entry(key.to_owned()).or_insert_with(|| value.to_owned());
+        }
+    }
+    json!(sysctls)
+}

@@ -1,0 +1,105 @@
+//! A daemon that is killed and started again.
+
+use super::*;
+use crate::engine::containers::record::Status;
+
+fn status_of(daemon: &Containers, name: &str) -> (Status, i32) {
+    let snapshot = daemon.find(name).unwrap().snapshot();
+    (snapshot.record.state.status, snapshot.record.state.exit_code)
+}
+
+#[tokio::test]
+async fn what_runs_goes_on_and_its_end_is_still_heard() {
+    let host = Host::new();
+    let daemon = host.daemon().await;
+    let web = run(&daemon, "web", "{}").await;
+    let pid = web.snapshot().record.state.pid;
+    drop((daemon, web));
+    let daemon = host.daemon().await;
+    let web = daemon.find("web").unwrap();
+    assert_eq!((status_of(&daemon, "web").0, web.snapshot().record.state.pid), (Status::Running, pid));
+    assert!(host.connections.connected.lock().unwrap().contains(&web.id), "its network was left alone");
+    host.ends(&web.id, 6);
+    until(&web, |now| now.record.state.status == Status::Exited).await;
+    assert_eq!(status_of(&daemon, "web"), (Status::Exited, 6));
+}
+
+#[tokio::test]
+async fn what_ended_meanwhile_has_its_exit_code() {
+    let host = Host::new();
+    let daemon = host.daemon().await;
+    let (web, lost) = (run(&daemon, "web", "{}").await, run(&daemon, "lost", "{}").await);
+    let auto = run(&daemon, "auto", r#"{"HostConfig":{"AutoRemove":true}}"#).await;
+    drop(daemon);
+    for id in [&web.id, &auto.id] {
+        host.ends(id, 9);
+        host.runtime.lose(id);
+    }
+    host.runtime.lose(&lost.id);
+    let daemon = host.daemon().await;
+    assert_eq!(
+        (status_of(&daemon, "web"), status_of(&daemon, "lost")),
+        ((Status::Exited, 9), (Status::Exited, 255))
+    );
+    assert!(
+        told(&daemon).contains(&"die:9".to_owned()) && host.connections.connected.lock().unwrap().is_empty()
+    );
+    if let Ok(auto) = daemon.find("auto") {
+        auto.wait(super::super::Until::Removed).await.unwrap();
+    }
+    assert!(daemon.find("auto").is_err());
+}
+
+#[tokio::test]
+async fn after_a_reboot_policies_decide_what_runs() {
+    let host = Host::new();
+    let daemon = host.daemon().await;
+    for policy in ["no", "always", "unless-stopped", "on-failure"] {
+        run(&daemon, policy, &format!(r#"{{"HostConfig":{{"RestartPolicy":{{"Name":"{policy}"}}}}}}"#)).await;
+    }
+    let stopped =
+        run(&daemon, "stopped", r#"{"HostConfig":{"RestartPolicy":{"Name":"unless-stopped"}}}"#).await;
+    stopped.stop(None, None).await.unwrap();
+    for container in daemon.all() {
+        host.runtime.lose(&container.id);
+    }
+    drop(daemon);
+    "second".clone_into(&mut host.boot.lock().unwrap());
+    let daemon = host.daemon().await;
+    for policy in ["always", "unless-stopped", "on-failure"] {
+        until(&daemon.find(policy).unwrap(), |now| now.record.state.status == Status::Running).await;
+    }
+    assert_eq!(status_of(&daemon, "no"), (Status::Exited, 255));
+    assert_eq!(status_of(&daemon, "stopped").0, Status::Exited);
+}
+
+#[tokio::test]
+async fn half_made_and_half_removed_containers_are_swept() {
+    let host = Host::new();
+    let daemon = host.daemon().await;
+    let web = create(&daemon, "web", "{}").await.unwrap();
+    let mut record = web.snapshot().record.clone();
+    record.state.status = Status::Removing;
+    let folder = host.folder.path().join("containers");
+    record.write(&folder.join(&web.id)).await.unwrap();
+    std::fs::create_dir(folder.join("cut-off")).unwrap();
+    drop((daemon, web));
+    let daemon = host.daemon().await;
+    if let Ok(web) = daemon.find("web") {
+        web.wait(super::super::Until::Removed).await.unwrap();
+    }
+    assert!(host.leftovers().is_empty(), "{:?}", host.leftovers());
+}
+
+#[tokio::test]
+async fn a_damaged_record_keeps_nobody_else_down() {
+    let host = Host::new();
+    let daemon = host.daemon().await;
+    let (good, bad) = (run(&daemon, "good", "{}").await, create(&daemon, "bad", "{}").await.unwrap());
+    let path = host.folder.path().join("containers").join(&bad.id).join("container.json");
+    std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), b"{").unwrap();
+    drop((daemon, bad));
+    let daemon = host.daemon().await;
+    assert_eq!(daemon.find("good").unwrap().id, good.id);
+    assert!(daemon.find("bad").is_err() && path.exists());
+}
