@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wharf_driver::{AnyDriver, HostKeyTrust, MachineSpec, Reach, Secret, State};
+use wharf_driver::{AnyDriver, HostKeyTrust, MachineSpec, Power, Reach, Secret, State};
 use wharf_ssh::KeyPair;
 
 use crate::bootstrap::{Accept, Host, Provision};
@@ -65,6 +65,10 @@ impl Work<'_> {
                     return Ok(reach);
                 }
                 Some((State::Absent, _)) => return Err(self.vanished()),
+                // A create was killed between making it and starting it.
+                Some((State::Stopped, _)) if machine.provisioned.is_none() && may_start(driver) => {
+                    self.start(driver, &machine).await?;
+                }
                 Some((State::Stopped, _)) => return Err(self.stopped()),
                 _ => self.pause(LOOK_AGAIN, "an address").await?,
             }
@@ -196,6 +200,13 @@ impl Work<'_> {
         ))
     }
 
+    async fn start(&self, driver: &Arc<dyn AnyDriver>, machine: &Machine) -> Result<()> {
+        let to = Power::On;
+        self.record(Event::Powering { to }).await?;
+        driver.power(&machine.resources(), to, &self.context(&machine.owner)).await?;
+        self.record(Event::Powered { to }).await
+    }
+
     fn vanished(&self) -> Error {
         let name = self.name;
         Error::new(
@@ -210,6 +221,10 @@ impl Work<'_> {
         Error::new(Kind::Unreachable, format!("machine `{name}` is stopped"))
             .hint(format!("start it with `wharf start {name}`"))
     }
+}
+
+fn may_start(driver: &Arc<dyn AnyDriver>) -> bool {
+    driver.about().capabilities.power
 }
 
 /// What a machine's server certificate holds: every address and name that it is reached by.

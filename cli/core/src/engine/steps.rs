@@ -15,6 +15,7 @@ use crate::journal::{Event, Status};
 use crate::{Error, Result, What};
 
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+const ASK_AGAIN_LONGEST: Duration = Duration::from_secs(15);
 
 impl Work<'_> {
     /// Performs every step that is not made yet. After a failure nothing more is begun, and what was begun is waited
@@ -41,6 +42,7 @@ impl Work<'_> {
     /// Finds out what became of every step that was started and whose end nobody saw. Afterwards each of them is made
     /// or undone.
     pub(crate) async fn settle_all(&self, driver: &Arc<dyn AnyDriver>) -> Result<()> {
+        let mut pause = ASK_AGAIN;
         loop {
             let mut open = 0;
             for index in 0..self.machine()?.steps().len() {
@@ -51,7 +53,8 @@ impl Work<'_> {
             if open == 0 {
                 return Ok(());
             }
-            self.pause(ASK_AGAIN, "actions whose end nobody saw").await?;
+            self.pause(pause, "actions whose end nobody saw").await?;
+            pause = (pause * 2).min(ASK_AGAIN_LONGEST);
         }
     }
 

@@ -33,9 +33,7 @@ impl<W: World> Bench<W> {
         if world.virtual_time() && !paused() {
             tokio::time::pause();
         }
-        #[expect(clippy::expect_used, reason = "a test without a folder cannot go on")]
-        let home = tempfile::Builder::new().prefix("wharf-").tempdir().expect("a temporary folder");
-        Self { world, hosts: Arc::default(), home }
+        Self { world, hosts: Arc::default(), home: folder() }
     }
 
     /// The engine as a new process would have it, with faults or the like around its driver.
@@ -158,6 +156,17 @@ impl<W: World> Bench<W> {
 #[expect(clippy::expect_used, reason = "the name is a constant")]
 pub(super) fn name() -> MachineName {
     "trial".parse().expect("a name")
+}
+
+/// A folder in memory where there is one: the kills here lose no page cache, so waiting for a disk shows nothing.
+///
+/// # Panics
+/// When no folder can be made.
+#[expect(clippy::expect_used, reason = "a test without a folder cannot go on")]
+pub(super) fn folder() -> TempDir {
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.prefix("wharf-");
+    builder.tempdir_in("/dev/shm").or_else(|_| builder.tempdir()).expect("a temporary folder")
 }
 
 fn is_empty(folder: &std::path::Path) -> bool {

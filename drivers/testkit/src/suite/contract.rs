@@ -9,7 +9,7 @@ use wharf_driver::{
     State, StoreId, SystemClock,
 };
 
-use crate::suite::bench::name;
+use crate::suite::bench::{folder, name};
 use crate::suite::{World, seed};
 
 /// Checks the promises without the engine.
@@ -25,19 +25,28 @@ pub async fn contract<W: World>(fresh: &impl Fn() -> W) -> usize {
     5
 }
 
-/// A connected driver and what its calls need.
-struct Desk<W> {
-    world: W,
-    driver: Arc<dyn AnyDriver>,
-    spec: MachineSpec,
-    cx: Context,
+/// A connected driver and what its calls need, for tests of one call.
+#[derive(Debug)]
+pub struct Desk<W> {
+    /// The driver's world.
+    pub world: W,
+    /// The driver.
+    pub driver: Arc<dyn AnyDriver>,
+    /// A wish.
+    pub spec: MachineSpec,
+    /// A context for it.
+    pub cx: Context,
     _folder: tempfile::TempDir,
 }
 
 impl<W: World> Desk<W> {
+    /// Connects to the driver of `world`.
+    ///
+    /// # Panics
+    /// When that fails.
     #[expect(clippy::expect_used, reason = "a test that cannot begin cannot go on")]
-    async fn new(world: W) -> Self {
-        let folder = tempfile::Builder::new().prefix("wharf-").tempdir().expect("a temporary folder");
+    pub async fn new(world: W) -> Self {
+        let folder = folder();
         let places = Places {
             machine: folder.path().join("machines/trial/driver"),
             cache: folder.path().join("cache"),

@@ -25,7 +25,7 @@ use serde_json::Value;
 use wharf_driver::{Factory, Seed};
 
 pub use bench::Bench;
-pub use contract::contract;
+pub use contract::{Desk, contract};
 pub use crashes::{crash_then_create, crash_then_remove, crash_while_powering, crash_while_removing};
 pub use faults::faults;
 
