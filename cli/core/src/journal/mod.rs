@@ -8,3 +8,6 @@ mod fold;
 pub use event::{Entry, Event};
 pub use file::{Damage, Lines, parse, write_line};
 pub use fold::{Illegal, Machine, Provisioned, Removal, Status, fold};
+
+#[cfg(test)]
+mod tests;
