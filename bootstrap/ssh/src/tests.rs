@@ -25,10 +25,7 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        Self::with(KeyPair::generate("host").unwrap(), "")
-    }
-
-    fn with(host_key: KeyPair, more: &str) -> Self {
+        let host_key = KeyPair::generate("host").unwrap();
         let folder = tempfile::tempdir().unwrap();
         let user_key = KeyPair::generate("user").unwrap();
         write(&folder.path().join("host"), host_key.private());
@@ -38,7 +35,7 @@ impl Server {
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {at}/host\nAuthorizedKeysFile {at}/authorized\n\
              PidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\n\
-             KbdInteractiveAuthentication no\nMaxStartups 100\n{more}\n"
+             KbdInteractiveAuthentication no\nMaxStartups 100\nSetEnv HOME={at}\n"
         );
         write(&folder.path().join("config"), &config);
         // Debian's sshd wants this folder, and nothing makes it where no service was ever started.
@@ -116,7 +113,10 @@ async fn no_wakeup_is_missed_when_both_streams_speak_at_once() {
     for turn in 0..200 {
         let line = format!("cat >/dev/null; echo {turn}; echo bad >&2; exit 3");
         let output = session.run(&line, &vec![1; turn * 500], soon(5)).await.unwrap();
-        assert_eq!(output, Output { status: 3, stdout: format!("{turn}\n").into(), stderr: b"bad\n".to_vec() });
+        assert_eq!(
+            output,
+            Output { status: 3, stdout: format!("{turn}\n").into(), stderr: b"bad\n".to_vec() }
+        );
     }
 }
 
