@@ -43,7 +43,7 @@ async fn list(
     let filters = Filters::parse(query?.0.filters.as_deref()).map_err(Error::invalid)?;
     let volumes = on_disk(&engine, move |volumes| volumes.list(&filters)).await?;
     Ok(Json(VolumesListed {
-        volumes: volumes.iter().map(|volume| volume.to_wire()).collect(),
+        volumes: volumes.iter().map(crate::engine::volumes::Volume::to_wire).collect(),
         warnings: None,
     }))
 }

@@ -82,15 +82,15 @@ impl Firewall {
         table.chain("arriving", Chain::Nat(Hook::Prerouting, -100));
         table.chain("inside", Chain::Nat(Hook::Output, -100));
         for chain in ["arriving", "inside"] {
-            table.rule(chain, &Rule::new().to_this_host().jump("ports"));
+            table.rule(chain, &Rule::new().for_this_host().jump("ports"));
         }
         for port in &self.ports {
             let (host, container) = (port.host, port.container);
             let to = match host.ip() {
                 any if any.is_unspecified() => Rule::new(),
-                address => Rule::new().to(Subnet::around(*address, 32)),
+                address => Rule::new().destination(Subnet::around(*address, 32)),
             };
-            let matched = to.to_port(port.protocol, host.port());
+            let matched = to.for_port(port.protocol, host.port());
             table.rule("ports", &matched.send_to(*container.ip(), container.port()));
         }
     }
@@ -100,19 +100,19 @@ impl Firewall {
         table.rule("forward", &Rule::new().of_a_connection().accept());
         table.rule("forward", &Rule::new().translated().accept());
         for on in &self.bridges {
-            let within = Rule::new().from_link(&on.bridge).to_link(&on.bridge);
+            let within = Rule::new().arrived_by(&on.bridge).leaves_by(&on.bridge);
             table.rule("forward", &if on.talk { within.accept() } else { within.drop() });
         }
         for on in &self.bridges {
-            table.rule("forward", &Rule::new().to_link(&on.bridge).drop());
-            let out = Rule::new().from_link(&on.bridge);
+            table.rule("forward", &Rule::new().leaves_by(&on.bridge).drop());
+            let out = Rule::new().arrived_by(&on.bridge);
             if on.internal {
                 table.rule("forward", &out.drop());
             }
         }
         if self.stop_transit {
             for on in &self.bridges {
-                table.rule("forward", &Rule::new().from_link(&on.bridge).accept());
+                table.rule("forward", &Rule::new().arrived_by(&on.bridge).accept());
             }
             table.rule("forward", &Rule::new().drop());
         }
@@ -121,11 +121,11 @@ impl Firewall {
     fn leaving(&self, table: &mut Table) {
         table.chain("leaving", Chain::Nat(Hook::Postrouting, 100));
         for on in self.bridges.iter().filter(|on| !on.internal) {
-            let into = || Rule::new().to_link(&on.bridge);
-            table.rule("leaving", &into().from(loopback()).masquerade());
-            table.rule("leaving", &into().from(on.subnet).translated().masquerade());
+            let into = || Rule::new().leaves_by(&on.bridge);
+            table.rule("leaving", &into().source(loopback()).masquerade());
+            table.rule("leaving", &into().source(on.subnet).translated().masquerade());
             if on.masquerade {
-                table.rule("leaving", &Rule::new().not_to_link(&on.bridge).from(on.subnet).masquerade());
+                table.rule("leaving", &Rule::new().leaves_not_by(&on.bridge).source(on.subnet).masquerade());
             }
         }
     }
@@ -138,8 +138,8 @@ struct Table {
 impl Table {
     fn guard(&mut self) {
         self.chain("guard", Chain::Filter(Hook::Prerouting, -300));
-        self.rule("guard", &Rule::new().not_from_link("lo").to(loopback()).drop());
-        self.rule("guard", &Rule::new().not_from_link("lo").from(loopback()).drop());
+        self.rule("guard", &Rule::new().not_arrived_by("lo").destination(loopback()).drop());
+        self.rule("guard", &Rule::new().not_arrived_by("lo").source(loopback()).drop());
     }
 
     fn chain(&mut self, name: &str, chain: Chain) {

@@ -41,8 +41,8 @@ fn allow(batch: &mut Batch, base: &FoundChain, prepared: bool, bridges: &[&str])
     batch.add_chain(family, table, OURS, Chain::Jumped);
     batch.flush_chain(family, table, OURS);
     for bridge in bridges {
-        batch.append(family, table, OURS, &Rule::new().from_link(bridge).accept());
-        batch.append(family, table, OURS, &Rule::new().to_link(bridge).accept());
+        batch.append(family, table, OURS, &Rule::new().arrived_by(bridge).accept());
+        batch.append(family, table, OURS, &Rule::new().leaves_by(bridge).accept());
     }
     if !prepared || entries(base)?.is_empty() {
         batch.append(family, table, &base.name, &Rule::new().jump(OURS).comment(COMMENT));

@@ -31,10 +31,8 @@ pub(super) fn wishes(bindings: &PortBindings, all: &[String]) -> Result<Vec<Wish
             wishes.push(Wish { protocol, container, address: host_address(&place.host_ip)?, ports });
         }
     }
-    for port in all
-        .iter()
-        .filter(|port| !bindings.get(*port).is_some_and(|p| p.as_ref().is_some_and(|p| !p.is_empty())))
-    {
+    let placed = |port: &str| bindings.get(port).and_then(Option::as_ref).is_some_and(|p| !p.is_empty());
+    for port in all.iter().filter(|port| !placed(port)) {
         let (container, protocol) = container_port(port)?;
         wishes.push(Wish { protocol, container, address: Ipv4Addr::UNSPECIFIED, ports: 0..=0 });
     }

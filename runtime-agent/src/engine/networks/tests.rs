@@ -260,7 +260,7 @@ impl Started {
         message.add_query(Query::query(Name::from_ascii(format!("{name}.")).unwrap(), RecordType::A));
         let question = message.to_vec().unwrap();
         let replies = namespace::within(&self.namespace, move || {
-            let server = SocketAddrV4::new(crate::net::dns::ADDRESS, 53);
+            let server = SocketAddrV4::new(dns::ADDRESS, 53);
             let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
             socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
             socket.connect(server).unwrap();
@@ -362,7 +362,7 @@ fn nothing_is_left_behind() {
         let network = world.network("front", false).await;
         let links = || crate::net::link::Links::here().unwrap();
         let before = links().names().await.unwrap();
-        let held = std::net::TcpListener::bind("0.0.0.0:8085").unwrap();
+        let held = TcpListener::bind("0.0.0.0:8085").unwrap();
         let failed = world.try_start("b", "front", &[("80/tcp", "", "8084"), ("81/tcp", "", "8085")]).await;
         let error = failed.err().unwrap().to_string();
         assert!(error.contains("0.0.0.0:8085") && error.contains("address already in use"), "{error}");

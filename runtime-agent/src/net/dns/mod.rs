@@ -104,7 +104,7 @@ fn redirect(ports: &[(Protocol, u16)]) -> Batch {
     batch.add_table(Family::Ip, TABLE);
     batch.add_chain(Family::Ip, TABLE, "asking", Chain::Nat(Hook::Output, -100));
     for (protocol, port) in ports {
-        let asked = Rule::new().to(Subnet::around(ADDRESS, 32)).to_port(*protocol, 53);
+        let asked = Rule::new().destination(Subnet::around(ADDRESS, 32)).for_port(*protocol, 53);
         batch.append(Family::Ip, TABLE, "asking", &asked.send_to(ADDRESS, *port));
     }
     batch

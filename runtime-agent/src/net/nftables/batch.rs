@@ -103,11 +103,6 @@ impl Batch {
         self.push(NEWRULE, NLM_F_CREATE | NLM_F_APPEND, family, rule_body(table, chain, rule));
     }
 
-    /// At the beginning of the chain.
-    pub(crate) fn insert(&mut self, family: Family, table: &str, chain: &str, rule: &Rule) {
-        self.push(NEWRULE, NLM_F_CREATE, family, rule_body(table, chain, rule));
-    }
-
     pub(crate) fn remove_rule(&mut self, family: Family, table: &str, chain: &str, handle: u64) {
         let body = Attributes::default().text(1, table).text(2, chain).u64(3, handle);
         self.push(DELRULE, 0, family, body);

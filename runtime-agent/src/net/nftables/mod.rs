@@ -16,5 +16,5 @@ mod socket;
 mod tests;
 
 pub(crate) use batch::{Batch, Chain, Family, Hook};
-pub(crate) use list::{FoundChain, FoundRule, chains, rules};
+pub(crate) use list::{FoundChain, chains, rules};
 pub(crate) use rule::{Protocol, Rule};

@@ -73,51 +73,44 @@ impl Rule {
     }
 
     /// `iifname NAME`
-    pub(crate) fn from_link(self, name: &str) -> Self {
+    pub(crate) fn arrived_by(self, name: &str) -> Self {
         self.meta(NFT_META_IIFNAME).compare(NFT_CMP_EQ, &link(name))
     }
 
     /// `iifname != NAME`
-    pub(crate) fn not_from_link(self, name: &str) -> Self {
+    pub(crate) fn not_arrived_by(self, name: &str) -> Self {
         self.meta(NFT_META_IIFNAME).compare(NFT_CMP_NEQ, &link(name))
     }
 
     /// `oifname NAME`
-    pub(crate) fn to_link(self, name: &str) -> Self {
+    pub(crate) fn leaves_by(self, name: &str) -> Self {
         self.meta(NFT_META_OIFNAME).compare(NFT_CMP_EQ, &link(name))
     }
 
     /// `oifname != NAME`
-    pub(crate) fn not_to_link(self, name: &str) -> Self {
+    pub(crate) fn leaves_not_by(self, name: &str) -> Self {
         self.meta(NFT_META_OIFNAME).compare(NFT_CMP_NEQ, &link(name))
     }
 
     /// `ip saddr SUBNET`
-    pub(crate) fn from(self, subnet: Subnet) -> Self {
+    pub(crate) fn source(self, subnet: Subnet) -> Self {
         self.payload(NFT_PAYLOAD_NETWORK_HEADER, 12, 4).within(subnet)
     }
 
     /// `ip daddr SUBNET`
-    pub(crate) fn to(self, subnet: Subnet) -> Self {
+    pub(crate) fn destination(self, subnet: Subnet) -> Self {
         self.payload(NFT_PAYLOAD_NETWORK_HEADER, 16, 4).within(subnet)
     }
 
     /// `tcp dport PORT`
-    pub(crate) fn to_port(self, protocol: Protocol, port: u16) -> Self {
+    pub(crate) fn for_port(self, protocol: Protocol, port: u16) -> Self {
         self.over(protocol)
             .payload(NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2)
             .compare(NFT_CMP_EQ, &port.to_be_bytes())
     }
 
-    /// `tcp sport PORT`
-    pub(crate) fn from_port(self, protocol: Protocol, port: u16) -> Self {
-        self.over(protocol)
-            .payload(NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2)
-            .compare(NFT_CMP_EQ, &port.to_be_bytes())
-    }
-
     /// `fib daddr type local`: to one of the host's own addresses, whichever it has now.
-    pub(crate) fn to_this_host(self) -> Self {
+    pub(crate) fn for_this_host(self) -> Self {
         const ADDRESS_TYPE: u32 = 3;
         const BY_DESTINATION: u32 = 2;
         let fib = Attributes::default().u32(1, NFT_REG_1).u32(2, ADDRESS_TYPE).u32(3, BY_DESTINATION);
@@ -153,12 +146,10 @@ impl Rule {
 
     /// `dnat to ADDRESS:PORT`
     pub(crate) fn send_to(self, address: Ipv4Addr, port: u16) -> Self {
-        self.translate(1, address, port)
-    }
-
-    /// `snat to ADDRESS:PORT`
-    pub(crate) fn appear_as(self, address: Ipv4Addr, port: u16) -> Self {
-        self.translate(0, address, port)
+        const DESTINATION: u32 = 1;
+        const IPV4: u32 = 2;
+        let nat = Attributes::default().u32(1, DESTINATION).u32(2, IPV4).u32(3, NFT_REG_1).u32(5, NFT_REG_2);
+        self.load(NFT_REG_1, &address.octets()).load(NFT_REG_2, &port.to_be_bytes()).expression("nat", &nat)
     }
 
     /// What `nft list` shows behind the rule.
@@ -173,12 +164,6 @@ impl Rule {
 
     fn over(self, protocol: Protocol) -> Self {
         self.meta(NFT_META_L4PROTO).compare(NFT_CMP_EQ, &[protocol.number()])
-    }
-
-    fn translate(self, kind: u32, address: Ipv4Addr, port: u16) -> Self {
-        const IPV4: u32 = 2;
-        let nat = Attributes::default().u32(1, kind).u32(2, IPV4).u32(3, NFT_REG_1).u32(5, NFT_REG_2);
-        self.load(NFT_REG_1, &address.octets()).load(NFT_REG_2, &port.to_be_bytes()).expression("nat", &nat)
     }
 
     fn meta(self, key: u32) -> Self {

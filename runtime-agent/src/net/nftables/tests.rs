@@ -1,13 +1,73 @@
 //! The wire format, byte for byte, and the kernel's and `nft`'s reading of it.
 
 use super::list::chain;
-use super::message::messages;
+use super::message::{Attributes, message, messages};
 use super::*;
-use crate::net::testing::in_a_namespace;
+use crate::net::Error;
+use crate::net::testing::{in_a_namespace, skip};
+
+/// A table, a hooked chain and one rule. The numbers are little-endian, as on every machine that we build for.
+#[test]
+fn a_batch_is_these_bytes() {
+    let mut batch = Batch::new();
+    batch.add_table(Family::Ip, "t");
+    batch.add_chain(Family::Ip, "t", "c", Chain::Nat(Hook::Prerouting, -100));
+    batch.append(Family::Ip, "t", "c", &Rule::new().arrived_by("br0").masquerade().comment("hi"));
+    let expected = [
+        // begin: length, NFNL_MSG_BATCH_BEGIN, REQUEST, sequence, port; family, version, subsystem 10
+        "14000000 1000 0100 00000000 00000000 00 00 000a",
+        // NEWTABLE, REQUEST|CREATE; name "t", flags 0
+        "24000000 000a 0104 01000000 00000000 02 00 0000",
+        "0600 0100 74000000 0800 0200 00000000",
+        // NEWCHAIN; table, name, hook (prerouting, -100), policy accept, type "nat"
+        "48000000 030a 0104 02000000 00000000 02 00 0000",
+        "0600 0100 74000000 0600 0300 63000000",
+        "1400 0480 0800 0100 00000000 0800 0200 ffffff9c",
+        "0800 0500 00000001 0800 0700 6e617400",
+        // NEWRULE, REQUEST|CREATE|APPEND|ACK; table, chain, expressions
+        "a4000000 060a 050c 03000000 00000000 02 00 0000",
+        "0600 0100 74000000 0600 0200 63000000 7400 0480",
+        // meta load iifname => reg 1
+        "2400 0180 0900 0100 6d65746100000000 1400 0280 0800 0200 00000006 0800 0100 00000001",
+        // cmp eq reg 1 "br0"
+        "3800 0180 0800 0100 636d7000 2c00 0280 0800 0100 00000001 0800 0200 00000000",
+        "1800 0380 1400 0100 62723000000000000000000000000000",
+        // masq
+        "1400 0180 0900 0100 6d61737100000000 0400 0280",
+    ];
+    let comment = "0900 0700 00 03 686900 000000";
+    let end = "14000000 1100 0100 04000000 00000000 00 00 000a";
+    let expected: String = expected.iter().chain([&comment, &end]).flat_map(|line| line.split(' ')).collect();
+    let sizes = |hex: &str| hex.len() / 2;
+    let found = hex::encode(batch.encode());
+    assert_eq!(sizes(&found), sizes(&expected));
+    assert_eq!(found, expected);
+}
 
 #[test]
-fn the_kernel_takes_every_kind_of_rule() {
-    in_a_namespace("the_kernel_takes_every_kind_of_rule", || async {
+fn a_chain_is_read_from_these_bytes() {
+    let hook = Attributes::default().u32(1, 2).u32(2, 0);
+    let body =
+        Attributes::default().text(1, "filter").text(3, "FORWARD").u64(2, 1).nested(4, &hook).u32(5, 0);
+    let datagram = message(0x0a03, 0, 1, Family::Ip as u8, 0, body.as_bytes());
+    let found = chain(&messages(&datagram).next().unwrap()).unwrap();
+    assert_eq!((found.table.as_str(), found.name.as_str()), ("filter", "FORWARD"));
+    assert!(found.drops && found.is_at(Hook::Forward) && found.family == Family::Ip);
+    // Cut anywhere, it is no message any more, and nothing panics.
+    for length in 0..datagram.len() {
+        assert_eq!(messages(&datagram[..length]).count(), 0);
+    }
+    let of_ipv6 = message(0x0a03, 0, 1, 10, 0, body.as_bytes());
+    assert_eq!(chain(&messages(&of_ipv6).next().unwrap()), None);
+}
+
+#[test]
+fn nft_reads_every_rule_as_it_was_meant() {
+    const TEST: &str = "nft_reads_every_rule_as_it_was_meant";
+    if std::process::Command::new("nft").arg("--version").output().is_err() {
+        return skip(TEST, "there is no nft");
+    }
+    in_a_namespace(TEST, || async {
         let mut batch = Batch::new();
         batch.add_table(Family::Ip, "t");
         batch.add_chain(Family::Ip, "t", "base", Chain::Filter(Hook::Forward, 0));
@@ -16,31 +76,59 @@ fn the_kernel_takes_every_kind_of_rule() {
         batch.add_chain(Family::Ip, "t", "other", Chain::Jumped);
         let subnet = "10.1.0.0/16".parse().unwrap();
         let host = "10.1.2.3/32".parse().unwrap();
+        let published = Rule::new().for_this_host().destination(host).for_port(Protocol::Udp, 53);
         for (to, rule) in [
-            ("base", Rule::new().from_link("br0").to_link("br0").of_a_connection().accept()),
-            ("base", Rule::new().not_from_link("lo").not_to_link("lo").translated().drop()),
+            ("base", Rule::new().arrived_by("br0").leaves_by("br0").of_a_connection().accept()),
+            ("base", Rule::new().not_arrived_by("lo").leaves_not_by("lo").translated().drop()),
             ("base", Rule::new().jump("other").comment("hello")),
-            (
-                "nat",
-                Rule::new()
-                    .to_this_host()
-                    .to(host)
-                    .to_port(Protocol::Udp, 53)
-                    .send_to([10, 0, 0, 2].into(), 5353),
-            ),
-            ("post", Rule::new().from(subnet).masquerade()),
-            ("post", Rule::new().from_port(Protocol::Tcp, 80).appear_as([127, 0, 0, 11].into(), 53)),
+            ("nat", published.send_to([10, 0, 0, 2].into(), 5353)),
+            ("post", Rule::new().source(subnet).masquerade()),
         ] {
             batch.append(Family::Ip, "t", to, &rule);
         }
         batch.commit().unwrap();
-        let found = chains().unwrap();
-        assert_eq!(found.len(), 4);
-        assert!(found.iter().any(|c| c.name == "base" && c.is_at(Hook::Forward) && !c.drops), "{found:?}");
+        let listed = std::process::Command::new("nft").args(["list", "table", "ip", "t"]).output().unwrap();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        for line in [
+            r#"iifname "br0" oifname "br0" ct state established,related accept"#,
+            r#"iifname != "lo" oifname != "lo" ct status dnat drop"#,
+            r#"jump other comment "hello""#,
+            "fib daddr type local ip daddr 10.1.2.3 udp dport 53 dnat to 10.0.0.2:5353",
+            "ip saddr 10.1.0.0/16 masquerade",
+        ] {
+            assert!(listed.lines().any(|found| found.trim() == line), "{line} is not in\n{listed}");
+        }
+        assert_eq!(chains().unwrap().len(), 4);
         let rules = rules(Family::Ip, "t", "base").unwrap();
         assert_eq!(rules.iter().map(|r| r.has_comment("hello")).collect::<Vec<_>>(), [false, false, true]);
-        let listed = std::process::Command::new("nft").args(["list", "table", "ip", "t"]).output().unwrap();
-        println!("{}", String::from_utf8_lossy(&listed.stdout));
-        println!("{}", hex::encode(batch.encode()));
+    });
+}
+
+#[test]
+fn a_batch_is_taken_whole_or_not_at_all() {
+    in_a_namespace("a_batch_is_taken_whole_or_not_at_all", || async {
+        let mut batch = Batch::new();
+        batch.add_table(Family::Ip, "t");
+        batch.add_chain(Family::Ip, "t", "c", Chain::Jumped);
+        batch.append(Family::Ip, "t", "c", &Rule::new().jump("nowhere"));
+        batch.append(Family::Ip, "t", "c", &Rule::new().accept());
+        let Err(Error::Kernel { source, .. }) = batch.commit() else { panic!("a jump to nowhere was taken") };
+        assert_eq!(source.raw_os_error(), Some(libc::ENOENT));
+        assert_eq!(chains().unwrap(), []);
+    });
+}
+
+#[test]
+fn a_thousand_rules_are_one_batch() {
+    in_a_namespace("a_thousand_rules_are_one_batch", || async {
+        let mut batch = Batch::new();
+        batch.add_table(Family::Ip, "t");
+        batch.add_chain(Family::Ip, "t", "c", Chain::Nat(Hook::Prerouting, -100));
+        for port in 1..=1000 {
+            let rule = Rule::new().for_port(Protocol::Tcp, port).send_to([10, 0, 0, 2].into(), port);
+            batch.append(Family::Ip, "t", "c", &rule);
+        }
+        batch.commit().unwrap();
+        assert_eq!(rules(Family::Ip, "t", "c").unwrap().len(), 1000);
     });
 }
