@@ -60,6 +60,10 @@ pub(super) fn fit(bundle: &Bundle, grants: Grants) -> Result<Spec> {
     if !environment.iter().any(|entry| entry.strip_prefix("HOME=").is_some_and(|home| !home.is_empty())) {
         environment.push("HOME=/".to_owned());
     }
+    if process.oom_score_adj().is_none() {
+        // Ours is for what must survive the containers.
+        process.set_oom_score_adj(Some(0));
+    }
     fit_process(process, grants)?;
     let linux =
         spec.linux_mut().as_mut().ok_or_else(|| Error::Invalid("the spec is not for linux".to_owned()))?;
@@ -77,9 +81,10 @@ pub(super) fn fit_process(process: &mut Process, grants: Grants) -> Result<()> {
     }
     let sets = process.capabilities().as_ref().map(|sets| within(sets, grants));
     process.set_capabilities(sets);
+    let limits = process.rlimits().clone();
+    let lowered = |limit| lowered(limit, grants);
+    process.set_rlimits(limits.map(|limits| limits.into_iter().map(lowered).collect()));
     if !grants.may_raise_limits() {
-        let limits = process.rlimits().clone();
-        process.set_rlimits(limits.map(|limits| limits.into_iter().map(lowered).collect()));
         let badness = process.oom_score_adj().map_or(Ok(None), |wanted| lowest_badness(wanted).map(Some))?;
         process.set_oom_score_adj(badness);
     }
@@ -105,11 +110,21 @@ fn within(sets: &LinuxCapabilities, grants: Grants) -> LinuxCapabilities {
     kept
 }
 
-fn lowered(limit: PosixRlimit) -> PosixRlimit {
-    let Ok((_, most)) = getrlimit(resource(limit.typ())) else { return limit };
+/// Without the capability our own hard limit is the most; of open files nobody may have more than the kernel's.
+fn lowered(limit: PosixRlimit, grants: Grants) -> PosixRlimit {
+    let most = match limit.typ() {
+        kind if !grants.may_raise_limits() => getrlimit(resource(kind)).map(|(_, hard)| hard).ok(),
+        PosixRlimitType::RlimitNofile => most_files(),
+        _ => None,
+    };
+    let Some(most) = most else { return limit };
     let hard = limit.hard().min(most);
     let lower = PosixRlimitBuilder::default().typ(limit.typ()).hard(hard).soft(limit.soft().min(hard));
     lower.build().unwrap_or(limit)
+}
+
+fn most_files() -> Option<u64> {
+    std::fs::read_to_string("/proc/sys/fs/nr_open").ok()?.trim().parse().ok()
 }
 
 /// Without the capability nobody may lower it below what it was when that was last set; ours is the best guess.
@@ -171,7 +186,10 @@ mod tests {
         assert!(process.oom_score_adj().unwrap() > -1000);
 
         let rich = fit(&bundle, Grants { effective: u64::MAX, bounding: u64::MAX }).unwrap();
-        assert_eq!(rich.process().as_ref().unwrap().rlimits().as_ref().unwrap()[0].hard(), u64::MAX);
+        assert_eq!(
+            rich.process().as_ref().unwrap().rlimits().as_ref().unwrap()[0].hard(),
+            most_files().unwrap()
+        );
     }
 
     #[test]

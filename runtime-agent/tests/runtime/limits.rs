@@ -17,7 +17,7 @@ fn controlled(controller: &str) -> bool {
     let here = std::fs::read_to_string("/proc/self/cgroup").unwrap().contains(&format!(":{controller}:"))
         || std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").is_ok_and(|c| c.contains(controller));
     if !here {
-        println!("skipped: no {controller} controller here");
+        crate::support::skipped(&format!("no {controller} controller here"));
     }
     here
 }

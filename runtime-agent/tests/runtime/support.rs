@@ -56,7 +56,7 @@ impl World {
             let runtime = open(folder.path());
             return Some(Self { folder: Folder::Own(folder), runtime });
         };
-        println!("skipped: {lacking}");
+        skipped(lacking);
         None
     }
 
@@ -107,6 +107,15 @@ impl World {
 pub(crate) fn open(folder: &Path) -> Shims {
     let program = std::env::var_os("WHARF_TEST_AGENT").unwrap_or_else(|| env!("CARGO_BIN_EXE_wharfd").into());
     Shims::open(&folder.join("exec"), Path::new(&program), None).unwrap()
+}
+
+/// Says so, and where skips are counted.
+pub(crate) fn skipped(why: &str) {
+    println!("skipped: {why}");
+    let Some(list) = std::env::var_os("WHARF_TEST_SKIPS") else { return };
+    let test = std::thread::current().name().unwrap_or("runtime").to_owned();
+    let mut list = File::options().append(true).create(true).open(list).unwrap();
+    std::io::Write::write_all(&mut list, format!("{test}: {why}\n").as_bytes()).unwrap();
 }
 
 /// What was written to the log, without its stamps.

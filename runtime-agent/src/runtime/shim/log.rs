@@ -49,6 +49,8 @@ pub(super) struct Log {
     max_file: u32,
     file: Option<File>,
     size: u64,
+    /// Lines on their way to the file: written at once for every piece of output.
+    lines: Vec<u8>,
     /// What came after the last newline, of stdout and stderr.
     partial: [Vec<u8>; 2],
 }
@@ -57,7 +59,7 @@ pub(super) struct Log {
 struct Line<'a> {
     log: &'a str,
     stream: &'a str,
-    time: String,
+    time: &'a str,
 }
 
 impl Log {
@@ -67,32 +69,34 @@ impl Log {
         let file = append(path)?;
         let size = file.metadata()?.len();
         let (max_size, max_file) = (max_size.unwrap_or(u64::MAX), *max_file);
-        let partial = [Vec::new(), Vec::new()];
-        Ok(Some(Self { path: path.clone(), max_size, max_file, file: Some(file), size, partial }))
+        let (lines, partial) = (Vec::new(), [Vec::new(), Vec::new()]);
+        Ok(Some(Self { path: path.clone(), max_size, max_file, file: Some(file), size, lines, partial }))
     }
 
     /// Takes output; whole lines are written at once.
     pub(super) fn write(&mut self, channel: Channel, bytes: &[u8]) {
+        let now = now();
         let mut partial = std::mem::take(&mut self.partial[index(channel)]);
         for piece in bytes.split_inclusive(|&b| b == b'\n') {
             let mut piece = piece;
             while partial.len() + piece.len() > LONGEST {
                 let (head, tail) = piece.split_at(LONGEST - partial.len());
                 partial.extend_from_slice(head);
-                self.line(channel, &partial);
+                self.line(channel, &partial, &now);
                 partial.clear();
                 piece = tail;
             }
             if piece.ends_with(b"\n") && partial.is_empty() {
-                self.line(channel, piece);
+                self.line(channel, piece, &now);
                 continue;
             }
             partial.extend_from_slice(piece);
             if piece.ends_with(b"\n") {
-                self.line(channel, &partial);
+                self.line(channel, &partial, &now);
                 partial.clear();
             }
         }
+        self.flush();
         if partial.is_empty() {
             // Most programs end their lines, so a shim seldom needs to keep memory for this.
             partial = Vec::new();
@@ -105,37 +109,35 @@ impl Log {
         for channel in [Channel::Stdout, Channel::Stderr] {
             let partial = std::mem::take(&mut self.partial[index(channel)]);
             if !partial.is_empty() {
-                self.line(channel, &partial);
+                self.line(channel, &partial, &now());
             }
         }
+        self.flush();
     }
 
-    fn line(&mut self, channel: Channel, text: &[u8]) {
-        let now = OffsetDateTime::now_utc();
-        let line = Line {
-            log: &String::from_utf8_lossy(text),
-            stream: channel.name(),
-            time: now.format(&Rfc3339).unwrap_or_default(),
-        };
-        let Ok(mut line) = serde_json::to_vec(&line) else { return };
-        line.push(b'\n');
-        if self.size >= self.max_size {
+    fn line(&mut self, channel: Channel, text: &[u8], time: &str) {
+        if self.size + self.lines.len() as u64 >= self.max_size {
+            self.flush();
             self.rotate();
         }
-        self.append(&line);
+        let line = Line { log: &String::from_utf8_lossy(text), stream: channel.name(), time };
+        if serde_json::to_writer(&mut self.lines, &line).is_ok() {
+            self.lines.push(b'\n');
+        }
     }
 
     /// A line that fits only in part is taken back: whoever reads the log gets lines or nothing.
-    fn append(&mut self, line: &[u8]) {
+    fn flush(&mut self) {
+        let lines = std::mem::take(&mut self.lines);
         if self.file.is_none() {
             self.file = append(&self.path).ok();
         }
-        let Some(file) = &mut self.file else { return };
-        match file.write_all(line) {
-            Ok(()) => self.size += line.len() as u64,
-            Err(_) => {
-                let _ = file.set_len(self.size);
-            }
+        let Some(file) = self.file.as_mut().filter(|_| !lines.is_empty()) else { return };
+        let written = write_some(file, &lines);
+        let whole = lines[..written].iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+        self.size += whole as u64;
+        if whole < written {
+            let _ = file.set_len(self.size);
         }
     }
 
@@ -161,6 +163,24 @@ impl Log {
             self.size = 0;
         }
     }
+}
+
+/// As much as the disk takes.
+fn write_some(file: &mut File, bytes: &[u8]) -> usize {
+    let mut written = 0;
+    while written < bytes.len() {
+        match file.write(&bytes[written..]) {
+            Ok(0) => break,
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    written
+}
+
+fn now() -> String {
+    OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default()
 }
 
 const fn index(channel: Channel) -> usize {
