@@ -26,9 +26,7 @@ const fn usual_hint(kind: Kind) -> &'static str {
         Kind::Locked => "wait for the other command to end and run it again",
         Kind::Partial => "run it again for those that failed",
         Kind::Pending => "apply them, or leave things as they are",
-        Kind::Cancelled => {
-            "what was begun stands in the journal: run the same command again to go on, or `wharf rm` to undo it"
-        }
+        Kind::Cancelled => "`wharf ls` shows what there is; the same command goes on where it stopped",
     }
 }
 

@@ -23,6 +23,16 @@ pub(crate) fn start(ui: &Arc<Ui>, debug: bool) {
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
+/// The log of a supervisor, whose stderr is a file beside its machine.
+pub(crate) fn start_supervisor() {
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new("off,wharf=info"))
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .finish();
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
 struct Door(Arc<Ui>);
 
 struct Record(Arc<Ui>, Vec<u8>);

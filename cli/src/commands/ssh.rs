@@ -2,16 +2,19 @@
 //!
 //! The system's own ssh does it, with the machine's key and with no other host key than the accepted ones; it is told to
 //! read no configuration, so that nothing on this computer weakens that. The command goes there as it was typed, parted
-//! by single spaces, and its exit status comes back.
+//! by single spaces, and its exit status comes back. ssh ends with 255 for everything that is its own fault: then the
+//! host is asked once more from here, to tell a swapped host key from a host that does not answer.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
-use wharf_core::SshAccess;
+use wharf_core::{Connection, Kind, SshAccess, Wharf};
 
 use super::Cx;
 use crate::error::{Error, Result};
+use crate::ui::Board;
 
 /// Opens a shell on a machine, or runs a command there
 #[derive(Debug, clap::Args)]
@@ -24,12 +27,15 @@ pub(crate) struct Args {
     command: Vec<OsString>,
 }
 
+/// What ssh ends with when the fault is its own.
+const ITS_OWN_FAULT: i32 = 255;
+
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let wharf = cx.wharf();
     let name = cx.one(args.name.as_deref(), &wharf).await?;
     let connection = wharf.connection(&name).await?;
     let Some(program) = cx.world.on_path("ssh") else {
-        return Err(Error::failed("there is no `ssh` on PATH").hint("install the OpenSSH client"));
+        return without_ssh(&args, &connection, cx, &wharf).await;
     };
     let mut ssh = tokio::process::Command::new(&program);
     let known = cx.world.person().known_hosts;
@@ -40,7 +46,34 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
         .map_err(|e| Error::failed(format!("cannot run `{}`", program.display())).caused_by(&e))?;
     match code(status) {
         0 => Ok(()),
+        ITS_OWN_FAULT => Err(diagnose(&connection, cx, &wharf).await),
         code => Err(Error::remote(code)),
+    }
+}
+
+/// One command, over a session of our own. A shell needs the system's ssh.
+async fn without_ssh(args: &Args, connection: &Connection, cx: &Cx, wharf: &Wharf) -> Result<()> {
+    if args.command.is_empty() {
+        return Err(Error::failed("there is no `ssh` on PATH, which a shell needs")
+            .hint("install the OpenSSH client"));
+    }
+    let words: Vec<_> = args.command.iter().map(|word| word.to_string_lossy()).collect();
+    let call = cx.call("ssh", Duration::from_secs(3600), &Board::new(&cx.ui));
+    let ran = wharf.run_over_ssh(&connection.name, &words.join(" "), &[], &call).await?;
+    cx.ui.raw(&String::from_utf8_lossy(&ran.stdout))?;
+    cx.ui.log(&String::from_utf8_lossy(&ran.stderr));
+    if ran.status == 0 { Ok(()) } else { Err(Error::remote(ran.status)) }
+}
+
+/// Why ssh could not do it, as far as asking again tells.
+async fn diagnose(connection: &Connection, cx: &Cx, wharf: &Wharf) -> Error {
+    let call = cx.call("ssh", Duration::from_secs(15), &Board::new(&cx.ui));
+    match wharf.check_ssh(&connection.name, &call).await {
+        Err(error) if matches!(error.kind(), Kind::HostKey | Kind::Unreachable | Kind::NotAllowed) => {
+            error.into()
+        }
+        // It answers: what ended with 255 was the command itself.
+        _ => Error::remote(ITS_OWN_FAULT),
     }
 }
 

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::log;
 use crate::settings::Entry;
 
 /// Keeps a machine's processes going; drivers start it

@@ -74,11 +74,12 @@ impl Config {
             flags.timeout.as_deref().or_else(|| world.var("WHARF_TIMEOUT")).or(file.timeout.as_deref());
         let timeout = timeout.and_then(|text| span::parse(text).map_err(|e| mistakes.push(e)).ok());
         let Some(store) = store.filter(|_| mistakes.is_empty()) else { return Err(report(&mistakes)) };
+        let cache = path(None, "WHARF_CACHE", None).unwrap_or_else(|| cache_folder(world, &store));
         Ok(Self {
             docker: path(None, "DOCKER_CONFIG", None).unwrap_or_else(|| world.absolute("~/.docker")),
-            cache: path(None, "WHARF_CACHE", None).unwrap_or_else(|| cache_folder(world, &store)),
             agent: agent.or_else(|| parts::agent(&world.program)),
-            guest: guest.or_else(|| parts::guest(&world.program)),
+            guest: guest.or_else(|| parts::guest(&world.program, &cache)),
+            cache,
             driver: world.var("WHARF_DRIVER").map(ToOwned::to_owned).or(file.driver.clone()),
             timeout,
             context: file.context.unwrap_or(true),

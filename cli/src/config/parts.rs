@@ -8,9 +8,10 @@ pub(super) fn agent(program: &Path) -> Option<PathBuf> {
     find(program, "wharfd", Path::is_file)
 }
 
-/// The folder of the guest image.
-pub(super) fn guest(program: &Path) -> Option<PathBuf> {
+/// The folder of the guest image; the last place is the one where its build script leaves it.
+pub(super) fn guest(program: &Path, cache: &Path) -> Option<PathBuf> {
     find(program, "guest", Path::is_dir)
+        .or_else(|| Some(cache.join("guest")).filter(|folder| folder.is_dir()))
 }
 
 fn find(program: &Path, name: &str, fits: impl Fn(&Path) -> bool) -> Option<PathBuf> {
@@ -41,6 +42,10 @@ mod tests {
         assert_eq!(agent(&program), Some(root.join("lib/wharf/wharfd")));
         fs::File::create(root.join("bin/wharfd")).unwrap();
         assert_eq!(agent(&program), Some(root.join("bin/wharfd")));
-        assert_eq!(guest(&program), Some(root.join("lib/wharf/guest")));
+        assert_eq!(guest(&program, &root), Some(root.join("lib/wharf/guest")));
+        assert_eq!(
+            guest(Path::new("/elsewhere/wharf"), &root.join("lib/wharf")),
+            Some(root.join("lib/wharf/guest"))
+        );
     }
 }

@@ -93,15 +93,22 @@ impl Board {
             last: String::new(),
             started: Instant::now(),
         });
-        if line.last == what {
-            return;
-        }
-        what.clone_into(&mut line.last);
+        let before = std::mem::replace(&mut line.last, what.to_owned());
         match &line.bar {
             Some(bar) => bar.step(what),
-            None => self.ui.note(&format!("{machine}: {what}")),
+            None if before.is_empty() || !same_but_for_numbers(&before, what) => {
+                self.ui.note(&format!("{machine}: {what}"));
+            }
+            None => {}
         }
     }
+}
+
+/// Whether a step only got further: where lines stay, one of those is enough.
+fn same_but_for_numbers(before: &str, after: &str) -> bool {
+    let bare =
+        |text: &str| text.trim_end_matches('%').replace(|c: char| c.is_ascii_digit(), "").trim().to_owned();
+    bare(before) == bare(after)
 }
 
 const fn sentence(phase: Phase) -> &'static str {
@@ -114,5 +121,17 @@ const fn sentence(phase: Phase) -> &'static str {
         Phase::Powering => "changing its power",
         Phase::Certifying => "making new certificates",
         Phase::Removing => "removing it",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same_but_for_numbers;
+
+    #[test]
+    fn a_step_that_got_further_is_the_same_step() {
+        assert!(same_but_for_numbers("uploading: 1 %", "uploading: 100 %"));
+        assert!(same_but_for_numbers("waiting", "waiting"));
+        assert!(!same_but_for_numbers("uploading: 100 %", "starting"));
     }
 }

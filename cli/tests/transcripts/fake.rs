@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use wharf::{Build, Entry};
-use wharf_core::bootstrap::{Bootstrap, Engine, Host, Outcome, Provision};
+use wharf_core::bootstrap::{Bootstrap, Engine, Host, Outcome, Provision, Ran};
 use wharf_core::store::Folder;
 use wharf_core::{
     EngineFacts, Error as CoreError, Kind as CoreKind, OsEntropy, Parts, PlannedStep, Setup, Timing, Wharf,
@@ -230,6 +230,16 @@ impl Bootstrap for Obedient {
 
     fn restart<'a>(&'a self, _: &'a Host) -> BoxFuture<'a, wharf_core::Result<()>> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn run<'a>(
+        &'a self,
+        _: &'a Host,
+        command: Option<&'a str>,
+        _: &'a [u8],
+    ) -> BoxFuture<'a, wharf_core::Result<Ran>> {
+        let stdout = command.map(|command| format!("ran: {command}\n")).unwrap_or_default().into_bytes();
+        Box::pin(async { Ok(Ran { status: 7, stdout, stderr: Vec::new() }) })
     }
 
     fn ask<'a>(&'a self, _: &'a Engine) -> BoxFuture<'a, wharf_core::Result<EngineFacts>> {

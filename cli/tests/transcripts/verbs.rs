@@ -126,6 +126,22 @@ fn engines_are_renewed_in_place() {
 }
 
 #[test]
+fn without_a_system_ssh_a_command_runs_over_a_session_of_our_own() {
+    let sandbox = Sandbox::with(&["web"]).env("PATH", "/nowhere");
+    assert_snapshot!(sandbox.run(&["ssh", "web", "ls", "-la", "a  b"]), @r"
+    $ wharf ssh web ls -la a  b
+    ran: ls -la a  b
+    [exit 7]
+    ");
+    assert_snapshot!(sandbox.run(&["ssh", "web"]), @r"
+    $ wharf ssh web
+    ! error: there is no `ssh` on PATH, which a shell needs
+    ! hint: install the OpenSSH client
+    [exit 1]
+    ");
+}
+
+#[test]
 fn removing_asks_first() {
     let sandbox = Sandbox::with(&["web", "db"]);
     assert_snapshot!(sandbox.run(&["rm", "web"]), @r"
