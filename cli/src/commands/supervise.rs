@@ -18,6 +18,7 @@ pub(crate) struct Args {
 
 /// Runs until the machine's processes end. It has no terminal and no configuration, so it stands apart from the others.
 pub(crate) fn run(args: &Args, drivers: &[Entry]) -> ExitCode {
+    log::start_supervisor();
     let supervise =
         drivers.iter().find(|entry| entry.about().name == args.driver).and_then(|entry| entry.supervise);
     supervise.map_or(ExitCode::from(wharf_core::Kind::Usage.exit_code()), |supervise| supervise(&args.folder))
