@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use futures_util::future::BoxFuture;
@@ -72,6 +73,8 @@ pub struct Host {
     pub progress: Progress,
     /// Told which host keys are accepted from now on, before anything relies on them.
     pub accept: Accept,
+    /// Told when the first change to the host is about to be made.
+    pub changes: Changes,
 }
 
 /// An engine to bring to a host.
@@ -132,6 +135,23 @@ pub struct Engine {
     pub authority_pem: String,
     /// Who signs in.
     pub client: Arc<Leaf>,
+}
+
+/// Remembers whether anything on a host was about to be changed, for whoever must know after a cut or a failure.
+#[derive(Debug, Clone, Default)]
+pub struct Changes(Arc<AtomicBool>);
+
+impl Changes {
+    /// From now on something may be changed.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something may have been changed.
+    #[must_use]
+    pub fn begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Writes accepted host keys into the journal.

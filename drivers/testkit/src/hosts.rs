@@ -85,6 +85,7 @@ impl Bootstrap for Hosts {
         Box::pin(async move {
             self.begin("provision")?;
             wish.host.progress.say("bringing the agent");
+            wish.host.changes.begin();
             let agent = Agent { names: wish.names.clone() };
             self.state().agents.insert(wish.host.machine.to_string(), agent);
             let host_keys = vec![host_key(&wish.host.reach)];

@@ -170,7 +170,7 @@ impl Work<'_> {
         let Some(reach) = seen.into_iter().find_map(|Observation { reach, .. }| reach) else {
             return Ok(None);
         };
-        self.hypothetical(request, wanted, reach).await.map(Some)
+        self.hypothetical(request, wanted, reach).map(Some)
     }
 
     /// Everything after the journal's beginning, wherever an earlier command stopped.
@@ -217,11 +217,13 @@ impl Work<'_> {
                 Err(_) => error.fact("left", self.wharf.places(self.name).machine.display().to_string()),
             };
         };
-        let untouched = machine.adopts
-            && matches!(error.kind(), Kind::Refused | Kind::HostKey | Kind::NotAllowed | Kind::Unreachable);
-        if untouched || error.kind() == Kind::Cancelled {
+        // A host that was there before and may be changed is left: it may hold an engine's data from before.
+        let mine = !machine.adopts || !self.changes.begun();
+        let refused =
+            matches!(error.kind(), Kind::Refused | Kind::HostKey | Kind::NotAllowed | Kind::Unreachable);
+        if mine && (error.kind() == Kind::Cancelled || machine.adopts && refused) {
             self.say(What::Doing("taking back what was begun".to_owned()));
-            if self.take_back(!untouched && machine.adopts && machine.touched).await.is_ok() {
+            if self.take_back().await.is_ok() {
                 return error;
             }
         }

@@ -43,6 +43,13 @@ impl Wharf {
         Ok(Credentials { authority: Arc::new(authority), client: Arc::new(client) })
     }
 
+    /// Both, made for a plan that nobody carries out: nothing is written down.
+    pub(crate) fn throwaway_credentials(&self) -> Result<Credentials> {
+        let authority = Authority::generate("plan", self.today()).map_err(pki_failed)?;
+        let client = self.issue(&authority)?;
+        Ok(Credentials { authority: Arc::new(authority), client: Arc::new(client) })
+    }
+
     /// Makes a new client certificate now, whatever the old one is worth.
     pub(crate) async fn renew_client(&self, call: &Call) -> Result<Credentials> {
         let Credentials { authority, .. } = self.credentials(call).await?;
@@ -84,12 +91,16 @@ impl Wharf {
     }
 
     async fn make_client(&self, lease: &Lease, authority: &Authority) -> Result<Leaf> {
-        let wish =
-            Client { name: identity(&self.person), role: Role::Admin, machine: None, valid: CLIENT_LIFE };
-        let leaf = authority.issue_client(&wish, self.today()).map_err(pki_failed)?;
+        let leaf = self.issue(authority)?;
         self.store.put(lease, KEY, leaf.key_pem.expose().as_bytes()).await?;
         self.store.put(lease, CERT, leaf.certificate.pem().as_bytes()).await?;
         Ok(leaf)
+    }
+
+    fn issue(&self, authority: &Authority) -> Result<Leaf> {
+        let wish =
+            Client { name: identity(&self.person), role: Role::Admin, machine: None, valid: CLIENT_LIFE };
+        authority.issue_client(&wish, self.today()).map_err(pki_failed)
     }
 
     async fn text(&self, file: &str) -> Result<Option<String>> {

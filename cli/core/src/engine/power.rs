@@ -7,12 +7,14 @@ use wharf_driver::{AnyDriver, MachineName, Power};
 
 use crate::bootstrap::Engine;
 use crate::engine::keys::Keys;
+use crate::engine::ledger::milliseconds;
 use crate::engine::provision::names;
 use crate::engine::work::Work;
 use crate::journal::Event;
 use crate::{Call, Connection, Error, Kind, Phase, Result, Wharf};
 
 const ASK_AGAIN: Duration = Duration::from_millis(250);
+const ABOUT_TO_END: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl Wharf {
     /// Starts, stops or restarts the machine. Being there already is success. After a start its engine answers.
@@ -55,11 +57,12 @@ impl Work<'_> {
         self.record(Event::Powered { to: Power::Restart }).await
     }
 
-    /// Gives the engine a certificate for the address that it has now, where the old one lacks it.
+    /// Gives the engine a certificate for the address that it has now, where the old one lacks it or is about to end.
     pub(crate) async fn follow_address(&self) -> Result<()> {
         let machine = self.machine()?;
         let (Some(engine), Some(reach)) = (&machine.provisioned, &machine.reach) else { return Ok(()) };
-        if names(&machine, reach).iter().all(|name| engine.names.contains(name)) {
+        let ends_soon = milliseconds(&*self.wharf.clock) / 1000 + ABOUT_TO_END.as_secs() > engine.expires;
+        if !ends_soon && names(&machine, reach).iter().all(|name| engine.names.contains(name)) {
             return self.export().await;
         }
         self.certify().await

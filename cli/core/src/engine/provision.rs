@@ -6,7 +6,7 @@ use std::time::Duration;
 use wharf_driver::{AnyDriver, HostKeyTrust, MachineSpec, Power, Reach, Secret, State};
 use wharf_ssh::KeyPair;
 
-use crate::bootstrap::{Accept, Host, Provision};
+use crate::bootstrap::{Accept, Changes, Host, Provision};
 use crate::engine::keys::Keys;
 use crate::engine::work::Work;
 use crate::journal::{Event, Machine};
@@ -126,13 +126,13 @@ impl Work<'_> {
     }
 
     /// What the bootstrap would be told about a host of which nothing stands in a journal.
-    pub(crate) async fn hypothetical(
+    pub(crate) fn hypothetical(
         &self,
         request: &CreateRequest,
         wanted: &MachineSpec,
         reach: Reach,
     ) -> Result<Provision> {
-        let credentials = self.wharf.credentials(self.call).await?;
+        let credentials = self.wharf.throwaway_credentials()?;
         let key =
             KeyPair::generate("wharf").map_err(|e| Error::new(Kind::Failed, e.to_string()).caused_by(e))?;
         let mut names = vec![reach.engine_host.clone()];
@@ -154,6 +154,7 @@ impl Work<'_> {
                 confirm: self.call.confirm.clone(),
                 progress: self.progress(),
                 accept: Accept::new(|_| Box::pin(async { Ok(()) })),
+                changes: Changes::default(),
             },
         })
     }
@@ -182,6 +183,7 @@ impl Work<'_> {
             confirm: self.call.confirm.clone(),
             progress: self.progress(),
             accept,
+            changes: self.changes.clone(),
         }
     }
 

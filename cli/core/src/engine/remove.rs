@@ -1,6 +1,5 @@
 //! From a machine in any state to nothing: what was started is settled first, then everything is destroyed in reverse.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -117,11 +116,11 @@ impl Work<'_> {
     }
 
     /// Takes a create back that was interrupted or refused, within a minute, whatever the person cancelled.
-    pub(crate) async fn take_back(&self, purge: bool) -> Result<()> {
+    pub(crate) async fn take_back(&self) -> Result<()> {
         let call = Call { cancel: CancellationToken::new(), deadline: TAKING_BACK, ..self.call.clone() };
         let until = self.wharf.clock.now() + TAKING_BACK;
-        let mut work = Work { call: &call, until, ledger: Arc::clone(&self.ledger), ..*self };
-        work.remove(RemoveOptions { purge, force: false }).await.map(drop)
+        let mut work = Work { call: &call, until, ..self.clone() };
+        work.remove(RemoveOptions::default()).await.map(drop)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use wharf_driver::{HostKeyTrust, MachineName, Progress, Secret};
 
-use crate::bootstrap::{Accept, Host, Ran};
+use crate::bootstrap::{Accept, Changes, Host, Ran};
 use crate::engine::keys::identity_file;
 use crate::engine::work::bounded;
 use crate::store::Subject;
@@ -64,6 +64,7 @@ impl Wharf {
             confirm: call.confirm.clone(),
             progress: Progress::silent(),
             accept: Accept::new(|_| Box::pin(async { Ok(()) })),
+            changes: Changes::default(),
         };
         bounded(self, call, until, "the command", self.bootstrap.run(&host, command, input)).await
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use wharf_driver::{ActionKey, AnyDriver, Context, MachineName, OwnerTag, Places, Progress, Seed};
 
+use crate::bootstrap::Changes;
 use crate::engine::ledger::Ledger;
 use crate::journal::{Event, Machine};
 use crate::store::{Subject, Wait};
@@ -20,6 +21,8 @@ pub(crate) struct Work<'a> {
     pub(crate) name: &'a MachineName,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) until: Instant,
+    /// Whether this verb may have changed something on the machine itself.
+    pub(crate) changes: Changes,
 }
 
 impl<'a> Work<'a> {
@@ -30,8 +33,8 @@ impl<'a> Work<'a> {
         let wait =
             Wait { until: now + call.lock_wait, cancel: &call.cancel, holder: &call.command, held: &held };
         let ledger = Ledger::lock(&wharf.store, &wharf.clock, name, &wait).await?;
-        let work =
-            Self { wharf, call, name, ledger: Arc::new(ledger), until: wharf.clock.now() + call.deadline };
+        let until = wharf.clock.now() + call.deadline;
+        let work = Self { wharf, call, name, ledger: Arc::new(ledger), until, changes: Changes::default() };
         if work.ledger.torn() > 0 {
             let cut = format!("cut {} bytes of a torn last line off the journal", work.ledger.torn());
             work.say(What::Warning(cut));

@@ -192,9 +192,14 @@ fn flags(options: &EngineOptions) -> wharf_bootstrap::EngineOptions {
 
 /// What the bootstrap says, as the engine's progress; the new host keys, into the journal.
 fn progress(host: &Host) -> Progress {
-    let (say, accept) = (host.progress.clone(), host.accept.clone());
+    let (say, accept, changes) = (host.progress.clone(), host.accept.clone(), host.changes.clone());
     let tell = move |event| match event {
-        Event::Started(phase) => say.say(sentence(phase)),
+        Event::Started(phase) => {
+            if !matches!(phase, Phase::Connect | Phase::Probe) {
+                changes.begin();
+            }
+            say.say(sentence(phase));
+        }
         Event::Uploaded { sent, total } if total > 0 => {
             say.say(&format!("uploading the agent: {} %", sent * 100 / total));
         }
