@@ -19,22 +19,28 @@ const PACE: Duration = Duration::from_millis(10);
 
 /// Makes the machine run, and waits until its guest says that it answers. Running already is success.
 pub(crate) async fn start(folder: &Folder, answers: bool, cx: &Context) -> Result<Status> {
-    if !(folder.is_locked(name::QEMU_LOCK) && folder.is_locked(name::SUPERVISOR_LOCK)) {
-        forget_last_run(folder)?;
-        spawn(folder, cx).await?;
-    }
     cx.progress.say("waiting for the guest");
+    let mut spawned = false;
     loop {
         check(cx)?;
+        let (alive, looked_after) =
+            (folder.is_locked(name::QEMU_LOCK), folder.is_locked(name::SUPERVISOR_LOCK));
         let status = status(folder)?;
         match status.phase {
-            Phase::Running if folder.is_locked(name::QEMU_LOCK) => return Ok(status),
+            Phase::Running if alive && looked_after => return Ok(status),
             // A guest that says nothing of itself is ready as far as anybody here can tell.
-            Phase::Starting if !answers && status.ssh_port != 0 => return Ok(status),
-            Phase::Starting | Phase::Running | Phase::Stopping if folder.is_locked(name::SUPERVISOR_LOCK) => {
-                sleep(PACE).await;
+            Phase::Starting if alive && looked_after && !answers && status.ssh_port != 0 => {
+                return Ok(status);
             }
-            _ => return Err(ended(folder)),
+            // On its way up; or down, from a stop that was cut short, and then it is started anew.
+            _ if looked_after => sleep(PACE).await,
+            _ if spawned => return Err(ended(folder)),
+            _ => {
+                forget_last_run(folder)?;
+                spawn(folder, cx).await?;
+                // One that is taken over may be on its way down as well.
+                spawned = !alive;
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ mod fake_qemu;
 mod kill;
 mod life;
 mod ports;
+mod suite;
 mod world;
 
 use std::path::Path;
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
         ["--version"] => ExitCode::SUCCESS,
         words if words.contains(&"-qmp") => fake_qemu::run(&arguments),
         _ => {
-            let trials = [life::trials(), kill::trials(), ports::trials()].concat_trials();
+            let trials = [life::trials(), kill::trials(), ports::trials(), suite::trials()].concat_trials();
             libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
         }
     }

@@ -1,6 +1,7 @@
 //! A store folder with a machine in it, and a driver whose QEMU is this executable.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -62,21 +63,7 @@ impl World {
     fn of(home: Home) -> Self {
         let this = std::env::current_exe().expect("own path");
         let image = home.path().join("image");
-        if !image.exists() {
-            fs::create_dir_all(&image).expect("image");
-            for part in ["kernel", "initramfs"] {
-                fs::File::create(image.join(part)).expect("image");
-            }
-            let label = format!(
-                r#"{{"version":1,"architecture":"{}","kernel":"none","inputs":"fake"}}"#,
-                std::env::consts::ARCH
-            );
-            std::io::Write::write_all(
-                &mut fs::File::create(image.join("image.json")).expect("image"),
-                label.as_bytes(),
-            )
-            .expect("image");
-        }
+        make_image(&image);
         let config = Config {
             cpus: 1,
             memory_mib: 256,
@@ -180,6 +167,18 @@ impl Home {
             Self::Theirs(folder) => folder,
         }
     }
+}
+
+/// An image that only looks like one.
+pub(crate) fn make_image(folder: &Path) {
+    fs::create_dir_all(folder).expect("image");
+    for part in ["kernel", "initramfs"] {
+        fs::File::create(folder.join(part)).expect("image");
+    }
+    let architecture = std::env::consts::ARCH;
+    let label = format!(r#"{{"version":1,"architecture":"{architecture}","kernel":"none","inputs":"fake"}}"#);
+    let mut file = fs::File::create(folder.join("image.json")).expect("image");
+    file.write_all(label.as_bytes()).expect("image");
 }
 
 /// Makes a machine in somebody else's world: the victim.
