@@ -5,4 +5,5 @@ mod architecture;
 mod bootstrap;
 mod docker;
 mod lab;
+mod local;
 mod world;

@@ -1,0 +1,166 @@
+//! The local driver for real: a kernel, a guest and the whole of bootstrap, under emulation where nothing else works.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use wharf_tests::{static_agent, wharf_program};
+
+use crate::world::{expect_success, text};
+
+/// One machine is made once and put through everything, since each takes seconds of two processors.
+#[test]
+fn a_machine_lives_and_dies_on_this_computer() {
+    let world = World::new();
+    let begun = Instant::now();
+    world.wharf_ok(["create", "demo"]);
+    println!("create: {:.1} s", begun.elapsed().as_secs_f32());
+    assert_eq!(world.state(), "Running");
+
+    println!("ssh, and a file that is to survive");
+    assert_eq!(world.ssh("cat /etc/wharf-guest >/dev/null && hostname").trim(), "demo");
+    world.ssh("echo kept >/var/lib/wharf/kept && sync");
+    assert_eq!(
+        world.ssh("stat -c %a /sys/firmware/qemu_fw_cfg/by_name/opt/org.wharf/host_key/raw").trim(),
+        "400"
+    );
+    let apart = world.ssh("date +%s").trim().parse::<u64>().unwrap().abs_diff(now());
+    assert!(apart <= 2, "the guest's clock is {apart} s away");
+
+    println!("stop and start");
+    let endpoint = world.wharf_ok(["url", "demo"]);
+    world.wharf_ok(["stop", "demo"]);
+    assert_eq!(world.state(), "Stopped");
+    world.wharf_ok(["start", "demo"]);
+    assert_eq!(world.wharf_ok(["url", "demo"]), endpoint, "the ports are the same");
+    assert_eq!(world.ssh("cat /var/lib/wharf/kept").trim(), "kept");
+
+    println!("kill -9 of QEMU, seen as stopped; what was synced survives");
+    world.kill_nine("qemu.pid");
+    world.until("Stopped");
+    world.wharf_ok(["start", "demo"]);
+    assert_eq!(world.ssh("cat /var/lib/wharf/kept").trim(), "kept");
+
+    println!("kill -9 of the supervisor, replaced by the next command");
+    world.kill_nine("supervisor.lock");
+    world.until("Running");
+
+    println!("kill, and rm");
+    world.wharf_ok(["kill", "demo"]);
+    assert_eq!(world.state(), "Stopped");
+    world.wharf_ok(["rm", "-y", "demo"]);
+    assert_eq!(world.processes(), Vec::<String>::new());
+    assert!(!world.store.join("machines/demo").exists());
+}
+
+/// Three real kills of the command that makes a machine: early, while the guest boots, and while it is provisioned.
+#[test]
+fn a_create_that_is_killed_leaves_nothing_after_rm() {
+    for seconds in [0.2_f32, 2.0, 6.0] {
+        let world = World::new();
+        let mut create =
+            world.wharf(["create", "demo"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_secs_f32(seconds));
+        create.kill().unwrap();
+        create.wait().unwrap();
+        let removed = world.wharf(["rm", "-y", "demo"]).output().unwrap();
+        // Killed before anything stood in the journal, there is no such machine.
+        assert!(matches!(removed.status.code(), Some(0 | 4)), "{}", text(&removed));
+        assert_eq!(world.processes(), Vec::<String>::new(), "killed after {seconds} s");
+        assert!(!world.store.join("machines/demo/driver").exists());
+    }
+}
+
+/// A person's computer without a network of its own.
+struct World {
+    folder: tempfile::TempDir,
+    store: PathBuf,
+    guest: PathBuf,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("wharf-it-local-").tempdir().unwrap();
+        Self { store: folder.path().join("wharf"), folder, guest: guest() }
+    }
+
+    fn wharf(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        let mut command = Command::new(wharf_program());
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.folder.path());
+        command
+            .env("WHARF_HOME", &self.store)
+            .env("WHARF_GUEST", &self.guest)
+            .env("WHARF_AGENT", static_agent());
+        command.args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    fn wharf_ok<const N: usize>(&self, arguments: [&str; N]) -> String {
+        expect_success(&mut self.wharf(arguments))
+    }
+
+    fn ssh(&self, command: &str) -> String {
+        self.wharf_ok(["ssh", "demo", command])
+    }
+
+    fn state(&self) -> String {
+        let output = self.wharf(["ls", "-o", "json"]).output().unwrap();
+        let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let machine = list.as_array().map_or(&list["machines"][0], |machines| &machines[0]);
+        let state = machine["state"].as_str().unwrap_or_else(|| panic!("no state in {list}"));
+        state[..1].to_uppercase() + &state[1..]
+    }
+
+    fn until(&self, state: &str) {
+        let patience = Instant::now() + Duration::from_secs(30);
+        while self.state() != state {
+            assert!(Instant::now() < patience, "never {state}, but {}", self.state());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Kills the process whose id stands in this file.
+    fn kill_nine(&self, file: &str) {
+        let pid = fs::read_to_string(self.store.join("machines/demo/driver").join(file)).unwrap();
+        expect_success(Command::new("kill").args(["-9", pid.trim()]));
+    }
+
+    /// The command lines of everything that runs for this world.
+    fn processes(&self) -> Vec<String> {
+        let store = self.store.display().to_string();
+        let line = |entry: fs::DirEntry| {
+            let line = fs::read(entry.path().join("cmdline")).ok()?;
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            line.contains(&store).then_some(line)
+        };
+        fs::read_dir("/proc").unwrap().flatten().filter_map(line).collect()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // Also after a failed test nothing may go on.
+        let _ = self.wharf(["rm", "-y", "demo"]).output();
+    }
+}
+
+/// The guest's image, built where nobody named one.
+fn guest() -> PathBuf {
+    if let Some(guest) = std::env::var_os("WHARF_TEST_GUEST") {
+        return guest.into();
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../drivers/local/guest/build.sh");
+    let output = Command::new(script).stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "the guest's image could not be built");
+    String::from_utf8(output.stdout).unwrap().lines().last().unwrap().into()
+}
+
+fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}
