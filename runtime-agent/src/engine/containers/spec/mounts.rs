@@ -24,15 +24,16 @@ pub(super) fn mounts(blueprint: &Blueprint<'_>) -> Vec<Value> {
     list
 }
 
-/// Shared and slave mounts need a root that lets them through.
+/// Shared and slave mounts need a root that lets them through. Always recursive, though the runtime knows only the short
+/// names.
 pub(super) fn root_propagation(mounts: &[Mount]) -> &'static str {
     let any = |kinds: &[&str]| mounts.iter().any(|mount| kinds.contains(&mount.propagation.as_str()));
     if any(&["shared", "rshared"]) {
-        "rshared"
+        "shared"
     } else if any(&["slave", "rslave"]) {
-        "rslave"
+        "slave"
     } else {
-        "rprivate"
+        "private"
     }
 }
 
