@@ -120,7 +120,14 @@ impl Work<'_> {
         let call = Call { cancel: CancellationToken::new(), deadline: TAKING_BACK, ..self.call.clone() };
         let until = self.wharf.clock.now() + TAKING_BACK;
         let mut work = Work { call: &call, until, ..self.clone() };
-        work.remove(RemoveOptions::default()).await.map(drop)
+        // Settling may want to wait longer than a person who has just interrupted: then the journal remembers.
+        tokio::select! {
+            biased;
+            taken_back = work.remove(RemoveOptions::default()) => taken_back.map(drop),
+            () = self.wharf.clock.sleep(TAKING_BACK) => {
+                Err(Error::new(Kind::Failed, "what was begun could not be taken back within a minute"))
+            }
+        }
     }
 }
 
