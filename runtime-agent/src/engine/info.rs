@@ -42,6 +42,7 @@ impl Engine {
             os_version: host.operating_system_version,
             os_type: "linux".to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),
+            images: self.images.all().len(),
             n_cpu: host.processors,
             mem_total: host.memory_bytes,
             index_server_address: "https://index.docker.io/v1/".to_owned(),

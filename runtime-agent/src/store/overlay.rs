@@ -114,3 +114,70 @@ fn mount_by_descriptors(overlay: &Overlay, target: &Path) -> rustix::io::Result<
 fn to_rustix(errno: nix::errno::Errno) -> rustix::io::Errno {
     rustix::io::Errno::from_io_error(&io::Error::from(errno)).unwrap_or(rustix::io::Errno::IO)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    fn overlay(root: &Path, layers: usize) -> (Overlay, PathBuf) {
+        let folder = |name: String| {
+            let path = root.join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            path
+        };
+        // Names as long as a real store's.
+        let lower: Vec<_> = (0..layers).map(|at| folder(format!("layers/{at:064}/fs"))).collect();
+        for (at, layer) in lower.iter().enumerate() {
+            File::create(layer.join(format!("file-{at}"))).unwrap();
+        }
+        let overlay = Overlay { lower, upper: folder("upper".into()), work: folder("work".into()) };
+        (overlay, folder("merged".into()))
+    }
+
+    /// In a mount namespace of its own; `None` without the privilege to make one.
+    fn alone<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let thread = std::thread::spawn(|| {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).ok()?;
+            let private =
+                rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
+            rustix::mount::mount_change("/", private).ok()?;
+            Some(work())
+        });
+        thread.join().unwrap()
+    }
+
+    #[test]
+    fn mounts_few_layers_and_more_than_a_page_can_name() {
+        for layers in [1, 2, 40, 200, 480] {
+            let ran = alone(move || {
+                let root = tempfile::tempdir().unwrap();
+                let (overlay, merged) = overlay(root.path(), layers);
+                assert!(!is_mounted(&merged).unwrap());
+                mount(&overlay, &merged).unwrap_or_else(|error| panic!("{layers} layers: {error:?}"));
+                assert!(is_mounted(&merged).unwrap());
+                assert_eq!(std::fs::read_dir(&merged).unwrap().count(), layers);
+                File::create(merged.join("new")).unwrap();
+                unmount(&merged).unwrap();
+                unmount(&merged).unwrap();
+                assert!(overlay.upper.join("new").is_file() && !is_mounted(&merged).unwrap());
+            });
+            if ran.is_none() {
+                // Every machine that runs the whole suite is root; there it counts.
+                assert!(!rustix::process::geteuid().is_root(), "root could not make a mount namespace");
+            }
+        }
+    }
+
+    #[test]
+    fn a_data_root_may_have_any_name() {
+        alone(|| {
+            let root = tempfile::tempdir().unwrap();
+            let (overlay, merged) = overlay(&root.path().join("with:colon,comma\\and more"), 3);
+            mount(&overlay, &merged).unwrap();
+            assert_eq!(std::fs::read_dir(&merged).unwrap().count(), 3);
+            unmount(&merged).unwrap();
+        });
+    }
+}

@@ -180,7 +180,7 @@ async fn download(
 
 /// Short at first: most interruptions are a connection that a proxy closed.
 async fn wait(failures: u32, state: &watch::Sender<State>) {
-    let pause = Duration::from_millis(250) * 4_u32.pow(failures.saturating_sub(1)).min(60);
+    let pause = Duration::from_millis(250) * 4_u32.pow(failures.saturating_sub(1)).min(16);
     state.send_replace(State::Retrying(pause.as_secs().max(1)));
     tokio::time::sleep(pause).await;
 }
@@ -277,3 +277,6 @@ impl Read for Incoming {
         Ok(length)
     }
 }
+
+#[cfg(test)]
+mod tests;
