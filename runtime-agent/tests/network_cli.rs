@@ -1,5 +1,6 @@
 //! `docker network …` and `docker volume …` with the real docker client, against a daemon in namespaces of its own.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stdout, reason = "a skip is printed")]
 
 use std::io::Write as _;
 use std::path::Path;
@@ -27,7 +28,7 @@ impl Daemon {
             .spawn()
             .unwrap();
         let this = Self { child, folder };
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while !this.docker("version").0 {
             assert!(Instant::now() < deadline, "the daemon does not answer");
             std::thread::sleep(Duration::from_millis(20));

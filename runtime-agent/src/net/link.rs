@@ -10,7 +10,9 @@ use std::os::fd::BorrowedFd;
 use futures_util::TryStreamExt as _;
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::AddressAttribute;
-use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessage};
+#[cfg(test)]
+use rtnetlink::packet_route::link::LinkAttribute;
+use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkMessage};
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage};
 use rtnetlink::{LinkBridge, LinkBridgePort, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use tokio::task::JoinHandle;
@@ -144,6 +146,7 @@ impl Links {
     }
 
     /// The names of all links.
+    #[cfg(test)]
     pub(crate) async fn names(&self) -> Result<Vec<String>> {
         let listed: std::result::Result<Vec<LinkMessage>, _> =
             self.handle.link().get().execute().try_collect().await;
@@ -211,6 +214,7 @@ fn destination(route: &RouteMessage) -> Option<(Subnet, u32)> {
     Some((Subnet::around(address?, route.header.destination_prefix_length), link))
 }
 
+#[cfg(test)]
 fn name_of(link: &LinkMessage) -> Option<String> {
     link.attributes.iter().find_map(|attribute| match attribute {
         LinkAttribute::IfName(name) => Some(name.clone()),

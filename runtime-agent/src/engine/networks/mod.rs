@@ -32,7 +32,7 @@ use crate::net::firewall::{Firewall, Guarded, Published};
 use crate::net::{Kernel, Linux, dns};
 use crate::store::record as disk;
 
-pub(crate) use attach::{Attach, Attached};
+pub(crate) use attach::Attach;
 pub(crate) use connect::{Member, Members};
 pub(crate) use record::Network;
 use record::{Endpoint, Sandbox};

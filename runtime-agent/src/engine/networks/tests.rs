@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use wharfd_api_types::network::{EndpointSettings, NetworkCreateRequest, PortBinding};
 
+use super::attach::Attached;
 use super::*;
 use crate::net::namespace;
 use crate::net::testing::in_a_namespace;

@@ -124,21 +124,14 @@ impl Volumes {
         self.volumes().get(name).cloned().ok_or_else(missing)
     }
 
-    /// Makes its content appear at its mount point, where it has a device of its own. Repeating it changes nothing.
+    /// Makes its content appear at its mount point, where it has a device of its own, until the volume is removed.
+    /// Repeating it changes nothing.
     pub(crate) fn mount(&self, name: &str) -> Result<PathBuf> {
         let volume = self.find(name)?;
         let _held = self.volumes();
         mount::mount(&volume)
             .map_err(|e| Error::internal(&format!("error while mounting volume '{name}'"), e))?;
         Ok(volume.mountpoint)
-    }
-
-    /// Takes it away again; the caller knows that no running container needs it.
-    pub(crate) fn unmount(&self, name: &str) -> Result<()> {
-        let Ok(volume) = self.find(name) else { return Ok(()) };
-        let _held = self.volumes();
-        mount::unmount(&volume)
-            .map_err(|e| Error::internal(&format!("error while unmounting volume '{name}'"), e))
     }
 
     /// Removes a volume with everything in it. With `force`, being gone already is success.
