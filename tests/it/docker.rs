@@ -171,8 +171,11 @@ fn a_swapped_host_key_stops_every_command() {
     let host = world.lab.host();
     world.create("web1", &host);
     let old = crate::world::fingerprint(&host.host_key);
-    host.run("rm /etc/ssh/ssh_host_ed25519_key* && ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key");
-    host.run("systemctl restart ssh");
+    // One session: the next one would be refused, which is the point.
+    host.run(
+        "rm /etc/ssh/ssh_host_ed25519_key* &&
+         ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key && systemctl restart ssh",
+    );
     let new = std::fs::read_to_string(host.upper().join("etc/ssh/ssh_host_ed25519_key.pub")).unwrap();
     let new = crate::world::fingerprint(&new);
     for arguments in
