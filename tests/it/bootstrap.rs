@@ -323,3 +323,78 @@ fn a_host_that_was_left_keeps_its_engine_and_one_that_was_purged_has_nothing_of_
     // And it can be had again.
     scene.provision().unwrap();
 }
+
+#[test]
+fn purging_ends_containers_and_takes_their_traces_with_it() {
+    let scene = Scene::new();
+    scene.provision().unwrap();
+    let docker = Docker::new(&scene);
+    docker.run(&["import", docker.busybox().to_str().unwrap(), "box"]);
+    docker.run(&[
+        "run",
+        "--detach",
+        "--publish",
+        "8080:80",
+        "--volume",
+        "kept:/data",
+        "box",
+        "/bin/busybox",
+        "sleep",
+        "1000",
+    ]);
+    scene.host.run("pgrep -x busybox");
+    let before =
+        scene.run(async |request| remove(&request.visit(), true, &Progress::silent()).await).unwrap();
+    assert_eq!(before, Removed::Purged);
+    assert_eq!(scene.host.run("pgrep -x busybox || :"), "", "the container lives on");
+    assert_eq!(scene.host.run("cut -d' ' -f2 /proc/mounts | grep wharf | grep -vx /var/lib/wharf || :"), "");
+    assert_eq!(scene.host.run("ls -A /var/lib/wharf; ls -d /run/wharf 2>/dev/null || :"), "");
+    assert_eq!(scene.host.run("ls /sys/class/net | grep -v -x -e lo -e host0 || :"), "", "a link is left");
+    assert_eq!(
+        scene.host.run("find /sys/fs/cgroup -type d -name 'wharf*' || :"),
+        "",
+        "a control group is left"
+    );
+}
+
+/// The docker client, signed in to the scene's engine.
+struct Docker<'a> {
+    scene: &'a Scene,
+    folder: PathBuf,
+}
+
+impl<'a> Docker<'a> {
+    fn new(scene: &'a Scene) -> Self {
+        use std::io::Write as _;
+        let folder = scene.lab.scratch();
+        let client = &scene.request.client;
+        for (name, pem) in [
+            ("ca.pem", scene.request.authority.certificate().pem()),
+            ("cert.pem", client.certificate.pem()),
+            ("key.pem", client.key_pem.expose()),
+        ] {
+            std::fs::File::create(folder.join(name)).unwrap().write_all(pem.as_bytes()).unwrap();
+        }
+        Self { scene, folder }
+    }
+
+    /// An image of one file.
+    fn busybox(&self) -> PathBuf {
+        let (root, archive) = (self.folder.join("root"), self.folder.join("box.tar"));
+        std::fs::create_dir_all(root.join("bin")).unwrap();
+        std::fs::copy("/bin/busybox", root.join("bin/busybox")).unwrap();
+        let made =
+            std::process::Command::new("tar").arg("-C").arg(&root).arg("-cf").arg(&archive).arg(".").status();
+        assert!(made.unwrap().success());
+        archive
+    }
+
+    fn run(&self, arguments: &[&str]) {
+        let client = std::env::var_os("WHARF_TEST_DOCKER").unwrap_or_else(|| "docker".into());
+        let mut docker = self.scene.lab.command(client);
+        docker.env("DOCKER_CERT_PATH", &self.folder).env("DOCKER_TLS_VERIFY", "1");
+        docker.env("DOCKER_HOST", format!("tcp://{}:2376", self.scene.host.address));
+        let output = docker.args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
