@@ -149,12 +149,18 @@ fn flag(setting: &'static Setting) -> Arg {
     let arg = Arg::new(setting.flag)
         .long(setting.flag)
         .aliases(setting.aliases.iter().copied())
-        .help(format!("{}{default}{env}", setting.help));
+        .help(format!("{}{default}{env}", sentence(setting.help)));
     match setting.takes {
         Takes::Text(name) | Takes::Path(name) => arg.value_name(name).action(ArgAction::Set),
         Takes::List(name) => arg.value_name(name).action(ArgAction::Append),
         Takes::Switch => arg.action(ArgAction::SetTrue),
     }
+}
+
+/// With a capital, as every other line of `--help`.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// What the command line says; a switch says something only when it is on.

@@ -3,6 +3,7 @@
 
 mod architecture;
 mod bootstrap;
+mod cli;
 mod docker;
 mod lab;
 mod local;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use wharf_core::{Connection, Kind, SshAccess, Wharf};
+use wharf_core::{Connection, SshAccess, Wharf};
 
 use super::Cx;
 use crate::error::{Error, Result};
@@ -69,11 +69,9 @@ async fn without_ssh(args: &Args, connection: &Connection, cx: &Cx, wharf: &Whar
 async fn diagnose(connection: &Connection, cx: &Cx, wharf: &Wharf) -> Error {
     let call = cx.call("ssh", Duration::from_secs(15), &Board::new(&cx.ui));
     match wharf.check_ssh(&connection.name, &call).await {
-        Err(error) if matches!(error.kind(), Kind::HostKey | Kind::Unreachable | Kind::NotAllowed) => {
-            error.into()
-        }
+        Err(error) => error.into(),
         // It answers: what ended with 255 was the command itself.
-        _ => Error::remote(ITS_OWN_FAULT),
+        Ok(()) => Error::remote(ITS_OWN_FAULT),
     }
 }
 
@@ -100,7 +98,8 @@ fn options(access: &SshAccess, known_hosts: &[PathBuf]) -> Vec<OsString> {
         "PasswordAuthentication=no",
         "ControlPath=none",
         "ConnectTimeout=10",
-        "LogLevel=ERROR",
+        // What ssh would say of its own faults is said by us, without its advice to forget a host key.
+        "LogLevel=QUIET",
     ];
     let mut options: Vec<OsString> = vec!["-F".into(), "/dev/null".into()];
     // Without a key of its own the machine takes the person's: those that ssh tries by itself.
