@@ -103,6 +103,17 @@ impl Started {
         namespace::within(&self.namespace, move || Ok(ask(address, port))).await.unwrap()
     }
 
+    /// Lets packets for 127.0.0.0/8 leave by other links than the loopback.
+    async fn send_loopback_out(&self) {
+        let set = || {
+            let setting =
+                std::fs::File::options().write(true).open("/proc/sys/net/ipv4/conf/all/route_localnet");
+            setting.unwrap().write_all(b"1").unwrap();
+            Ok(())
+        };
+        namespace::within(&self.namespace, set).await.unwrap();
+    }
+
     fn port(&self, port: &str) -> u16 {
         self.attached.ports[port].as_ref().unwrap()[0].host_port.parse().unwrap()
     }
@@ -189,7 +200,7 @@ fn another_machine_reaches_published_ports_only() {
         assert_eq!(web.ask(far.address, 80).await, heard("far"), "out, with the host's address");
         let file = far.namespace.display().to_string();
         // Not by talking to the host's loopback over the wire, either.
-        run("nsenter", &format!("--net={file} sysctl -qw net.ipv4.conf.all.route_localnet=1"));
+        far.send_loopback_out().await;
         run("nsenter", &format!("--net={file} ip addr del 127.0.0.1/8 dev lo"));
         run("nsenter", &format!("--net={file} ip route add 127.0.0.1/32 via 10.77.0.1 src 10.77.0.2"));
         assert_eq!(far.ask(Ipv4Addr::LOCALHOST, 8081).await, None);
@@ -206,8 +217,8 @@ fn containers_do_not_reach_the_hosts_loopback() {
         let container = world.start("c", "bridge", &[("80/tcp", "", "8080")]).await;
         let private = TcpListener::bind((Ipv4Addr::LOCALHOST, 7000)).unwrap();
         private.set_nonblocking(true).unwrap();
+        container.send_loopback_out().await;
         let file = container.namespace.display().to_string();
-        run("nsenter", &format!("--net={file} sysctl -qw net.ipv4.conf.all.route_localnet=1"));
         run("nsenter", &format!("--net={file} ip addr del 127.0.0.1/8 dev lo"));
         run("nsenter", &format!("--net={file} ip route add 127.0.0.1/32 via {}", container.gateway));
         assert_eq!(container.ask(Ipv4Addr::LOCALHOST, 7000).await, None);
