@@ -144,33 +144,9 @@ impl FakeShim {
         self.inner.lock().unwrap().attached.append(&mut attached);
     }
 
-    /// Takes the container's ends of the streams attached so far.
-    pub(crate) fn take_attached(&self) -> Vec<UnixStream> {
-        std::mem::take(&mut self.inner.lock().unwrap().attached)
-    }
-
-    /// Takes an exec's end of its stream.
-    pub(crate) fn take_exec_stream(&self, id: &str) -> Option<UnixStream> {
-        self.inner.lock().unwrap().execs.get_mut(id)?.stream.take()
-    }
-
     /// What an exec was asked to be.
     pub(crate) fn exec_spec(&self, id: &str) -> Option<ExecSpec> {
         self.inner.lock().unwrap().execs.get(id).map(|exec| exec.spec.clone())
-    }
-
-    /// Every signal so far.
-    pub(crate) fn signals(&self) -> Vec<i32> {
-        self.inner.lock().unwrap().signals.clone()
-    }
-
-    /// Every resize of the container's terminal so far.
-    pub(crate) fn sizes(&self) -> Vec<Size> {
-        self.inner.lock().unwrap().sizes.clone()
-    }
-
-    pub(crate) fn started(&self) -> bool {
-        self.inner.lock().unwrap().started
     }
 
     pub(crate) fn paused(&self) -> bool {

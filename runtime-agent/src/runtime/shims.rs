@@ -172,20 +172,15 @@ impl Inner {
             Some(record) if !(OLDEST..=VERSION).contains(&record.version) => {
                 Err(Error::Version(record.version))
             }
-            Some(record) if record.shim.lives() => Ok(Some(Remote::new(&state, record.container.pid))),
+            Some(record) if answers(&state, &record)? => Ok(Some(Remote::new(&state, record.container.pid))),
             lost => {
                 self.clear(id)?;
-                if lost.is_some() && self.exit_is_unknown(dir)? {
+                if lost.is_some() && exit_is_unknown(dir)? {
                     exit::write(dir, &Exit::unknown()).doing(|| "writing the exit record".to_owned())?;
                 }
                 Ok(None)
             }
         }
-    }
-
-    #[expect(clippy::unused_self, reason = "beside its siblings")]
-    fn exit_is_unknown(&self, dir: &Path) -> Result<bool> {
-        Ok(exit::read(dir).doing(|| "reading the exit record".to_owned())?.is_none())
     }
 
     /// Takes away what a dead shim left.
@@ -216,6 +211,10 @@ impl Inner {
         }
         Err(Error::Runtime(format!("cannot take away what a lost shim left: {id}")))
     }
+}
+
+fn exit_is_unknown(dir: &Path) -> Result<bool> {
+    Ok(exit::read(dir).doing(|| "reading the exit record".to_owned())?.is_none())
 }
 
 fn read_record(state: &Path) -> Result<Option<protocol::Record>> {
