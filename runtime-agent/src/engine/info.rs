@@ -12,7 +12,12 @@ impl Engine {
         let host = host::describe();
         let limits = host::limits();
         let commit = || CommitInfo { id: VERSION.to_owned(), expected: VERSION.to_owned() };
+        let (running, paused, stopped) = self.containers.counts();
         SystemInfo {
+            containers: running + paused + stopped,
+            containers_running: running,
+            containers_paused: paused,
+            containers_stopped: stopped,
             id: self.id.clone(),
             driver: "overlay2".to_owned(),
             driver_status: vec![

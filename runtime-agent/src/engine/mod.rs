@@ -50,7 +50,7 @@ impl Engine {
             .map_err(|e| Error::internal("opening the runtime", e))?;
         let containers =
             containers::Containers::open(&config, events.clone(), ground, Arc::new(shims)).await?;
-        containers.claim(&images, &volumes);
+        containers.claim(&images, &volumes, &networks);
         Ok(Arc::new(Self { id, config, events, images, containers, networks, volumes }))
     }
 }

@@ -93,8 +93,16 @@ async fn settle(world: &World, record: ContainerRecord) -> (Snapshot, FollowUp) 
     });
     let mut snapshot = Snapshot { record, shim: None, rootfs: None, exits: 0, removed: false };
     match shim {
-        Some(shim) if snapshot.record.state.status.has_process() => take_up(world, &mut snapshot, shim).await,
-        Some(shim) => drop_half_started(&snapshot, &*shim).await,
+        Some(shim) if snapshot.record.state.status.has_process() => {
+            // It may have ended while nobody watched; the shim waits with it until somebody comes.
+            if matches!(world.runtime.exit_record(&folder), Ok(None)) {
+                take_up(world, &mut snapshot, shim).await;
+            } else {
+                let_go(&snapshot, &*shim).await;
+                bury(world, &mut snapshot, &folder).await;
+            }
+        }
+        Some(shim) => let_go(&snapshot, &*shim).await,
         None if snapshot.record.state.status.has_process() => bury(world, &mut snapshot, &folder).await,
         None => {}
     }
@@ -114,10 +122,10 @@ async fn take_up(world: &World, snapshot: &mut Snapshot, shim: Arc<dyn Shim>) {
     snapshot.shim = Some(shim);
 }
 
-/// The daemon ended between creating and starting it; whoever asked never got an answer.
-async fn drop_half_started(snapshot: &Snapshot, shim: &dyn Shim) {
+/// Its container ended, or was created and not started: then whoever asked never got an answer.
+async fn let_go(snapshot: &Snapshot, shim: &dyn Shim) {
     if let Err(error) = shim.delete().await {
-        tracing::warn!(%error, container = snapshot.record.id, "cannot end a half-started container");
+        tracing::warn!(%error, container = snapshot.record.id, "cannot end a shim");
     }
 }
 

@@ -71,7 +71,14 @@ impl Engine {
         let daemon = self
             .entering()
             .arg(env!("CARGO_BIN_EXE_wharfd"))
-            .args(["-H", &format!("unix://{}", path("sock")), "--data-root", &path("data"), "--exec-root", &path("run")])
+            .args([
+                "-H",
+                &format!("unix://{}", path("sock")),
+                "--data-root",
+                &path("data"),
+                "--exec-root",
+                &path("run"),
+            ])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -190,9 +197,18 @@ impl Engine {
         write("etc/group", "root:x:0:\nweb:x:33:\n");
         write("data/seed", "seed\n");
         let archive = self.folder.path().join("image.tar");
-        let packed = Command::new("tar").arg("-C").arg(&root).arg("-cf").arg(&archive).arg(".").status().unwrap();
+        let packed =
+            Command::new("tar").arg("-C").arg(&root).arg("-cf").arg(&archive).arg(".").status().unwrap();
         assert!(packed.success());
-        self.ok(&["import", "-c", "CMD [\"sh\"]", "-c", "ENV PATH=/bin", &archive.display().to_string(), "busybox"]);
+        self.ok(&[
+            "import",
+            "-c",
+            "CMD [\"sh\"]",
+            "-c",
+            "ENV PATH=/bin",
+            &archive.display().to_string(),
+            "busybox",
+        ]);
     }
 
     fn log(&self) -> String {

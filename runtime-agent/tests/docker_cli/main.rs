@@ -40,16 +40,48 @@ fn run_honours_user_folder_environment_and_limits() {
     let engine = engine!("run_honours_user_folder_environment_and_limits");
     let script = "id -u; id -g; pwd; echo $A-$HOME; hostname; cat /proc/self/status | grep -E 'CapBnd|Seccomp:|NoNewPrivs'";
     let seen = engine.ok(&[
-        "run", "--rm", "-u", "web", "-w", "/srv/new", "-e", "A=b", "-h", "box", "--security-opt",
-        "no-new-privileges", "busybox", "sh", "-c", script,
+        "run",
+        "--rm",
+        "-u",
+        "web",
+        "-w",
+        "/srv/new",
+        "-e",
+        "A=b",
+        "-h",
+        "box",
+        "--security-opt",
+        "no-new-privileges",
+        "busybox",
+        "sh",
+        "-c",
+        script,
     ]);
     let lines: Vec<&str> = seen.lines().collect();
     assert_eq!(lines[..5], ["33", "33", "/srv/new", "b-/home/web", "box"]);
     assert!(seen.contains("CapBnd:\t00000000a80425fb"), "docker's own default set: {seen}");
     assert!(seen.contains("Seccomp:\t2") && seen.contains("NoNewPrivs:\t1"), "{seen}");
-    let read_only = engine.docker(&["run", "--rm", "--read-only", "--tmpfs", "/t", "busybox", "sh", "-c", "touch /t/x && touch /x"]);
+    let read_only = engine.docker(&[
+        "run",
+        "--rm",
+        "--read-only",
+        "--tmpfs",
+        "/t",
+        "busybox",
+        "sh",
+        "-c",
+        "touch /t/x && touch /x",
+    ]);
     assert!(read_only.code != 0 && read_only.stderr.contains("Read-only"), "{read_only:?}");
-    let privileged = engine.ok(&["run", "--rm", "--privileged", "busybox", "sh", "-c", "mount -t tmpfs x /mnt && echo mounted"]);
+    let privileged = engine.ok(&[
+        "run",
+        "--rm",
+        "--privileged",
+        "busybox",
+        "sh",
+        "-c",
+        "mount -t tmpfs x /mnt && echo mounted",
+    ]);
     assert_eq!(privileged, "mounted\n");
     let unprivileged = engine.docker(&["run", "--rm", "busybox", "mount", "-t", "tmpfs", "x", "/mnt"]);
     assert!(unprivileged.code != 0, "{unprivileged:?}");
@@ -58,7 +90,8 @@ fn run_honours_user_folder_environment_and_limits() {
 #[test]
 fn a_terminal_is_a_terminal() {
     let engine = engine!("a_terminal_is_a_terminal");
-    let ran = engine.terminal("docker run -it --rm busybox sh", "tty; stty size >/dev/null && echo sized; exit 6\n");
+    let ran = engine
+        .terminal("docker run -it --rm busybox sh", "tty; stty size >/dev/null && echo sized; exit 6\n");
     assert_eq!(ran.code, 6, "{ran:?}");
     assert!(ran.stdout.contains("/dev/pts/0"), "{ran:?}");
     engine.ok(&["run", "-d", "--name", "web", "busybox", "sleep", "600"]);
@@ -82,7 +115,22 @@ fn a_detached_one_is_reached_followed_entered_and_stopped() {
     assert_eq!(engine.docker_with(&["exec", "-i", "web", "cat"], "through\n").stdout, "through\n");
     assert_eq!(engine.docker(&["exec", "web", "sh", "-c", "exit 7"]).code, 7);
     assert_eq!(engine.docker(&["exec", "web", "nope"]).code, 127);
-    assert_eq!(engine.ok(&["exec", "-u", "web", "-w", "/tmp", "-e", "X=y", "web", "sh", "-c", "id -u; pwd; echo $X"]), "33\n/tmp\ny\n");
+    assert_eq!(
+        engine.ok(&[
+            "exec",
+            "-u",
+            "web",
+            "-w",
+            "/tmp",
+            "-e",
+            "X=y",
+            "web",
+            "sh",
+            "-c",
+            "id -u; pwd; echo $X"
+        ]),
+        "33\n/tmp\ny\n"
+    );
     let follower = engine.spawn(&["logs", "-f", "web"]);
     let waiter = engine.spawn(&["wait", "web"]);
     engine.ok(&["stop", "-t", "5", "web"]);
@@ -93,7 +141,10 @@ fn a_detached_one_is_reached_followed_entered_and_stopped() {
     assert!(engine.ok(&["ps", "-a", "--filter", "status=exited"]).contains("Exited (4)"));
     assert!(engine.docker(&["exec", "web", "true"]).stderr.contains("is not running"));
     engine.ok(&["rm", "web"]);
-    assert_eq!(engine.docker(&["rm", "web"]).stderr.trim(), "Error response from daemon: No such container: web");
+    assert_eq!(
+        engine.docker(&["rm", "web"]).stderr.trim(),
+        "Error response from daemon: No such container: web"
+    );
 }
 
 #[test]
@@ -101,12 +152,28 @@ fn binds_and_volumes_keep_what_is_written() {
     let engine = engine!("binds_and_volumes_keep_what_is_written");
     let bind = engine.folder().join("bind");
     let mapping = format!("{}:/b", bind.display());
-    engine.ok(&["run", "--rm", "-v", &mapping, "-v", "vol:/data", "busybox", "sh", "-c", "cp /data/seed /b/; echo new > /data/new"]);
-    assert_eq!(std::fs::read_to_string(bind.join("seed")).unwrap(), "seed\n", "a new volume has the image's files");
+    engine.ok(&[
+        "run",
+        "--rm",
+        "-v",
+        &mapping,
+        "-v",
+        "vol:/data",
+        "busybox",
+        "sh",
+        "-c",
+        "cp /data/seed /b/; echo new > /data/new",
+    ]);
+    assert_eq!(
+        std::fs::read_to_string(bind.join("seed")).unwrap(),
+        "seed\n",
+        "a new volume has the image's files"
+    );
     assert_eq!(engine.ok(&["run", "--rm", "-v", "vol:/v:ro", "busybox", "cat", "/v/new"]), "new\n");
     let read_only = engine.docker(&["run", "--rm", "-v", "vol:/v:ro", "busybox", "touch", "/v/x"]);
     assert!(read_only.code != 0, "{read_only:?}");
-    let missing = engine.docker(&["run", "--rm", "--mount", "type=bind,src=/no/such,dst=/x", "busybox", "true"]);
+    let missing =
+        engine.docker(&["run", "--rm", "--mount", "type=bind,src=/no/such,dst=/x", "busybox", "true"]);
     assert!(missing.code == 125 && missing.stderr.contains("bind source path does not exist"), "{missing:?}");
     assert_eq!(engine.ok(&["volume", "ls", "-q"]), "vol\n");
 }
@@ -128,7 +195,10 @@ fn containers_outlive_a_killed_daemon_with_logs_and_exit_codes() {
     engine.until(&["inspect", "-f", "{{.State.Running}}", "again"], |seen| seen == "true\n");
     let lines = engine.ok(&["logs", "runs"]);
     let numbers: Vec<usize> = lines.lines().map(|line| line["line ".len()..].parse().unwrap()).collect();
-    assert!(numbers.len() > 15 && numbers.iter().copied().eq(1..=numbers.len()), "no line is lost: {numbers:?}");
+    assert!(
+        numbers.len() > 15 && numbers.iter().copied().eq(1..=numbers.len()),
+        "no line is lost: {numbers:?}"
+    );
     assert_eq!(engine.ok(&["exec", "runs", "echo", "in"]), "in\n");
     engine.ok(&["stop", "runs"]);
     assert_eq!(engine.ok(&["inspect", "-f", "{{.State.ExitCode}}", "runs"]), "4\n");
@@ -141,7 +211,10 @@ fn names_states_and_refusals_read_as_dockers() {
     let engine = engine!("names_states_and_refusals_read_as_dockers");
     let id = engine.ok(&["run", "-d", "--name", "web", "--label", "tier=db", "busybox", "sleep", "600"]);
     let taken = engine.docker(&["create", "--name", "web", "busybox"]);
-    assert!(taken.stderr.contains("Conflict. The container name \"/web\" is already in use by container"), "{taken:?}");
+    assert!(
+        taken.stderr.contains("Conflict. The container name \"/web\" is already in use by container"),
+        "{taken:?}"
+    );
     assert!(engine.docker(&["rm", "web"]).stderr.contains("container is running"));
     engine.ok(&["rename", "web", "other"]);
     engine.ok(&["pause", "other"]);
@@ -152,5 +225,8 @@ fn names_states_and_refusals_read_as_dockers() {
     engine.ok(&["kill", "other"]);
     assert_eq!(engine.ok(&["wait", "other"]), "137\n");
     assert!(engine.docker(&["kill", "other"]).stderr.contains("is not running"));
-    assert_eq!(engine.ok(&["container", "prune", "-f", "--filter", "label=tier=db"]).lines().nth(1), Some(id.trim()));
+    assert_eq!(
+        engine.ok(&["container", "prune", "-f", "--filter", "label=tier=db"]).lines().nth(1),
+        Some(id.trim())
+    );
 }

@@ -205,6 +205,26 @@ fn without_effect(host: &HostConfig, facts: &Facts) -> Vec<String> {
         host.memory_swappiness.is_some_and(|value| value >= 0) && facts.cgroup_version == 2,
         "MemorySwappiness has no effect: this kernel's cgroup v2 does not support it",
     );
+    let limits = &facts.limits;
+    let discarded = [
+        (!limits.memory && host.memory > 0, "memory limit"),
+        (!limits.swap && host.memory_swap > 0, "swap limit"),
+        (
+            !limits.cpu && (host.nano_cpus > 0 || host.cpu_quota > 0 || host.cpu_period > 0),
+            "CPU CFS scheduler",
+        ),
+        (!limits.cpu && host.cpu_shares > 0, "CPU shares"),
+        (!limits.cpuset && !(host.cpuset_cpus.is_empty() && host.cpuset_mems.is_empty()), "cpuset"),
+        (!limits.pids && host.pids_limit.is_some_and(|limit| limit > 0), "PIDs limit"),
+    ];
+    for (discarded, what) in discarded {
+        warn(
+            discarded,
+            &format!(
+                "Your kernel does not support {what} capabilities or the cgroup is not mounted. {what} discarded."
+            ),
+        );
+    }
     warn(host.kernel_memory.is_some_and(|value| value > 0), "Specifying a kernel memory limit has no effect");
     let ignored =
         ["mode", "max-buffer-size", "labels", "labels-regex", "env", "env-regex", "tag", "compress"];
@@ -223,7 +243,19 @@ mod tests {
     use crate::engine::containers::spec::Bounds;
 
     fn run(config: &str, host: &str) -> Result<Vec<String>> {
-        let facts = Facts { bounds: Bounds::all(), cgroup_version: 2, kernel: (6, 1) };
+        let facts = Facts {
+            bounds: Bounds::all(),
+            cgroup_version: 2,
+            limits: crate::engine::host::Limits {
+                memory: true,
+                swap: true,
+                cpu: true,
+                cpuset: true,
+                pids: true,
+                ..Default::default()
+            },
+            kernel: (6, 1),
+        };
         check(&serde_json::from_str(config).unwrap(), &serde_json::from_str(host).unwrap(), &facts)
     }
 

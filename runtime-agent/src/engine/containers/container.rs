@@ -166,6 +166,14 @@ impl Container {
         self.ask(|reply| Command::Update(super::task::Change(Box::new(change)), reply)).await
     }
 
+    /// An edit that is not an update of the client's.
+    pub(super) async fn note(
+        &self,
+        change: impl FnOnce(&mut ContainerRecord) + Send + 'static,
+    ) -> Result<()> {
+        self.ask(|reply| Command::Note(super::task::Change(Box::new(change)), reply)).await
+    }
+
     /// Ends the wait of a container that an earlier daemon was to restart.
     pub(crate) async fn restart_is_due(&self) {
         // A container that is gone has nothing to restart.

@@ -19,6 +19,7 @@ mod index;
 mod inside;
 mod inspect;
 mod list;
+mod members;
 mod merge;
 pub(crate) mod moment;
 mod mounts;
@@ -43,6 +44,7 @@ use super::error::{Error, Result};
 use super::events::Events;
 use super::exec::Execs;
 use super::images::{ContainerUse, Images};
+use super::networks::Networks;
 use super::volumes::Volumes;
 use crate::config::Config;
 use crate::runtime::Runtime;
@@ -144,8 +146,9 @@ impl Containers {
         Ok(pruned)
     }
 
-    /// Lets images and volumes know who uses them.
-    pub(crate) fn claim(&self, images: &Images, volumes: &Volumes) {
+    /// Lets images, volumes and networks know who uses them.
+    pub(crate) fn claim(&self, images: &Images, volumes: &Volumes, networks: &Networks) {
+        networks.set_members(Arc::new(members::Roll(Arc::clone(&self.world))));
         let users = self.clone();
         volumes.in_use_by(move |volume| users.using_volume(volume));
         let world = Arc::downgrade(&self.world);
@@ -162,6 +165,19 @@ impl Containers {
         });
     }
 
+    /// How many run, are paused, and do neither.
+    pub(crate) fn counts(&self) -> (usize, usize, usize) {
+        let mut counts = (0, 0, 0);
+        for container in self.all() {
+            match container.snapshot().record.state.status {
+                record::Status::Paused => counts.1 += 1,
+                status if status.is_running() => counts.0 += 1,
+                _ => counts.2 += 1,
+            }
+        }
+        counts
+    }
+
     /// Which containers mount a volume, by id.
     pub(crate) fn using_volume(&self, volume: &str) -> Vec<String> {
         let uses = |container: &Container| {
@@ -175,10 +191,12 @@ impl Containers {
 
 fn look_at_host() -> Facts {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let limits = super::host::limits();
     let mut numbers = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
     Facts {
         bounds: Bounds::parse(&read("/proc/self/status")),
-        cgroup_version: super::host::limits().cgroup_version,
+        cgroup_version: limits.cgroup_version,
+        limits,
         kernel: (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)),
     }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Facts {
     pub(crate) bounds: Bounds,
     /// 1 or 2.
     pub(crate) cgroup_version: u8,
+    /// What control groups can limit here.
+    pub(crate) limits: crate::engine::host::Limits,
     /// Of the running kernel, for seccomp rules that depend on it.
     pub(crate) kernel: (u32, u32),
 }

@@ -5,6 +5,7 @@ use wharfd_api_types::container::HostConfig;
 
 use super::{Blueprint, devices};
 use crate::engine::error::{Error, Result};
+use crate::engine::host::Limits;
 
 pub(super) fn resources(blueprint: &Blueprint<'_>) -> Result<Value> {
     let host = blueprint.host;
@@ -15,23 +16,29 @@ pub(super) fn resources(blueprint: &Blueprint<'_>) -> Result<Value> {
             resources.insert(key.to_owned(), Value::Object(value));
         }
     };
-    put("memory", memory(host));
-    put("cpu", cpu(host));
+    // What cannot be limited here was said at create; asking for it would fail the start.
+    let limits = &blueprint.facts.limits;
+    if limits.memory {
+        put("memory", memory(host, limits.swap));
+    }
+    put("cpu", cpu(host, limits));
     put("blockIO", block_io(host)?);
-    if let Some(limit) = host.pids_limit.filter(|limit| *limit > 0) {
+    if let Some(limit) = host.pids_limit.filter(|limit| *limit > 0 && limits.pids) {
         put("pids", Map::from_iter([("limit".to_owned(), json!(limit))]));
     }
     Ok(Value::Object(resources))
 }
 
-fn memory(host: &HostConfig) -> Map<String, Value> {
+fn memory(host: &HostConfig, swap_is_limited: bool) -> Map<String, Value> {
     let mut memory = Map::new();
     let mut put = |key: &str, value: Value| memory.insert(key.to_owned(), value);
     if host.memory > 0 {
         put("limit", json!(host.memory));
         // Nothing said about swap: as much again, as with dockerd.
         let swap = if host.memory_swap == 0 { host.memory * 2 } else { host.memory_swap };
-        put("swap", json!(swap));
+        if swap_is_limited {
+            put("swap", json!(swap));
+        }
     }
     if host.memory_reservation > 0 {
         put("reservation", json!(host.memory_reservation));
@@ -45,9 +52,19 @@ fn memory(host: &HostConfig) -> Map<String, Value> {
     memory
 }
 
-fn cpu(host: &HostConfig) -> Map<String, Value> {
+fn cpu(host: &HostConfig, limits: &Limits) -> Map<String, Value> {
     let mut cpu = Map::new();
     let mut put = |key: &str, value: Value| cpu.insert(key.to_owned(), value);
+    if limits.cpuset {
+        for (key, value) in [("cpus", &host.cpuset_cpus), ("mems", &host.cpuset_mems)] {
+            if !value.is_empty() {
+                put(key, json!(value));
+            }
+        }
+    }
+    if !limits.cpu {
+        return cpu;
+    }
     if host.nano_cpus > 0 {
         put("period", json!(PERIOD));
         put("quota", json!(host.nano_cpus * PERIOD / 1_000_000_000));
@@ -61,11 +78,6 @@ fn cpu(host: &HostConfig) -> Map<String, Value> {
     }
     if host.cpu_shares > 0 {
         put("shares", json!(host.cpu_shares));
-    }
-    for (key, value) in [("cpus", &host.cpuset_cpus), ("mems", &host.cpuset_mems)] {
-        if !value.is_empty() {
-            put(key, json!(value));
-        }
     }
     for (key, value) in
         [("realtimePeriod", host.cpu_realtime_period), ("realtimeRuntime", host.cpu_realtime_runtime)]

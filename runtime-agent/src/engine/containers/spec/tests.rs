@@ -4,7 +4,19 @@ use super::*;
 use crate::engine::containers::mounts::Kind;
 
 fn facts() -> Facts {
-    Facts { bounds: Bounds::all(), cgroup_version: 2, kernel: (6, 1) }
+    Facts {
+        bounds: Bounds::all(),
+        cgroup_version: 2,
+        limits: crate::engine::host::Limits {
+            memory: true,
+            swap: true,
+            cpu: true,
+            cpuset: true,
+            pids: true,
+            ..Default::default()
+        },
+        kernel: (6, 1),
+    }
 }
 
 fn mount(destination: &str, kind: Kind) -> Mount {

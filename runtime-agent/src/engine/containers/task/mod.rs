@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Attach(Streams, Reply<UnixStream>),
     Rename(String, Reply),
     Update(Change, Reply),
+    /// The same, without telling: whoever asked tells it in its own words.
+    Note(Change, Reply),
     Remove {
         volumes: bool,
         reply: Reply,
@@ -144,6 +146,10 @@ impl Task {
             Command::Attach(streams, reply) => self.attach(streams, reply).await,
             Command::Rename(name, reply) => drop(reply.send(self.rename(name).await)),
             Command::Update(change, reply) => drop(reply.send(self.update(change).await)),
+            Command::Note(change, reply) => {
+                (change.0)(&mut self.now.record);
+                drop(reply.send(self.commit().await));
+            }
             Command::Remove { volumes, reply } => drop(reply.send(self.remove(volumes).await)),
             Command::Tell(action) => self.tell(action, []),
             Command::Exited(run, exit) if run == self.run => self.exited(exit).await,

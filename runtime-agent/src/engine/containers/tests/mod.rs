@@ -83,7 +83,19 @@ impl Host {
                 connections: Arc::clone(&self.connections) as _,
             },
             runtime: Arc::new(self.runtime.clone()),
-            facts: Facts { bounds: Bounds::all(), cgroup_version: 2, kernel: (6, 1) },
+            facts: Facts {
+                bounds: Bounds::all(),
+                cgroup_version: 2,
+                limits: crate::engine::host::Limits {
+                    memory: true,
+                    swap: true,
+                    cpu: true,
+                    cpuset: true,
+                    pids: true,
+                    ..Default::default()
+                },
+                kernel: (6, 1),
+            },
             boot: self.boot.lock().unwrap().clone(),
             dns: Vec::new(),
             pace: Pace {
@@ -106,6 +118,13 @@ impl Host {
         };
         let path = |name: &str| self.folder.path().join(name);
         [list(&path("containers")), list(&path("snapshots"))].concat()
+    }
+}
+
+/// As `kill -9` does it: its tasks hear and do nothing any more, once the test holds no container of it.
+fn kill(daemon: Containers) {
+    for container in daemon.all() {
+        daemon.world.index.forget(&container.id);
     }
 }
 

@@ -14,7 +14,8 @@ async fn what_runs_goes_on_and_its_end_is_still_heard() {
     let daemon = host.daemon().await;
     let web = run(&daemon, "web", "{}").await;
     let pid = web.snapshot().record.state.pid;
-    drop((daemon, web));
+    drop(web);
+    kill(daemon);
     let daemon = host.daemon().await;
     let web = daemon.find("web").unwrap();
     assert_eq!((status_of(&daemon, "web").0, web.snapshot().record.state.pid), (Status::Running, pid));
@@ -28,14 +29,15 @@ async fn what_runs_goes_on_and_its_end_is_still_heard() {
 async fn what_ended_meanwhile_has_its_exit_code() {
     let host = Host::new();
     let daemon = host.daemon().await;
-    let (web, lost) = (run(&daemon, "web", "{}").await, run(&daemon, "lost", "{}").await);
-    let auto = run(&daemon, "auto", r#"{"HostConfig":{"AutoRemove":true}}"#).await;
-    drop(daemon);
-    for id in [&web.id, &auto.id] {
+    let (web, lost) = (run(&daemon, "web", "{}").await.id, run(&daemon, "lost", "{}").await.id);
+    let auto = run(&daemon, "auto", r#"{"HostConfig":{"AutoRemove":true}}"#).await.id;
+    kill(daemon);
+    for id in [&web, &auto] {
         host.ends(id, 9);
-        host.runtime.lose(id);
     }
-    host.runtime.lose(&lost.id);
+    // One shim still waits with its news, another died after writing it down, the third without.
+    host.runtime.lose(&auto);
+    host.runtime.lose(&lost);
     let daemon = host.daemon().await;
     assert_eq!(
         (status_of(&daemon, "web"), status_of(&daemon, "lost")),
@@ -60,10 +62,12 @@ async fn after_a_reboot_policies_decide_what_runs() {
     let stopped =
         run(&daemon, "stopped", r#"{"HostConfig":{"RestartPolicy":{"Name":"unless-stopped"}}}"#).await;
     stopped.stop(None, None).await.unwrap();
-    for container in daemon.all() {
-        host.runtime.lose(&container.id);
+    drop(stopped);
+    let ids: Vec<_> = daemon.all().into_iter().map(|container| container.id).collect();
+    kill(daemon);
+    for id in ids {
+        host.runtime.lose(&id);
     }
-    drop(daemon);
     "second".clone_into(&mut host.boot.lock().unwrap());
     let daemon = host.daemon().await;
     for policy in ["always", "unless-stopped", "on-failure"] {
@@ -83,7 +87,8 @@ async fn half_made_and_half_removed_containers_are_swept() {
     let folder = host.folder.path().join("containers");
     record.write(&folder.join(&web.id)).await.unwrap();
     std::fs::create_dir(folder.join("cut-off")).unwrap();
-    drop((daemon, web));
+    drop(web);
+    kill(daemon);
     let daemon = host.daemon().await;
     if let Ok(web) = daemon.find("web") {
         web.wait(super::super::Until::Removed).await.unwrap();
@@ -95,11 +100,12 @@ async fn half_made_and_half_removed_containers_are_swept() {
 async fn a_damaged_record_keeps_nobody_else_down() {
     let host = Host::new();
     let daemon = host.daemon().await;
-    let (good, bad) = (run(&daemon, "good", "{}").await, create(&daemon, "bad", "{}").await.unwrap());
-    let path = host.folder.path().join("containers").join(&bad.id).join("container.json");
+    let good = run(&daemon, "good", "{}").await.id;
+    let bad = create(&daemon, "bad", "{}").await.unwrap().id;
+    let path = host.folder.path().join("containers").join(&bad).join("container.json");
     std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), b"{").unwrap();
-    drop((daemon, bad));
+    kill(daemon);
     let daemon = host.daemon().await;
-    assert_eq!(daemon.find("good").unwrap().id, good.id);
+    assert_eq!(daemon.find("good").unwrap().id, good);
     assert!(daemon.find("bad").is_err() && path.exists());
 }
