@@ -103,7 +103,7 @@ build_wharf() {
 
 build_guest() {
     local guest
-    guest=$(drivers/local/guest/build.sh | tail -n 1)
+    guest=$(drivers/local/guest/build.sh "$own/guest" | tail -n 1)
     ln -sfn "$guest" "$target/release/guest"
     echo "$guest"
 }
@@ -123,7 +123,10 @@ on_machine() { env -u DOCKER_HOST -u DOCKER_CONTEXT "$docker" --context "$machin
 
 get_image() {
     case $registry in
-    "") image=wharf-quickstart/busybox:latest && make_image ;;
+    "")
+        image=wharf-quickstart/busybox:latest
+        if on_machine image inspect "$image" >/dev/null 2>&1; then echo "$image is there already"; else make_image; fi
+        ;;
     */*) image=$registry && on_machine pull --quiet "$image" ;;
     *) image=$registry/library/busybox:latest && on_machine pull --quiet "$image" ;;
     esac
@@ -157,7 +160,7 @@ remove_everything() {
         rm -f "$target/release/wharfd" "$target/release/guest"
     fi
     [ ! -s "$own/installed" ] || echo "these packages were installed and stay: $(sort -u "$own/installed" | tr '\n' ' ')"
-    rm -rf "$own" "$cache/guest"
+    rm -rf "$own"
 }
 
 if [ -n "$clean" ]; then
