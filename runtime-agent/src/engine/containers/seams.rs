@@ -13,7 +13,7 @@ use wharfd_api_types::container::PortBindings;
 use wharfd_api_types::network::EndpointSettings;
 
 use crate::engine::error::Result;
-use crate::engine::images::{Image, Images, Names};
+use crate::engine::images::{Image, Images};
 use crate::store::Digest;
 
 /// Root filesystems, by container. Every verb may be repeated.
@@ -95,16 +95,11 @@ pub(crate) trait Connections: Debug + Send + Sync {
 /// Images, by any name.
 pub(crate) trait ImageSource: Debug + Send + Sync {
     fn resolve(&self, wanted: &str) -> Result<Arc<Image>>;
-    fn names(&self, id: &Digest) -> Names;
 }
 
 impl ImageSource for Images {
     fn resolve(&self, wanted: &str) -> Result<Arc<Image>> {
         Self::resolve(self, wanted)
-    }
-
-    fn names(&self, id: &Digest) -> Names {
-        Self::names(self, id)
     }
 }
 

@@ -18,7 +18,7 @@ use super::world::{Pace, World};
 use super::{Container, Containers, index::Index};
 use crate::engine::error::{Error, Result};
 use crate::engine::events::Events;
-use crate::engine::images::{Image, Names};
+use crate::engine::images::Image;
 use crate::runtime::{Exit, FakeRuntime};
 use crate::store::Digest;
 
@@ -40,10 +40,6 @@ impl ImageSource for OneImage {
             size: 1000,
             tagged: None,
         }))
-    }
-
-    fn names(&self, _id: &Digest) -> Names {
-        Names { tags: vec!["busybox:latest".to_owned()], digests: Vec::new() }
     }
 }
 
