@@ -116,7 +116,7 @@ async fn take_up(world: &World, snapshot: &mut Snapshot, shim: Arc<dyn Shim>) {
     match world.ground.filesystems.mount(&snapshot.record.id).await {
         Ok(rootfs) => snapshot.rootfs = Some(rootfs),
         Err(error) => {
-            tracing::error!(%error, container = snapshot.record.id, "the root filesystem is not mounted")
+            tracing::error!(%error, container = snapshot.record.id, "the root filesystem is not mounted");
         }
     }
     snapshot.shim = Some(shim);

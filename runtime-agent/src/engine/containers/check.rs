@@ -214,7 +214,7 @@ fn without_effect(host: &HostConfig, facts: &Facts) -> Vec<String> {
             "CPU CFS scheduler",
         ),
         (!limits.cpu && host.cpu_shares > 0, "CPU shares"),
-        (!limits.cpuset && !(host.cpuset_cpus.is_empty() && host.cpuset_mems.is_empty()), "cpuset"),
+        (!limits.cpuset && (!host.cpuset_cpus.is_empty() || !host.cpuset_mems.is_empty()), "cpuset"),
         (!limits.pids && host.pids_limit.is_some_and(|limit| limit > 0), "PIDs limit"),
     ];
     for (discarded, what) in discarded {

@@ -106,7 +106,7 @@ fn ports(snapshot: &Snapshot) -> Vec<PortSummary> {
 fn sentence(snapshot: &Snapshot) -> String {
     let state = &snapshot.record.state;
     let since = |moment: Option<super::moment::Moment>| {
-        moment.map(|moment| human(moment.elapsed())).unwrap_or_else(|| "Less than a second".to_owned())
+        moment.map_or_else(|| human(Duration::ZERO), |moment| human(moment.elapsed()))
     };
     match state.status {
         Status::Created => "Created".to_owned(),

@@ -15,7 +15,7 @@ pub(super) fn process(blueprint: &Blueprint<'_>, security: &Security) -> Result<
     let cwd = if config.working_dir.is_empty() { "/" } else { &config.working_dir };
     let environment = environment(blueprint, config.tty, &[]);
     let granted = capabilities::granted(blueprint.host, &blueprint.facts.bounds)?;
-    common(blueprint, security, &granted, config.tty, &blueprint.command, cwd, environment)
+    common(blueprint, security, &granted, config.tty, &blueprint.command, cwd, &environment)
 }
 
 /// A further process: the container's, but for what the request says.
@@ -31,7 +31,7 @@ pub(super) fn exec(
     let mut host = blueprint.host.clone();
     host.privileged |= request.privileged;
     let granted = capabilities::granted(&host, &blueprint.facts.bounds)?;
-    common(blueprint, security, &granted, request.tty, &command, cwd, environment)
+    common(blueprint, security, &granted, request.tty, &command, cwd, &environment)
 }
 
 fn common(
@@ -41,7 +41,7 @@ fn common(
     tty: bool,
     command: &[String],
     cwd: &str,
-    environment: Vec<String>,
+    environment: &[String],
 ) -> Result<Value> {
     let identity = &blueprint.identity;
     // Only root keeps them over exec; for others they stay in the bounding set, for what is setuid inside.

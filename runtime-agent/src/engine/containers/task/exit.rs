@@ -47,10 +47,10 @@ impl Task {
         );
         if again {
             self.schedule_restart();
-        } else if self.now.record.host.auto_remove {
-            if let Err(error) = self.remove(true).await {
-                tracing::error!(%error, container = self.now.record.id, "cannot remove a container that ended");
-            }
+        } else if self.now.record.host.auto_remove
+            && let Err(error) = self.remove(true).await
+        {
+            tracing::error!(%error, container = self.now.record.id, "cannot remove a container that ended");
         }
     }
 
@@ -58,10 +58,10 @@ impl Task {
     pub(super) async fn clean_up(&mut self) {
         let id = self.now.record.id.clone();
         let log = |what: &str, error: &dyn std::fmt::Display| tracing::warn!(%error, container = id, "cannot {what}");
-        if let Some(shim) = self.now.shim.take() {
-            if let Err(error) = shim.delete().await {
-                log("end the shim", &error);
-            }
+        if let Some(shim) = self.now.shim.take()
+            && let Err(error) = shim.delete().await
+        {
+            log("end the shim", &error);
         }
         let ground = &self.world.ground;
         let (disconnected, unmounted) =

@@ -139,7 +139,7 @@ impl Task {
         match command {
             Command::Start(reply) => drop(reply.send(self.start_by_hand().await)),
             Command::Signal { signal, by_hand, reply } => {
-                drop(reply.send(self.signal(signal, by_hand).await))
+                drop(reply.send(self.signal(signal, by_hand).await));
             }
             Command::Pause(reply) => drop(reply.send(self.pause().await)),
             Command::Unpause(reply) => drop(reply.send(self.unpause().await)),

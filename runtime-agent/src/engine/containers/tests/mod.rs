@@ -118,6 +118,7 @@ impl Host {
 }
 
 /// As `kill -9` does it: its tasks hear and do nothing any more, once the test holds no container of it.
+#[expect(clippy::needless_pass_by_value, reason = "a killed daemon is of no use any more")]
 fn kill(daemon: Containers) {
     for container in daemon.all() {
         daemon.world.index.forget(&container.id);
