@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use serde::Deserialize;
 
@@ -35,7 +35,7 @@ pub(super) async fn create(
     State(engine): State<Arc<Engine>>,
     Extension(version): Extension<ApiVersion>,
     headers: HeaderMap,
-    uri: axum::http::Uri,
+    uri: Uri,
     wanted: Result<Query<Wanted>, QueryRejection>,
     body: Body,
 ) -> Result<Response> {
