@@ -176,7 +176,9 @@ impl Error {
             }
             Self::Kernel { .. } => "use a host with a newer or more complete kernel".to_owned(),
             Self::PortTaken { port, .. } => {
-                format!("stop the program that listens on port {port}, or choose another with --engine-port")
+                format!(
+                    "stop the program that listens on port {port}, or choose another with --ssh-engine-port"
+                )
             }
             Self::DiskFull { path, .. } => {
                 format!("make room in {path} on the host, then run the command again")

@@ -26,7 +26,15 @@ pub(crate) fn check(config: &ContainerConfig, host: &HostConfig, facts: &Facts) 
     log_driver(host)?;
     let mut warnings = spec::check(host, &facts.bounds)?;
     warnings.extend(without_effect(host, facts));
+    if has_health_check(config) {
+        warnings.push("the health check has no effect: this engine does not run them yet".to_owned());
+    }
     Ok(warnings)
+}
+
+fn has_health_check(config: &ContainerConfig) -> bool {
+    let test = config.healthcheck.as_ref().and_then(|check| check.test.as_ref());
+    test.and_then(|words| words.first()).is_some_and(|word| word != "NONE")
 }
 
 pub(crate) fn restart_policy(policy: &RestartPolicy, auto_remove: bool) -> Result<()> {
@@ -264,6 +272,13 @@ mod tests {
         let host = r#"{"Memory":6291456,"NanoCpus":500000000,"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":3},
             "LogConfig":{"Type":"json-file","Config":{"max-size":"10m","max-file":"3"}},"MemorySwappiness":-1}"#;
         assert_eq!(run(r#"{"StopSignal":"SIGINT","WorkingDir":"/x"}"#, host).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_health_check_is_not_ignored_in_silence() {
+        let warnings = run(r#"{"Healthcheck":{"Test":["CMD","true"]}}"#, "{}").unwrap();
+        assert!(warnings[0].contains("health check"), "{warnings:?}");
+        assert!(run(r#"{"Healthcheck":{"Test":["NONE"]}}"#, "{}").unwrap().is_empty());
     }
 
     #[test]
