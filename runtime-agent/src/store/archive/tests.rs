@@ -1,3 +1,5 @@
+//! What real, old, sloppy and malicious archives look like, entry by entry.
+
 use std::io::{Read as _, Write as _};
 
 use super::compression::{Compression, decompress};

@@ -1,3 +1,5 @@
+//! Layers unpacked as they should be, and archives that try to leave theirs.
+
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
