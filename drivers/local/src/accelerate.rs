@@ -69,9 +69,14 @@ fn circumstances(config: &Config, image: &Image) -> String {
     format!("{} {qemu} {} {}", config.qemu.display(), image.inputs, kernel.trim())
 }
 
+/// Runs its arguments until its standard input ends: when this program is killed, the trial goes with it.
+const GUARD: &str = r#""$@" </dev/null & trial=$!; exec >/dev/null; cat; kill -9 "$trial""#;
+
 /// Whether our guest's kernel reaches user space. It is told to say so and stop.
 async fn boots(qemu: &Path, accelerator: Accelerator, image: &Image) -> bool {
-    let child = Command::new(qemu)
+    let child = Command::new("sh")
+        .args(["-c", GUARD, "trial"])
+        .arg(qemu)
         .args([
             "-nodefaults",
             "-no-user-config",
@@ -90,13 +95,12 @@ async fn boots(qemu: &Path, accelerator: Accelerator, image: &Image) -> bool {
         .arg(image.folder.join("kernel"))
         .arg("-initrd")
         .arg(image.folder.join("initramfs"))
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .kill_on_drop(true)
         .spawn();
     let Ok(mut child) = child else { return false };
-    let Some(out) = child.stdout.take() else { return false };
+    let (Some(out), Some(held)) = (child.stdout.take(), child.stdin.take()) else { return false };
     let mut lines = BufReader::new(out).lines();
     let said = timeout(DEADLINE, async {
         while let Ok(Some(line)) = lines.next_line().await {
@@ -108,6 +112,40 @@ async fn boots(qemu: &Path, accelerator: Accelerator, image: &Image) -> bool {
     })
     .await
     .unwrap_or(false);
-    child.kill().await.ok();
+    drop(held);
+    // It has nothing left to do but to kill and go.
+    timeout(DEADLINE, child.wait()).await.ok();
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_trial_ends_with_whoever_began_it() {
+        let mut guard = Command::new("sh")
+            .args(["-c", GUARD, "trial", "sh", "-c", "echo $$; exec sleep 60"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(guard.stdout.take().unwrap()).lines();
+        let trial = lines.next_line().await.unwrap().unwrap();
+        let held = guard.stdin.take().unwrap();
+        assert!(rustix::process::test_kill_process(pid(&trial)).is_ok());
+        // Closing the pipe is all that a killed program does.
+        drop(held);
+        timeout(Duration::from_secs(10), guard.wait()).await.unwrap().unwrap();
+        let ended = async {
+            while rustix::process::test_kill_process(pid(&trial)).is_ok() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(Duration::from_secs(10), ended).await.unwrap();
+    }
+
+    fn pid(text: &str) -> rustix::process::Pid {
+        rustix::process::Pid::from_raw(text.parse().unwrap()).unwrap()
+    }
 }
