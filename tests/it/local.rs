@@ -52,7 +52,7 @@ fn a_machine_lives_and_dies_on_this_computer() {
     world.wharf_ok(["kill", "demo"]);
     assert_eq!(world.state(), "Stopped");
     world.wharf_ok(["rm", "-y", "demo"]);
-    assert_eq!(world.processes(), Vec::<String>::new());
+    world.until_nothing_runs();
     assert!(!world.store.join("machines/demo").exists());
 }
 
@@ -69,7 +69,7 @@ fn a_create_that_is_killed_leaves_nothing_after_rm() {
         let removed = world.wharf(["rm", "-y", "demo"]).output().unwrap();
         // Killed before anything stood in the journal, there is no such machine.
         assert!(matches!(removed.status.code(), Some(0 | 4)), "{}", text(&removed));
-        assert_eq!(world.processes(), Vec::<String>::new(), "killed after {seconds} s");
+        world.until_nothing_runs();
         // Killed before its first event, a create may leave an empty folder.
         let left = fs::read_dir(world.store.join("machines/demo/driver")).map_or(0, Iterator::count);
         assert_eq!(left, 0, "killed after {seconds} s");
@@ -133,13 +133,23 @@ impl World {
         expect_success(Command::new("kill").args(["-9", pid.trim()]));
     }
 
-    /// The command lines of everything that runs for this world.
+    /// What was begun for a killed command notices its end a moment later.
+    fn until_nothing_runs(&self) {
+        let patience = Instant::now() + Duration::from_secs(10);
+        while !self.processes().is_empty() {
+            assert!(Instant::now() < patience, "left running: {:#?}", self.processes());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The command lines of everything that runs for this world: named in its arguments, or begun in its environment.
     fn processes(&self) -> Vec<String> {
-        let store = self.store.display().to_string();
+        let folder = self.folder.path().display().to_string();
         let line = |entry: fs::DirEntry| {
-            let line = fs::read(entry.path().join("cmdline")).ok()?;
-            let line = String::from_utf8_lossy(&line).replace('\0', " ");
-            line.contains(&store).then_some(line)
+            let read = |file: &str| fs::read(entry.path().join(file)).ok();
+            let line = String::from_utf8_lossy(&read("cmdline")?).replace('\0', " ");
+            let ours = line.contains(&folder) || String::from_utf8_lossy(&read("environ")?).contains(&folder);
+            ours.then_some(line)
         };
         fs::read_dir("/proc").unwrap().flatten().filter_map(line).collect()
     }
