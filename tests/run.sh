@@ -94,30 +94,57 @@ if [ -z "$filter" ]; then
     run shell-scripts bash -c 'for f in $(git ls-files "*.sh" .ci/run); do bash -n "$f" || exit 1; done'
 fi
 
+# One build of everything: a build of one package alone would choose other features, and compile half the tree again.
+build_tests() {
+    cargo test --workspace --locked --no-run --message-format=json-render-diagnostics >"$results/messages" || return 1
+    # The program itself is among them: cargo builds it for its own package's tests.
+    python3 - "$results/messages" >"$results/binaries" <<'PYTHON'
+import json, os, sys
+for line in open(sys.argv[1]):
+    message = json.loads(line)
+    if message.get("executable") and message.get("profile", {}).get("test"):
+        folder = os.path.dirname(message["manifest_path"])
+        package = message["package_id"].split("#")[-1].split("@")[0]
+        if package[0].isdigit():
+            package = os.path.basename(message["package_id"].split("#")[0])
+        print(package, folder, message["executable"], sep="\t")
+PYTHON
+}
+
 say "building"
-run build-tests cargo test --workspace --locked --no-run
-run build-program cargo build --locked -p wharf
+run build-tests build_tests
 WHARF_TEST_AGENT=$(runtime-agent/build.sh | tail -n 1)
 WHARF_TEST_WHARF="$CARGO_TARGET_DIR/debug/wharf"
 WHARF_TEST_GUEST=$(drivers/local/guest/build.sh | tail -n 1)
 export WHARF_TEST_AGENT WHARF_TEST_WHARF WHARF_TEST_GUEST
 [ "$(failures)" = 0 ] || { echo "0 passed, $(failures) failed"; exit 1; }
 
+# The test binaries of one package, each from its package's folder, as cargo would run them.
+test_package() { # test_package PACKAGE [COMMAND…]: what runs them, where root is needed
+    local wanted=$1 package folder binary status=0
+    shift
+    while IFS=$'\t' read -r package folder binary; do
+        [ "$package" = "$wanted" ] || continue
+        echo "     Running $binary"
+        (cd "$folder" && CARGO_MANIFEST_DIR=$folder exec env "$@" "$binary" $filter) || status=1
+    done <"$results/binaries"
+    return $status
+}
+
 say "tests"
 # It kills a machine at hundreds of moments and waits for late effects: long, and hardly any work.
-run wharf-testkit cargo test --locked -p wharf-testkit -- $filter &
+run wharf-testkit test_package wharf-testkit &
 long=$!
 for package in wharf-driver wharf-pki wharf-ssh wharf-bootstrap wharf-core wharf-driver-ssh \
     wharf-driver-local wharf wharfd-api-types wharfd-client; do
-    run "$package" cargo test --locked -p "$package" -- $filter
+    run "$package" test_package "$package"
 done
+run examples-in-docs cargo test --workspace --locked --doc -- $filter
 # These need root: containers, namespaces, test hosts and virtual machines.
-root_test() {
-    "${as_root[@]}" env PATH="$PATH" HOME="$HOME" CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}" \
-        RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}" cargo test --locked "$@"
-}
-run wharfd root_test -p wharfd -- $filter
-run it root_test -p wharf-tests -- $filter
+root=("${as_root[@]}" env PATH="$PATH" HOME="$HOME" CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}"
+    RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}")
+run wharfd test_package wharfd "${root[@]}"
+run it test_package wharf-tests "${root[@]}"
 wait "$long"
 # The agent keeps its empty control groups for the next container; here there is none.
 "${as_root[@]}" find /sys/fs/cgroup -depth -type d \( -path '*/wharf/shim' -o -name wharf \) \
