@@ -154,7 +154,9 @@ impl From<wharf_driver::Error> for Error {
             Driver::Unreachable => Kind::Unreachable,
             Driver::HostKey => Kind::HostKey,
             Driver::Cancelled => Kind::Cancelled,
-            Driver::Throttled | Driver::Transient | Driver::TimedOut | Driver::Failed => Kind::Failed,
+            Driver::Throttled | Driver::Transient | Driver::TimedOut | Driver::InUse | Driver::Failed => {
+                Kind::Failed
+            }
         };
         Self {
             kind,

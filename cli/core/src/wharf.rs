@@ -6,6 +6,7 @@ use std::sync::Arc;
 use wharf_driver::{AnyDriver, Clock, Factory, SystemClock, layers};
 
 use crate::bootstrap::Bootstrap;
+use crate::engine::Shared;
 use crate::entropy::{Entropy, OsEntropy};
 use crate::host::OverSsh;
 use crate::store::{Folder, Store};
@@ -54,6 +55,7 @@ pub struct Wharf {
     pub(crate) cache: PathBuf,
     pub(crate) program: PathBuf,
     pub(crate) person: String,
+    pub(crate) shared: Shared,
 }
 
 /// The seams below the engine, for whoever puts something else there.
@@ -100,6 +102,7 @@ impl Wharf {
             cache: setup.cache.unwrap_or_else(|| setup.home.join("cache")),
             program: setup.program,
             person: setup.person,
+            shared: Shared::default(),
         }
     }
 

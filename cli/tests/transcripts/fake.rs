@@ -120,6 +120,7 @@ impl Driver for Memory {
                 action: Boot { name },
                 after: vec![],
                 summary,
+                shared: false,
             }],
         })
     }

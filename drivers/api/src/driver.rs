@@ -256,7 +256,7 @@ pub trait Driver: Debug + Send + Sync + Sized + 'static {
 
     /// Settles a started action whose end nobody saw: what it left, by its key (GET by name, or the same call with
     /// the same token), or `None` when nothing is there *yet*; the engine asks again until the intent's deadline and
-    /// [`About::settles`] have passed. Reads only.
+    /// [`About::settles`] have passed. What is on its way out is not there. Reads only.
     fn settle(
         &self,
         action: &Self::Action,
@@ -278,7 +278,8 @@ pub trait Driver: Debug + Send + Sync + Sized + 'static {
         cx: &Context,
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Removes one resource. Being gone already is success.
+    /// Removes one resource. Being gone already is success. What machines share is asked for only when no machine of
+    /// the store uses it any more; if something else does, that is [`crate::Kind::InUse`].
     fn destroy(&self, resource: &Self::Resource, cx: &Context) -> impl Future<Output = Result<()>> + Send;
 
     /// Everything in the account that carries our tag, whose store it belongs to and since when: for a lost store.

@@ -205,8 +205,8 @@ impl<D: Driver> AnyDriver for Erased<D> {
 }
 
 fn erase_step<A: Stored>(step: Step<A>) -> Result<Step<Value>> {
-    let Step { verb, name, action, after, summary } = step;
-    Ok(Step { verb, name, action: write(&action)?, after, summary })
+    let Step { verb, name, action, after, summary, shared } = step;
+    Ok(Step { verb, name, action: write(&action)?, after, summary, shared })
 }
 
 fn write<T: Stored>(value: &T) -> Result<Value> {

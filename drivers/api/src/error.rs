@@ -29,6 +29,9 @@ pub enum Kind {
     TimedOut,
     /// The person interrupted; nothing more was written.
     Cancelled,
+    /// It cannot be removed, since something that is not ours uses it. Only from `destroy`, for what machines share: it
+    /// is left.
+    InUse,
     /// Everything else. Exit code 1.
     Failed,
 }

@@ -25,7 +25,8 @@ pub struct OwnerTag {
     pub expires: Option<u64>,
 }
 
-/// The idempotency key of one attempt at one action: SHA-256 of machine id, action name and attempt, in hex.
+/// The idempotency key of one attempt at one action: SHA-256 of machine id, action name and attempt, in hex. What
+/// machines share has the store's id in the machine's place.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ActionKey(String);
@@ -34,9 +35,19 @@ impl ActionKey {
     /// The key for `action` (a step's name) of `machine` at this `attempt`.
     #[must_use]
     pub fn derive(machine: &MachineId, action: &str, attempt: u32) -> Self {
+        Self::of(machine.as_str(), action, attempt)
+    }
+
+    /// The key for `action` (a step's name) that the machines of `store` share: the same for each of them.
+    #[must_use]
+    pub fn shared(store: &StoreId, action: &str) -> Self {
+        Self::of(&store.0, action, 0)
+    }
+
+    fn of(whose: &str, action: &str, attempt: u32) -> Self {
         let mut hash = Sha256::new();
         // Lengths in front, so that no two different triples feed the same bytes.
-        for part in [machine.as_str(), action] {
+        for part in [whose, action] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }

@@ -22,6 +22,13 @@ pub struct Step<A> {
     pub after: Vec<usize>,
     /// One line for `--dry-run`.
     pub summary: String,
+    /// Whether what it leaves belongs to the store instead of to this machine: the first machine that needs it makes
+    /// it, the last one that does takes it away. Every plan that names it has the same action for it, and its name is
+    /// like no other in this store, whatever account it stands in: letters, digits, `.`, `_` and `-`.
+    ///
+    /// Its tag names the machine that it was made for first, and never expires.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
 }
 
 /// What a step does to the world.

@@ -226,6 +226,7 @@ fn disk_step(disk: Disk) -> Step<Action> {
         summary: format!("make a disk of up to {} GiB, {what}", disk.size_gib),
         action: Action::Disk(disk),
         after: Vec::new(),
+        shared: false,
     }
 }
 
@@ -241,6 +242,7 @@ fn vm_step(vm: Vm) -> Step<Action> {
         ),
         action: Action::Vm(Box::new(vm)),
         after: vec![0],
+        shared: false,
     }
 }
 

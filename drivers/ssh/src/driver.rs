@@ -60,6 +60,7 @@ impl Driver for Ssh {
                 },
                 after: Vec::new(),
                 summary: format!("take over the host {user}@{address}:{port}, changing nothing on it"),
+                shared: false,
             }],
         })
     }

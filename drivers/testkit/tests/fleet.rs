@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::json;
-use wharf_core::{Call, CreateRequest, EngineOptions, Factory, Person, Setup, Wharf};
+use wharf_core::{Call, CreateRequest, EngineOptions, Factory, Person, RemoveOptions, Setup, Wharf};
 use wharf_testkit::memory::{Cloud, Memory};
 use wharf_testkit::{Hosts, open_in_memory};
 
@@ -25,10 +25,14 @@ fn setup(home: &std::path::Path) -> Setup {
 }
 
 fn request(cloud: &str, index: usize) -> CreateRequest {
+    wish(cloud, index, false)
+}
+
+fn wish(cloud: &str, index: usize, shared: bool) -> CreateRequest {
     CreateRequest {
         name: format!("machine-{index}").parse().unwrap(),
         driver: "memory".to_owned(),
-        config: json!({ "cloud": cloud, "fail": null }),
+        config: json!({ "cloud": cloud, "fail": null, "shared": shared }),
         options: EngineOptions::default(),
         expires: None,
     }
@@ -93,4 +97,47 @@ async fn one_name_is_made_once_however_many_want_it() {
     let made = done.iter().filter(|one| one.as_ref().unwrap().is_ok()).count();
     assert_eq!(made, 1, "{done:?}");
     assert_eq!(Cloud::named("one-name").everything().len(), 3);
+}
+
+/// Half of them go while the other half comes, each with an engine of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_fifty_machines_share_is_made_once_and_goes_with_the_last() {
+    let (home, cloud) = (tempfile::tempdir().unwrap(), "shared-network");
+    let hosts = Arc::new(Hosts::default());
+    let wharf = || Arc::new(open_in_memory(setup(home.path()), Arc::clone(&hosts)));
+    let one = wharf();
+    join_all((0..MANY).map(async |index| {
+        one.create(&wish(cloud, index, true), &Call::new("wharf create")).await.unwrap();
+    }))
+    .await;
+    let things = || Cloud::named(cloud).everything().len();
+    assert_eq!(things(), MANY * 2 + 1, "a disk and a server each, and one network");
+    assert_eq!(Cloud::named(cloud).calls()["make"], MANY * 2 + 1, "nothing is made twice");
+    let remove = async |index: usize| {
+        let name = format!("machine-{index}").parse().unwrap();
+        wharf().remove(&name, RemoveOptions::default(), &Call::new("wharf rm")).await.unwrap()
+    };
+    let come = join_all((MANY..MANY + 10).map(async |index| {
+        wharf().create(&wish(cloud, index, true), &Call::new("wharf create")).await.unwrap();
+    }));
+    let go = join_all((0..MANY).map(remove));
+    tokio::join!(come, go);
+    assert_eq!(things(), 10 * 2 + 1, "{:?}", Cloud::named(cloud).everything());
+    join_all((MANY..MANY + 10).map(remove)).await;
+    assert_eq!(things(), 0, "{:?}", Cloud::named(cloud).everything());
+}
+
+#[tokio::test]
+async fn what_something_else_uses_is_left_and_said() {
+    let (home, cloud) = (tempfile::tempdir().unwrap(), "used-by-hand");
+    let wharf = open_in_memory(setup(home.path()), Arc::new(Hosts::default()));
+    let created = wharf.create(&wish(cloud, 0, true), &Call::new("wharf create")).await.unwrap();
+    let everything = Cloud::named(cloud).everything();
+    let network = everything.iter().find(|name| name.starts_with("wharf-")).unwrap();
+    Cloud::named(cloud).use_by_hand(network);
+    let removed =
+        wharf.remove(&created.connection.name, RemoveOptions::default(), &Call::new("wharf rm")).await;
+    assert_eq!(removed.unwrap().left, [format!("{network} stays: something else uses it")]);
+    assert_eq!(Cloud::named(cloud).everything(), std::slice::from_ref(network));
+    assert!(wharf.list().await.unwrap().is_empty());
 }

@@ -9,13 +9,16 @@ use wharf_driver::Factory;
 use wharf_testkit::memory::{Cloud, Habits, Memory};
 use wharf_testkit::{World, suite};
 
-struct Fresh(String);
+struct Fresh {
+    cloud: String,
+    shared: bool,
+}
 
-fn fresh(habits: Habits) -> Fresh {
+fn fresh(habits: Habits, shared: bool) -> Fresh {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
-    let name = format!("conformance-{}", COUNT.fetch_add(1, Ordering::Relaxed));
-    Cloud::named(&name).behave(habits);
-    Fresh(name)
+    let cloud = format!("conformance-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    Cloud::named(&cloud).behave(habits);
+    Fresh { cloud, shared }
 }
 
 impl World for Fresh {
@@ -24,11 +27,11 @@ impl World for Fresh {
     }
 
     fn config(&self) -> Value {
-        json!({ "cloud": self.0, "fail": null })
+        json!({ "cloud": self.cloud, "fail": null, "shared": self.shared })
     }
 
     fn remains(&self) -> BoxFuture<'_, Vec<String>> {
-        Box::pin(async { Cloud::named(&self.0).everything() })
+        Box::pin(async { Cloud::named(&self.cloud).everything() })
     }
 
     fn virtual_time(&self) -> bool {
@@ -42,11 +45,22 @@ impl World for Fresh {
 
 #[tokio::test]
 async fn conforms_at_once() {
-    println!("{}", suite::run(|| fresh(Habits::default())).await);
+    println!("{}", suite::run(|| fresh(Habits::default(), false)).await);
+}
+
+#[tokio::test]
+async fn conforms_when_machines_share_a_network() {
+    println!("{}", suite::run(|| fresh(Habits::default(), true)).await);
 }
 
 #[tokio::test]
 async fn conforms_when_everything_comes_late() {
-    let habits = Habits { late: Duration::from_secs(10), lag: Duration::from_secs(10) };
-    println!("{}", suite::run(|| fresh(habits)).await);
+    println!("{}", suite::run(|| fresh(LATE, false)).await);
 }
+
+#[tokio::test]
+async fn shares_when_everything_comes_late() {
+    println!("{}", suite::sharing(&|| fresh(LATE, true)).await);
+}
+
+const LATE: Habits = Habits { late: Duration::from_secs(10), lag: Duration::from_secs(10) };

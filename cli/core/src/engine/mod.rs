@@ -13,6 +13,9 @@ mod observe;
 mod power;
 mod provision;
 mod remove;
+mod shared;
 mod shell;
 mod steps;
 mod work;
+
+pub(crate) use shared::Shared;

@@ -61,6 +61,7 @@ impl Work<'_> {
                     .hint(format!("`wharf rm {name}` again continues; `--force` forgets it all the same")));
             }
         }
+        left.extend(self.machine()?.left);
         if machine.adopts && machine.touched && !purge {
             let host = machine.reach.as_ref().map_or("the host", |reach| reach.ssh_host.as_str());
             left.push(format!(

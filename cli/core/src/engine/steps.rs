@@ -88,13 +88,20 @@ impl Work<'_> {
         let (step, status) = &machine.steps()[index];
         let key = match status {
             Status::Started { key, .. } => key.clone(),
+            _ if step.shared => ActionKey::shared(&machine.owner.store, &step.name),
             _ => ActionKey::derive(&machine.id, &step.name, machine.attempt),
         };
         let cx = self.making(&machine.owner, key.clone(), Some(Arc::clone(seed)));
+        // Held until the journal says that this machine uses it.
+        let hold = self.hold(&machine, step).await?;
         self.record(Event::Started { step: index, key, deadline: self.deadline() }).await?;
         self.say(What::StepStarted { name: step.name.clone(), summary: step.summary.clone() });
         let made: Vec<Value> = machine.resources();
-        match driver.perform(&step.action, &made, &cx).await {
+        let performed = match &hold {
+            None => driver.perform(&step.action, &made, &cx).await,
+            Some(hold) => self.share(driver, hold, step, &made, cx).await,
+        };
+        match performed {
             Ok(resource) => {
                 self.record(Event::Made { step: index, resource }).await?;
                 self.say(What::StepDone { name: step.name.clone() });
@@ -138,6 +145,13 @@ impl Work<'_> {
         let (step, Status::Made(resource) | Status::Destroying(resource)) = &machine.steps()[index] else {
             return Ok(());
         };
+        // Held until the journal says that this machine does not use it.
+        let hold = self.hold(&machine, step).await?;
+        if let Some(hold) = &hold
+            && let Some(by) = self.other_user(&machine, step, hold).await?
+        {
+            return self.record(Event::Kept { step: index, by }).await;
+        }
         self.record(Event::Destroying { step: index }).await?;
         self.say(What::StepStarted { name: step.name.clone(), summary: format!("remove {}", step.name) });
         let cx = self.context(&machine.owner);
@@ -146,6 +160,10 @@ impl Work<'_> {
                 self.record(Event::Destroyed { step: index }).await?;
                 self.say(What::StepDone { name: step.name.clone() });
                 Ok(())
+            }
+            Err(error) if step.shared && error.kind() == DriverKind::InUse => {
+                self.say(What::StepDone { name: step.name.clone() });
+                self.record(Event::Left { step: index, because: error.to_string() }).await
             }
             Err(error) => {
                 self.say(What::StepFailed { name: step.name.clone() });

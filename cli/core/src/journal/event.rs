@@ -143,6 +143,20 @@ pub enum Event {
         /// The step's index.
         step: usize,
     },
+    /// What a shared step left stays, since this machine uses it, too.
+    Kept {
+        /// The step's index.
+        step: usize,
+        /// The other machine.
+        by: MachineName,
+    },
+    /// What a shared step left stays, since something that is no machine of this store uses it.
+    Left {
+        /// The step's index.
+        step: usize,
+        /// What the place said.
+        because: String,
+    },
     /// Nothing is left to do. Always the last event.
     Removed,
 }
@@ -170,6 +184,8 @@ impl Event {
             Self::Purged => "purged",
             Self::Destroying { .. } => "destroying",
             Self::Destroyed { .. } => "destroyed",
+            Self::Kept { .. } => "kept",
+            Self::Left { .. } => "left",
             Self::Removed => "removed",
         }
     }

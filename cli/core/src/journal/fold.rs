@@ -6,7 +6,7 @@
 //!    └────────┴────────┴───────┴──────────┴─────────────┴──► removing ─ (purging ─ purged) ─ steps ─ removed
 //!
 //!  a step:  planned ─ started ─ made ─ destroying ─ destroyed
-//!              └◄─ undone ─┘
+//!              └◄─ undone ─┘      └────────┴─ kept | left, where machines share it
 //! ```
 
 use serde::Serialize;
@@ -53,6 +53,9 @@ pub struct Machine {
     pub certifying: bool,
     /// The removal, once it began.
     pub removal: Option<Removal>,
+    /// What of it stays although nobody wants it any more, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
     /// The number of the last event.
     pub last: u64,
     /// Its writer's fencing token.
@@ -78,7 +81,7 @@ pub enum Status {
     Made(Value),
     /// This may be there still.
     Destroying(Value),
-    /// Gone.
+    /// Gone, or of no concern to this machine any more.
     Destroyed,
 }
 
@@ -169,6 +172,7 @@ impl Machine {
             powering: None,
             certifying: false,
             removal: None,
+            left: Vec::new(),
             last: 1,
             fence: entry.fence,
             made: entry.at,
@@ -255,6 +259,8 @@ impl Machine {
             Event::Undone { step, .. } => self.end(*step, Status::Planned),
             Event::Destroying { step } => self.destroying(*step),
             Event::Destroyed { step } => self.destroyed(*step),
+            Event::Kept { step, .. } => self.kept(*step),
+            Event::Left { step, because } => self.left(*step, because),
             Event::Removing { purge, force } => self.removing(*purge, *force),
             Event::Purging | Event::Purged => self.purge(matches!(event, Event::Purged)),
             Event::Removed => self.removed(),
@@ -281,6 +287,9 @@ impl Machine {
             }
             if plan.steps[..index].iter().any(|other| other.name == step.name) {
                 return Err(format!("two steps have the name `{}`", step.name));
+            }
+            if step.shared && !plain(&step.name) {
+                return Err(format!("`{}` is no name for something that machines share", step.name));
             }
         }
         self.attempt = attempt;
@@ -337,6 +346,37 @@ impl Machine {
         }
         *status = Status::Destroyed;
         Ok(())
+    }
+
+    fn kept(&mut self, step: usize) -> Result<(), String> {
+        self.shared(step)?;
+        if self.removal.is_none() {
+            return Err("nobody wanted it removed".to_owned());
+        }
+        if !self.unneeded(step) {
+            return Err(format!("something that needs step {step} may still be there"));
+        }
+        let status = self.status(step)?;
+        if !matches!(status, Status::Made(_) | Status::Destroying(_)) {
+            return Err(format!("step {step} left nothing"));
+        }
+        *status = Status::Destroyed;
+        Ok(())
+    }
+
+    fn left(&mut self, step: usize, because: &str) -> Result<(), String> {
+        let name = self.shared(step)?.to_owned();
+        self.destroyed(step)?;
+        self.left.push(format!("{name} stays: {because}"));
+        Ok(())
+    }
+
+    /// The name of the step, which must be one that machines share.
+    fn shared(&self, step: usize) -> Result<&str, String> {
+        match self.steps().get(step) {
+            Some((step, _)) if step.shared => Ok(&step.name),
+            _ => Err(format!("no machine shares step {step}")),
+        }
     }
 
     fn removing(&mut self, purge: bool, force: bool) -> Result<(), String> {
@@ -418,6 +458,15 @@ impl Machine {
         steps.get_mut(step).map(|(_, status)| status).ok_or_else(|| format!("there is no step {step}"))
     }
 }
+
+/// Whether it may stand in a path.
+fn plain(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    !name.is_empty() && name.len() <= LONGEST_SHARED_NAME && !name.starts_with('.') && name.chars().all(fits)
+}
+
+/// With the driver's name in front it is still a file's name.
+const LONGEST_SHARED_NAME: usize = 200;
 
 fn illegal(entry: &Entry, because: impl Into<String>) -> Illegal {
     Illegal { number: entry.number, event: entry.event.name(), because: because.into() }

@@ -43,6 +43,7 @@ fn planned() -> Event {
         action: json!({ "make": index }),
         after: if index == STEPS - 1 { (0..index).collect() } else { Vec::new() },
         summary: "makes it".to_owned(),
+        shared: index == 0,
     };
     Event::Planned { attempt: 1, plan: Plan { steps: (0..STEPS).map(step).collect() } }
 }
@@ -91,7 +92,9 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Purging),
         1 => Just(Event::Purged),
         5 => step.clone().prop_map(|step| Event::Destroying { step }),
-        5 => step.prop_map(|step| Event::Destroyed { step }),
+        5 => step.clone().prop_map(|step| Event::Destroyed { step }),
+        2 => step.clone().prop_map(|step| Event::Kept { step, by: name() }),
+        2 => step.prop_map(|step| Event::Left { step, because: "it is used".to_owned() }),
         2 => Just(Event::Removed),
     ]
 }
@@ -213,6 +216,43 @@ fn a_whole_life_folds() {
     // Destroying what is still needed is refused, with its number.
     events.swap(12, 16);
     assert_eq!(fold(&entries(events)).unwrap_err().number, 13);
+}
+
+#[test]
+fn only_what_machines_share_can_stay() {
+    let key = ActionKey::derive(&MachineId::from_bytes([1; 16]), "step", 1);
+    let mut events = vec![begun(), planned()];
+    for step in 0..2 {
+        events.push(Event::Started { step, key: key.clone(), deadline: 9 });
+        events.push(Event::Made { step, resource: json!(step) });
+    }
+    events.push(Event::Removing { purge: false, force: false });
+    let stays = |event: Event| {
+        let mut events = events.clone();
+        events.push(event);
+        fold(&entries(events)).map(Option::unwrap)
+    };
+    let kept = |step| Event::Kept { step, by: "other".parse().unwrap() };
+    assert_eq!(stays(kept(0)).unwrap().steps()[0].1, Status::Destroyed);
+    assert_eq!(stays(kept(1)).unwrap_err().because, "no machine shares step 1");
+    let left = Event::Left { step: 0, because: "a server uses it".to_owned() };
+    assert_eq!(stays(left.clone()).unwrap_err().because, "step 0 was not being destroyed");
+    events.push(Event::Destroying { step: 0 });
+    events.push(left);
+    let machine = fold(&entries(events)).unwrap().unwrap();
+    assert_eq!(machine.left, ["step-0 stays: a server uses it"]);
+}
+
+#[test]
+fn a_shared_step_has_a_name_that_may_stand_in_a_path() {
+    for (name, plain) in
+        [("wharf-1a2b-net", true), ("../x", false), ("a/b", false), (".a", false), ("", false)]
+    {
+        let Event::Planned { attempt, mut plan } = planned() else { unreachable!() };
+        plan.steps[0].name = name.to_owned();
+        let folded = fold(&entries(vec![begun(), Event::Planned { attempt, plan }]));
+        assert_eq!(folded.is_ok(), plain, "{name}");
+    }
 }
 
 #[test]

@@ -81,10 +81,7 @@ impl Folder {
 
     async fn pause(&self, subject: &Subject, wait: &Wait<'_>, holder: &Holder) -> Result<()> {
         if self.clock.now() >= wait.until {
-            let what = match subject {
-                Subject::Machine(name) => format!("machine `{name}`"),
-                Subject::Authority => "the certificate authority".to_owned(),
-            };
+            let what = subject.describe();
             return Err(Error::new(Kind::Locked, format!("{what} is held by {}", holder.describe()))
                 .hint("wait until that command has ended, or end it"));
         }

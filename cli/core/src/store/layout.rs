@@ -8,6 +8,7 @@
 //!                 lock            who holds the machine
 //!                 keys/           SSH keys
 //!                 driver/         what the driver keeps
+//! shared/<driver>-<name>/lock     who makes or removes what machines share; it stays when that is gone
 //! removed/                        machines on their way out
 //! ```
 
@@ -46,6 +47,7 @@ impl Layout {
         match subject {
             Subject::Machine(name) => self.machines().join(name.as_str()),
             Subject::Authority => self.0.join("authority"),
+            Subject::Shared(name) => self.0.join("shared").join(name),
         }
     }
 

@@ -63,6 +63,21 @@ pub enum Subject {
     Machine(MachineName),
     /// The certificate authority and the person's own certificate.
     Authority,
+    /// Something that machines share, by its driver's and its own name. It has a lock and nothing else: who uses it
+    /// stands in the journals of the machines.
+    Shared(String),
+}
+
+impl Subject {
+    /// In words, for people.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Machine(name) => format!("machine `{name}`"),
+            Self::Authority => "the certificate authority".to_owned(),
+            Self::Shared(name) => format!("`{name}`, which machines share,"),
+        }
+    }
 }
 
 /// How to wait for a lock.

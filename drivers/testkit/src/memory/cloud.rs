@@ -1,6 +1,6 @@
 //! The cloud: named things, and what will happen to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -44,6 +44,7 @@ struct State {
     habits: Habits,
     things: BTreeMap<String, Thing>,
     coming: Vec<(Instant, Change)>,
+    used: BTreeSet<String>,
     calls: BTreeMap<&'static str, usize>,
     addresses: u32,
 }
@@ -92,11 +93,21 @@ impl Cloud {
         self.state().calls.clone()
     }
 
-    /// What an answer would show of the thing of this name.
+    /// What an answer would show of the thing of this name. One that is being removed is still shown.
     pub(super) fn get(&self, name: &str) -> Option<Thing> {
         let mut state = self.state();
         state.count("get");
         state.things.get(name).cloned()
+    }
+
+    /// Whether the thing of this name is being removed.
+    pub(super) fn going(&self, name: &str) -> bool {
+        self.state().gone_at(name).is_some()
+    }
+
+    /// What machines share and something else uses, as a person would make it by hand.
+    pub fn use_by_hand(&self, name: &str) {
+        self.state().used.insert(name.to_owned());
     }
 
     /// What a list would show.
@@ -113,6 +124,10 @@ impl Cloud {
         let wait = {
             let (now, since, mut state) = (self.clock.now(), self.clock.wall(), self.state());
             state.count("make");
+            if let Some(at) = state.gone_at(name) {
+                let left = at.saturating_duration_since(now);
+                return Err(Error::new(Kind::Transient, format!("`{name}` is being removed")).after(left));
+            }
             let coming = state.coming.iter().find_map(|(at, change)| match change {
                 Change::Make(other, thing) if other == name => Some((*at, thing.key.clone())),
                 _ => None,
@@ -155,6 +170,9 @@ impl Cloud {
             if !state.things.contains_key(name) {
                 return Ok(());
             }
+            if matches!(change, Change::Remove(_)) && state.used.contains(name) {
+                return Err(Error::new(Kind::InUse, "something else uses it"));
+            }
             let late = state.habits.late;
             state.coming.push((now + late, change));
             late
@@ -179,6 +197,14 @@ impl Cloud {
 impl State {
     fn count(&mut self, call: &'static str) {
         *self.calls.entry(call).or_default() += 1;
+    }
+
+    /// When the thing of this name will be gone, while it is being removed.
+    fn gone_at(&self, name: &str) -> Option<Instant> {
+        self.coming.iter().find_map(|(at, change)| match change {
+            Change::Remove(other) if other == name && self.things.contains_key(name) => Some(*at),
+            _ => None,
+        })
     }
 
     fn happen(&mut self, change: Change) {

@@ -12,6 +12,9 @@ pub struct Config {
     pub cloud: String,
     /// What refuses a plan: one of `refused`, `quota`, `not-allowed`, `unreachable`.
     pub fail: Option<String>,
+    /// Whether the machines of a store share one network.
+    #[serde(default)]
+    pub shared: bool,
 }
 
 const FAILURES: &[&str] = &["refused", "quota", "not-allowed", "unreachable"];
@@ -34,6 +37,14 @@ impl Configure for Memory {
             takes: Takes::Text("HOW"),
             default: None,
         },
+        Setting {
+            flag: "memory-shared-network",
+            aliases: &[],
+            env: &[],
+            help: "share one network with the other machines",
+            takes: Takes::Switch,
+            default: None,
+        },
     ];
 
     fn configure(set: &Settings) -> Result<Config, Vec<Mistake>> {
@@ -42,6 +53,10 @@ impl Configure for Memory {
             let message = format!("`{how}` is none of {}", FAILURES.join(", "));
             return Err(vec![Mistake::new("memory-fail", message)]);
         }
-        Ok(Config { cloud: set.text("memory-cloud").unwrap_or("default").to_owned(), fail })
+        Ok(Config {
+            cloud: set.text("memory-cloud").unwrap_or("default").to_owned(),
+            fail,
+            shared: set.switch("memory-shared-network"),
+        })
     }
 }

@@ -76,7 +76,12 @@ impl Driver for Memory {
             return Ok(Plan { steps: Vec::new() });
         }
         let step = |kind: &str| {
-            let name = resource_name(&spec.name, &spec.id, kind, LONGEST_NAME);
+            let shared = self.config.shared && kind == "network";
+            let name = if shared {
+                format!("wharf-{}-{kind}", spec.owner.store.0)
+            } else {
+                resource_name(&spec.name, &spec.id, kind, LONGEST_NAME)
+            };
             let engine_port = spec.engine_port;
             Step {
                 verb: Verb::Create,
@@ -84,6 +89,7 @@ impl Driver for Memory {
                 action: Action::Make { kind: kind.to_owned(), name, engine_port },
                 after: if kind == "server" { vec![0, 1] } else { Vec::new() },
                 summary: format!("make the {kind}"),
+                shared,
             }
         };
         Ok(Plan { steps: KINDS.map(step).into() })
@@ -100,7 +106,8 @@ impl Driver for Memory {
 
     async fn settle(&self, action: &Action, cx: &Context) -> Result<Option<Resource>> {
         let Action::Make { kind, name, engine_port } = action;
-        let ours = self.cloud.get(name).filter(|thing| thing.key == cx.key.as_str());
+        let there = self.cloud.get(name).filter(|_| !self.cloud.going(name));
+        let ours = there.filter(|thing| thing.key == cx.key.as_str());
         Ok(ours.map(|_| Resource { kind: kind.clone(), name: name.clone(), engine_port: *engine_port }))
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use wharf_driver::{
     ActionKey, AnyDriver, Clock, Context, MachineId, MachineSpec, OwnerTag, Places, Plan, Power, Progress,
-    State, StoreId, SystemClock,
+    State, Step, StoreId, SystemClock,
 };
 
 use crate::suite::bench::{folder, name};
@@ -81,14 +81,23 @@ impl<W: World> Desk<W> {
         self.driver.plan(&self.spec, None, &self.cx).await.expect("a plan")
     }
 
-    fn under(&self, step: &str) -> Context {
-        Context { key: ActionKey::derive(&self.spec.id, step, 1), ..self.cx.clone() }
+    /// Whether machines share something that it is made of.
+    pub async fn shares(&self) -> bool {
+        self.plan().await.steps.iter().any(|step| step.shared)
+    }
+
+    fn under(&self, step: &Step<Value>) -> Context {
+        let key = match step.shared {
+            true => ActionKey::shared(&self.spec.owner.store, &step.name),
+            false => ActionKey::derive(&self.spec.id, &step.name, self.spec.attempt),
+        };
+        Context { key, ..self.cx.clone() }
     }
 
     async fn make(&self) -> Vec<Value> {
         let mut made = Vec::new();
         for step in self.plan().await.steps {
-            let one = self.driver.perform(&step.action, &made, &self.under(&step.name)).await;
+            let one = self.driver.perform(&step.action, &made, &self.under(&step)).await;
             made.push(one.unwrap_or_else(|e| panic!("perform {}: {e:?}", step.name)));
         }
         made
@@ -123,7 +132,7 @@ async fn plans_only_read<W: World>(desk: &Desk<W>) {
 async fn repeating_converges<W: World>(desk: &Desk<W>) {
     let mut made = Vec::new();
     for step in desk.plan().await.steps {
-        let cx = desk.under(&step.name);
+        let cx = desk.under(&step);
         let once = desk.driver.perform(&step.action, &made, &cx).await.unwrap_or_else(|e| panic!("{e:?}"));
         let again = desk.driver.perform(&step.action, &made, &cx).await.unwrap_or_else(|e| panic!("{e:?}"));
         assert_eq!(once, again, "{}: repeating made something else", step.name);
@@ -138,14 +147,14 @@ async fn settling_only_reads<W: World>(desk: &Desk<W>) {
     let plan = desk.plan().await;
     let adopts = desk.driver.about().capabilities.adopts;
     for step in &plan.steps {
-        let found = desk.driver.settle(&step.action, &desk.under(&step.name)).await;
+        let found = desk.driver.settle(&step.action, &desk.under(step)).await;
         let found = found.unwrap_or_else(|e| panic!("settle {}: {e:?}", step.name));
         assert!(found.is_none() || adopts, "{}: settled before it was begun: {found:?}", step.name);
     }
     assert_eq!(desk.world.remains().await, [""; 0], "settling made something");
     let made = desk.make().await;
     for (step, one) in plan.steps.iter().zip(&made) {
-        let found = desk.driver.settle(&step.action, &desk.under(&step.name)).await;
+        let found = desk.driver.settle(&step.action, &desk.under(step)).await;
         let found = found.unwrap_or_else(|e| panic!("settle {}: {e:?}", step.name));
         assert_eq!(found.as_ref(), Some(one), "{}: settling finds something else than was made", step.name);
     }

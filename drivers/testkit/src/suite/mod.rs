@@ -14,6 +14,7 @@ mod bench;
 mod contract;
 mod crashes;
 mod faults;
+mod sharing;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub use bench::Bench;
 pub use contract::{Desk, contract};
 pub use crashes::{crash_then_create, crash_then_remove, crash_while_powering, crash_while_removing};
 pub use faults::faults;
+pub use sharing::sharing;
 
 /// A place where one machine is made and unmade, with nothing in it yet.
 pub trait World: Send + Sync {
@@ -99,6 +101,11 @@ pub async fn run<W: World>(fresh: impl Fn() -> W) -> Report {
         report.skipped.push(("killed while powering", "the driver has no power".to_owned()));
     }
     report.tried.push(("removal killed twice", crash_while_removing(&fresh).await));
+    if Desk::new(fresh()).await.shares().await {
+        report.tried.push(("killed beside a neighbour that shares something", sharing(&fresh).await));
+    } else {
+        report.skipped.push(("killed beside a neighbour", "its machines share nothing".to_owned()));
+    }
     report
 }
 
