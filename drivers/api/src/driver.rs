@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::{ActionKey, MachineSpec, OwnerTag, Plan, Result, Seed};
+use crate::{Account, ActionKey, MachineSpec, OwnerTag, Plan, Result, Seed};
 
 /// A value that stands in a journal: it can be written down, read back by a later release, compared and shown.
 /// It never contains a secret.
@@ -235,6 +235,12 @@ pub trait Driver: Debug + Send + Sync + Sized + 'static {
     /// Authenticates, and checks what can be checked without changing anything (quota, image, size, name).
     /// Everything that can be refused is refused here or in `plan`, with [`crate::Kind::Refused`].
     fn connect(config: Self::Config, cx: &Context) -> impl Future<Output = Result<Self>> + Send;
+
+    /// The account that this connection speaks for; `None` where there are no accounts. It stands in the machine's
+    /// journal, and whoever connects for that machine later under another one is told so before anything is asked.
+    fn account(&self) -> Option<Account> {
+        None
+    }
 
     /// Turns a wish, and what is there now, into steps with their dependencies, so that independent ones run at once.
     /// Every step is fully resolved: image version, zone, size. Reads only. An empty plan means nothing to do.

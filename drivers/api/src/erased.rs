@@ -10,14 +10,17 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::{
-    About, Context, Driver, Error, Kind, MachineSpec, Observation, OwnerTag, Plan, Power, Result, Step,
-    Stored,
+    About, Account, Context, Driver, Error, Kind, MachineSpec, Observation, OwnerTag, Plan, Power, Result,
+    Step, Stored,
 };
 
 /// What the engine calls. Every verb promises what the verb of the same name in [`Driver`] promises.
 pub trait AnyDriver: Debug + Send + Sync {
     /// What the driver is, as data.
     fn about(&self) -> About;
+
+    /// [`Driver::account`].
+    fn account(&self) -> Option<Account>;
 
     /// [`Driver::plan`].
     fn plan<'a>(
@@ -128,6 +131,10 @@ struct Erased<D>(D, PhantomData<D>);
 impl<D: Driver> AnyDriver for Erased<D> {
     fn about(&self) -> About {
         D::ABOUT
+    }
+
+    fn account(&self) -> Option<Account> {
+        self.0.account()
     }
 
     fn plan<'a>(

@@ -28,7 +28,7 @@ pub use driver::{
 pub use erased::{AnyDriver, Factory};
 pub use error::{Error, Kind, Result};
 pub use name::{MachineId, MachineName, NameError, resource_name};
-pub use owner::{ActionKey, OwnerTag, StoreId};
+pub use owner::{Account, ActionKey, OwnerTag, StoreId};
 pub use plan::{Plan, Step, Verb};
 pub use secret::Secret;
 pub use setting::{Configure, Mistake, Setting, Settings, Takes};

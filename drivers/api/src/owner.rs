@@ -10,6 +10,18 @@ use crate::{MachineId, MachineName};
 #[serde(transparent)]
 pub struct StoreId(pub String);
 
+/// Whose account a connection speaks for: what would make "not found" mean something else. For Azure endpoint, tenant
+/// and subscription, for AWS partition, account and region; written as a person reads it, and compared to the letter.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Account(pub String);
+
+impl std::fmt::Display for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// What a resource says of itself, so that a lost store can find its machines again and never touches another's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnerTag {

@@ -13,7 +13,8 @@ use wharf_core::journal::Entry;
 use wharf_core::store::{Lease, Store, Subject, Wait};
 use wharf_core::{EngineFacts, PlannedStep};
 use wharf_driver::{
-    About, AnyDriver, Context, MachineName, MachineSpec, Observation, OwnerTag, Plan, Power, Result, StoreId,
+    About, Account, AnyDriver, Context, MachineName, MachineSpec, Observation, OwnerTag, Plan, Power, Result,
+    StoreId,
 };
 
 /// How long a cut call has run when its caller dies.
@@ -223,6 +224,10 @@ impl CrashDriver {
 impl AnyDriver for CrashDriver {
     fn about(&self) -> About {
         self.inner.about()
+    }
+
+    fn account(&self) -> Option<Account> {
+        self.inner.account()
     }
 
     fn plan<'a>(

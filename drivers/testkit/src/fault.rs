@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use wharf_driver::{
-    About, AnyDriver, Context, Error, Kind, MachineSpec, Observation, OwnerTag, Plan, Power, Result,
+    About, Account, AnyDriver, Context, Error, Kind, MachineSpec, Observation, OwnerTag, Plan, Power, Result,
 };
 
 /// What goes wrong.
@@ -75,6 +75,10 @@ impl FaultLayer {
 impl AnyDriver for FaultLayer {
     fn about(&self) -> About {
         self.inner.about()
+    }
+
+    fn account(&self) -> Option<Account> {
+        self.inner.account()
     }
 
     fn plan<'a>(

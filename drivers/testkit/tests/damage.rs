@@ -278,3 +278,28 @@ async fn a_new_address_gets_a_new_certificate() {
     assert_eq!(desk.hosts.counts()["certify"], 1);
     assert_eq!(desk.hosts.counts()["provision"], 1, "the engine was not brought there again");
 }
+
+#[tokio::test]
+async fn another_account_is_told_before_anything_is_asked() {
+    let desk = Desk::empty("accounts");
+    let cloud = Cloud::named("accounts");
+    cloud.sign_in("tenant a, subscription 1");
+    let (wharf, call) = (desk.wharf(), Call::new("wharf"));
+    wharf.create(&desk.request(None), &call).await.unwrap();
+    cloud.sign_in("tenant a, subscription 2");
+    let before = cloud.calls();
+    let both = [
+        ("made in".into(), "tenant a, subscription 1".to_owned()),
+        ("signed in to".into(), "tenant a, subscription 2".to_owned()),
+    ];
+    let removed = wharf.remove(&name(), RemoveOptions::default(), &call).await.unwrap_err();
+    assert_eq!((removed.kind(), removed.facts()), (Kind::NotAllowed, both.as_slice()));
+    let stopped = wharf.power(&name(), Power::Off, &call).await.unwrap_err();
+    assert_eq!(stopped.kind(), Kind::NotAllowed);
+    let seen = wharf.observe(&[], false, &call).await.unwrap();
+    assert!(seen[0].state.is_none() && seen[0].errors[0].contains("another account"), "{seen:?}");
+    assert_eq!(cloud.calls(), before, "the wrong account was asked");
+    cloud.sign_in("tenant a, subscription 1");
+    wharf.remove(&name(), RemoveOptions::default(), &call).await.unwrap();
+    assert!(cloud.everything().is_empty());
+}

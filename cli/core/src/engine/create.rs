@@ -105,9 +105,10 @@ impl Work<'_> {
             driver: about.name.to_owned(),
             driver_version: about.version,
             config: request.config.clone(),
-            options: request.options.clone(),
+            options: Box::new(request.options.clone()),
             owner: wanted.owner.clone(),
             adopts: about.capabilities.adopts,
+            account: driver.account(),
         })
         .await?;
         drop(driver);

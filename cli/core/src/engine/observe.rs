@@ -7,7 +7,7 @@ use wharf_driver::{ActionKey, AnyDriver, Context, MachineName, Observation, Prog
 
 use crate::bootstrap::Engine;
 use crate::engine::connection::summary;
-use crate::engine::work::bounded;
+use crate::engine::work::{bounded, same_account};
 use crate::journal::Machine;
 use crate::{Call, EngineFacts, Kind, Observed, Result, Wharf};
 
@@ -121,7 +121,9 @@ impl Wharf {
     ) -> Result<std::sync::Arc<dyn AnyDriver>> {
         let factory = self.driver(&machine.driver)?;
         let connecting = async { Ok(factory.connect(machine.config.clone(), cx).await?) };
-        bounded(self, call, cx.deadline, "signing in", connecting).await
+        let driver = bounded(self, call, cx.deadline, "signing in", connecting).await?;
+        same_account(machine, &*driver)?;
+        Ok(driver)
     }
 
     fn looking(&self, machine: &Machine, call: &Call, until: Instant) -> Context {

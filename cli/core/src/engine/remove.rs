@@ -1,5 +1,6 @@
 //! From a machine in any state to nothing: what was started is settled first, then everything is destroyed in reverse.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -47,10 +48,20 @@ impl Wharf {
 impl Work<'_> {
     async fn remove(&mut self, options: RemoveOptions) -> Result<Vec<String>> {
         let RemoveOptions { purge, force } = options;
+        // Whoever is not signed in, or somewhere else, has not begun anything.
+        let driver = match self.driver_for_removal().await {
+            Err(error) if !force || error.kind() == Kind::Cancelled => return Err(error),
+            driver => driver,
+        };
         self.record(Event::Removing { purge, force }).await?;
         let machine = self.machine()?;
         let mut left = Vec::new();
-        match self.destroy_machine(&machine, purge).await {
+        let destroyed = match driver {
+            Ok(Some(driver)) => self.destroy_machine(&machine, &driver, purge).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        match destroyed {
             Ok(()) => {}
             Err(error) if force && error.kind() != Kind::Cancelled => {
                 left.push(format!("what machine `{}` is made of may still be there: {error}", self.name));
@@ -73,20 +84,27 @@ impl Work<'_> {
         Ok(left)
     }
 
-    async fn destroy_machine(&mut self, machine: &Machine, purge: bool) -> Result<()> {
+    /// The driver, if there is anything for it to do.
+    async fn driver_for_removal(&self) -> Result<Option<Arc<dyn AnyDriver>>> {
+        let machine = self.machine()?;
         let anything = machine.steps().iter().any(|(_, s)| !matches!(s, Status::Planned | Status::Destroyed));
-        if !anything {
-            return Ok(());
-        }
+        if anything { self.driver(&machine).await.map(Some) } else { Ok(None) }
+    }
+
+    async fn destroy_machine(
+        &mut self,
+        machine: &Machine,
+        driver: &Arc<dyn AnyDriver>,
+        purge: bool,
+    ) -> Result<()> {
         self.phase(Phase::Settling)?;
-        let driver = self.driver(machine).await?;
-        self.wait_long_enough(machine, &*driver);
-        self.settle_all(&driver).await?;
+        self.wait_long_enough(machine, &**driver);
+        self.settle_all(driver).await?;
         if purge {
             self.purge(machine).await?;
         }
         self.phase(Phase::Removing)?;
-        self.destroy_all(&driver).await
+        self.destroy_all(driver).await
     }
 
     /// Settling may take until an earlier command's deadline; this one's must lie behind it.

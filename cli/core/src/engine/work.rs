@@ -111,7 +111,10 @@ impl<'a> Work<'a> {
         }
         let cx = self.context(&machine.owner);
         self.wharf.make_places(&cx.places)?;
-        self.bounded("signing in", async { Ok(factory.connect(machine.config.clone(), &cx).await?) }).await
+        let connecting = async { Ok(factory.connect(machine.config.clone(), &cx).await?) };
+        let driver = self.bounded("signing in", connecting).await?;
+        same_account(machine, &*driver)?;
+        Ok(driver)
     }
 
     /// Ends `doing` at the deadline or when it is cancelled.
@@ -130,6 +133,22 @@ impl<'a> Work<'a> {
             () = self.wharf.clock.sleep(pause) => Ok(()),
         }
     }
+}
+
+/// "Not found" means gone only under the account that made the machine.
+///
+/// # Errors
+/// Not allowed, naming both accounts.
+pub(crate) fn same_account(machine: &Machine, driver: &dyn AnyDriver) -> Result<()> {
+    let (Some(made_in), Some(now)) = (&machine.account, driver.account()) else { return Ok(()) };
+    if *made_in == now {
+        return Ok(());
+    }
+    let message = format!("machine `{}` was made in another account than the one signed in to", machine.name);
+    Err(Error::new(Kind::NotAllowed, message)
+        .fact("made in", made_in.to_string())
+        .fact("signed in to", now.to_string())
+        .hint("sign in to the account that it was made in, and run this again"))
 }
 
 impl Wharf {

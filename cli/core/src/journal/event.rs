@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use wharf_driver::{ActionKey, MachineId, MachineName, OwnerTag, Plan, Power, Reach};
+use wharf_driver::{Account, ActionKey, MachineId, MachineName, OwnerTag, Plan, Power, Reach};
 
 use crate::EngineOptions;
 
@@ -36,11 +36,14 @@ pub enum Event {
         /// The driver's configuration.
         config: Value,
         /// What its engine should be.
-        options: EngineOptions,
+        options: Box<EngineOptions>,
         /// What its resources will say of themselves.
         owner: OwnerTag,
         /// Whether it existed before wharf and stays after it.
         adopts: bool,
+        /// The account that it is made in, where there are accounts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<Account>,
     },
     /// The driver resolved the wish into steps.
     Planned {

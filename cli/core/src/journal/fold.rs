@@ -11,7 +11,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use wharf_driver::{ActionKey, MachineId, MachineName, OwnerTag, Plan, Power, Reach, Step};
+use wharf_driver::{Account, ActionKey, MachineId, MachineName, OwnerTag, Plan, Power, Reach, Step};
 
 use crate::journal::{Entry, Event};
 use crate::{EngineOptions, Life};
@@ -35,6 +35,8 @@ pub struct Machine {
     pub owner: OwnerTag,
     /// Whether it existed before wharf and stays after it.
     pub adopts: bool,
+    /// The account that it is made in, where there are accounts.
+    pub account: Option<Account>,
     /// Which attempt the steps belong to.
     pub attempt: u32,
     /// The steps; `None` until they are planned.
@@ -146,7 +148,7 @@ impl Machine {
     /// # Errors
     /// When it is none.
     pub fn begin(entry: &Entry) -> Result<Self, Illegal> {
-        let Event::Begun { machine, name, driver, driver_version, config, options, owner, adopts } =
+        let Event::Begun { machine, name, driver, driver_version, config, options, owner, adopts, account } =
             &entry.event
         else {
             return Err(illegal(entry, "a journal begins with `begun`"));
@@ -160,9 +162,10 @@ impl Machine {
             driver: driver.clone(),
             driver_version: *driver_version,
             config: config.clone(),
-            options: options.clone(),
+            options: options.as_ref().clone(),
             owner: owner.clone(),
             adopts: *adopts,
+            account: account.clone(),
             attempt: 0,
             steps: None,
             reach: None,

@@ -7,7 +7,7 @@ use wharf_driver::{
 };
 
 use crate::journal::{Entry, Event, Machine, Status, fold, parse, write_line};
-use crate::{EngineOptions, Life};
+use crate::Life;
 
 const STEPS: usize = 3;
 
@@ -30,9 +30,10 @@ fn begun() -> Event {
         driver: "memory".to_owned(),
         driver_version: 1,
         config: json!({}),
-        options: EngineOptions::default(),
+        options: Box::default(),
         owner,
         adopts: false,
+        account: None,
     }
 }
 

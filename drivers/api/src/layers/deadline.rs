@@ -9,7 +9,8 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::{
-    About, AnyDriver, Clock, Context, Error, Kind, MachineSpec, Observation, OwnerTag, Plan, Power, Result,
+    About, Account, AnyDriver, Clock, Context, Error, Kind, MachineSpec, Observation, OwnerTag, Plan, Power,
+    Result,
 };
 
 /// Bounds every attempt by the context's deadline and cancellation.
@@ -52,6 +53,10 @@ fn cancelled(verb: &str) -> Error {
 impl AnyDriver for Deadline {
     fn about(&self) -> About {
         self.inner.about()
+    }
+
+    fn account(&self) -> Option<Account> {
+        self.inner.account()
     }
 
     fn plan<'a>(

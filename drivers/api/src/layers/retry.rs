@@ -9,7 +9,8 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::{
-    About, AnyDriver, Clock, Context, Error, Kind, MachineSpec, Observation, OwnerTag, Plan, Power, Result,
+    About, Account, AnyDriver, Clock, Context, Error, Kind, MachineSpec, Observation, OwnerTag, Plan, Power,
+    Result,
 };
 
 /// The pauses between attempts.
@@ -80,6 +81,10 @@ impl Retry {
 impl AnyDriver for Retry {
     fn about(&self) -> About {
         self.inner.about()
+    }
+
+    fn account(&self) -> Option<Account> {
+        self.inner.account()
     }
 
     fn plan<'a>(

@@ -7,7 +7,9 @@ use std::time::SystemTime;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use crate::{About, AnyDriver, Clock, Context, MachineSpec, Observation, OwnerTag, Plan, Power, Result};
+use crate::{
+    About, Account, AnyDriver, Clock, Context, MachineSpec, Observation, OwnerTag, Plan, Power, Result,
+};
 
 /// Logs what passes through.
 #[derive(Debug)]
@@ -44,6 +46,10 @@ impl Trace {
 impl AnyDriver for Trace {
     fn about(&self) -> About {
         self.inner.about()
+    }
+
+    fn account(&self) -> Option<Account> {
+        self.inner.account()
     }
 
     fn plan<'a>(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use wharf_driver::{Clock, Error, Kind, OwnerTag, Result, SystemClock};
+use wharf_driver::{Account, Clock, Error, Kind, OwnerTag, Result, SystemClock};
 
 /// How a cloud behaves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,6 +45,7 @@ struct State {
     things: BTreeMap<String, Thing>,
     coming: Vec<(Instant, Change)>,
     used: BTreeSet<String>,
+    account: Option<Account>,
     calls: BTreeMap<&'static str, usize>,
     addresses: u32,
 }
@@ -71,6 +72,15 @@ impl Cloud {
     /// Takes up these habits.
     pub fn behave(&self, habits: Habits) {
         self.state().habits = habits;
+    }
+
+    /// Whoever connects from now on is signed in to this account.
+    pub fn sign_in(&self, account: &str) {
+        self.state().account = Some(Account(account.to_owned()));
+    }
+
+    pub(super) fn account(&self) -> Option<Account> {
+        self.state().account.clone()
     }
 
     /// What is there now, and what is still to come, by name.

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use wharf_driver::{
-    About, Access, Capabilities, Context, Driver, Error, Kind, MachineSpec, Observation, OwnerTag, Plan,
-    Power, Reach, Result, Settles, State, Step, Verb, resource_name,
+    About, Access, Account, Capabilities, Context, Driver, Error, Kind, MachineSpec, Observation, OwnerTag,
+    Plan, Power, Reach, Result, Settles, State, Step, Verb, resource_name,
 };
 
 use crate::memory::{Cloud, Config};
@@ -19,6 +19,7 @@ const LONGEST_NAME: usize = 80;
 pub struct Memory {
     config: Config,
     cloud: Arc<Cloud>,
+    account: Option<Account>,
 }
 
 /// Makes one thing.
@@ -67,7 +68,12 @@ impl Driver for Memory {
 
     async fn connect(config: Config, _: &Context) -> Result<Self> {
         let cloud = Cloud::named(&config.cloud);
-        Ok(Self { config, cloud })
+        let account = cloud.account();
+        Ok(Self { config, cloud, account })
+    }
+
+    fn account(&self) -> Option<Account> {
+        self.account.clone()
     }
 
     async fn plan(&self, spec: &MachineSpec, now: Option<&Observation>, _: &Context) -> Result<Plan<Action>> {
