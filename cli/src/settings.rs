@@ -1,5 +1,6 @@
 //! What a person set for a driver, put together from flags, environment and file, and handed to the driver to parse.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -75,7 +76,8 @@ impl Entry {
                 .or_else(|| Some(section?.get(key(setting, about.name))?.texts()))
                 .or_else(|| found(setting, config))
                 .or_else(|| setting.default.map(|value| vec![value.to_owned()]));
-            if let Some(values) = values {
+            // What is the person's alone goes to the driver by the session: see `environment`.
+            if let (Some(values), false) = (values, matches!(setting.takes, Takes::Personal(_))) {
                 set.set(setting.flag, values.iter().map(|value| spelled(setting, value, world)).collect());
             }
         }
@@ -132,6 +134,35 @@ pub(crate) fn configuration(
     chosen.gather(flags, config, world)
 }
 
+/// The environment as drivers see it: what the person set for them alone, by flag or in the file, stands there under
+/// the setting's first variable.
+pub(crate) fn environment(
+    drivers: &[Entry],
+    flags: Option<&ArgMatches>,
+    config: &Config,
+    world: &World,
+) -> BTreeMap<String, String> {
+    let mut environment = world.env.clone();
+    for entry in drivers {
+        let about = entry.about();
+        let section = config.file.drivers.get(about.name);
+        let personal = entry.settings.iter().filter(|setting| matches!(setting.takes, Takes::Personal(_)));
+        for setting in personal {
+            let Some(first) = setting.env.first() else { continue };
+            let value = flags
+                .and_then(|flags| given(flags, setting))
+                .and_then(|values| values.into_iter().next_back())
+                .or_else(|| setting.env.iter().find_map(|var| world.var(var)).map(str::to_owned))
+                .or_else(|| section?.get(key(setting, about.name))?.texts().into_iter().next_back())
+                .or_else(|| setting.default.map(str::to_owned));
+            if let Some(value) = value {
+                environment.insert((*first).to_owned(), value);
+            }
+        }
+    }
+    environment
+}
+
 /// Whether any driver's flag stands on the command line.
 pub(crate) fn any_given(drivers: &[Entry], flags: &ArgMatches) -> bool {
     drivers.iter().flat_map(|entry| entry.settings).any(|setting| given(flags, setting).is_some())
@@ -151,7 +182,9 @@ fn flag(setting: &'static Setting) -> Arg {
         .aliases(setting.aliases.iter().copied())
         .help(format!("{}{default}{env}", sentence(setting.help)));
     match setting.takes {
-        Takes::Text(name) | Takes::Path(name) => arg.value_name(name).action(ArgAction::Set),
+        Takes::Text(name) | Takes::Path(name) | Takes::Personal(name) => {
+            arg.value_name(name).action(ArgAction::Set)
+        }
         Takes::List(name) => arg.value_name(name).action(ArgAction::Append),
         Takes::Switch => arg.action(ArgAction::SetTrue),
     }
@@ -184,7 +217,7 @@ fn spread(setting: &Setting, value: &str) -> Vec<String> {
             value.split(',').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
         }
         Takes::Switch => vec![(!matches!(value, "0" | "false" | "no" | "off")).to_string()],
-        Takes::Text(_) | Takes::Path(_) => vec![value.to_owned()],
+        Takes::Text(_) | Takes::Path(_) | Takes::Personal(_) => vec![value.to_owned()],
     }
 }
 

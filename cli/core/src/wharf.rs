@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use wharf_driver::{AnyDriver, Clock, Factory, SystemClock, layers};
+use wharf_driver::{AnyDriver, Clock, Factory, Session, SystemClock, layers};
 
 use crate::bootstrap::Bootstrap;
 use crate::engine::Shared;
@@ -56,6 +56,7 @@ pub struct Wharf {
     pub(crate) program: PathBuf,
     pub(crate) person: String,
     pub(crate) shared: Shared,
+    pub(crate) session: Session,
 }
 
 /// The seams below the engine, for whoever puts something else there.
@@ -89,6 +90,7 @@ impl Wharf {
     pub fn with(setup: Setup, parts: Parts) -> Self {
         let Parts { store, clock, entropy, bootstrap } = parts;
         let around = Arc::clone(&clock);
+        let session = Session::new(Arc::clone(&clock));
         let layered = |factory: Factory| {
             let clock = Arc::clone(&around);
             factory.layered(move |driver: Arc<dyn AnyDriver>| layers::standard(driver, &clock))
@@ -103,7 +105,15 @@ impl Wharf {
             program: setup.program,
             person: setup.person,
             shared: Shared::default(),
+            session,
         }
+    }
+
+    /// In a run of the program that `change` knows more of: the person's environment, and whether somebody is there.
+    #[must_use]
+    pub fn in_session(self, change: impl FnOnce(Session) -> Session) -> Self {
+        let session = change(self.session.clone());
+        Self { session, ..self }
     }
 
     /// The drivers of this build.

@@ -35,6 +35,7 @@ use crate::Build;
 use crate::args::Verb;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result, of_several};
+use crate::settings;
 use crate::ui::{Board, Ui, natural};
 use crate::world::World;
 
@@ -81,7 +82,9 @@ impl Cx {
     /// Opens the store.
     pub(crate) fn wharf(&self) -> Wharf {
         let user = self.world.var("USER").or_else(|| self.world.var("LOGNAME")).unwrap_or("somebody");
-        (self.build.open)(Setup {
+        let environment =
+            settings::environment(&self.build.drivers, self.driver_flags.as_ref(), &self.config, &self.world);
+        let wharf = (self.build.open)(Setup {
             home: self.config.store.clone(),
             cache: Some(self.config.cache.clone()),
             drivers: self.build.drivers.iter().map(|entry| entry.factory.clone()).collect(),
@@ -89,6 +92,14 @@ impl Cx {
             agent: self.config.agent.clone(),
             ssh: self.world.person(),
             person: format!("{user}@{}", self.world.host),
+        });
+        let ui = self.ui.can_ask().then(|| Arc::clone(&self.ui));
+        wharf.in_session(|session| {
+            let session = session.with_environment(environment);
+            match ui {
+                Some(ui) => session.with_person(move |what| ui.note(what)),
+                None => session,
+            }
         })
     }
 

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Account, ActionKey, MachineSpec, OwnerTag, Plan, Result, Seed};
+use crate::{Account, ActionKey, MachineSpec, OwnerTag, Plan, Result, Seed, Session};
 
 /// A value that stands in a journal: it can be written down, read back by a later release, compared and shown.
 /// It never contains a secret.
@@ -78,6 +78,8 @@ pub struct Context {
     pub progress: Progress,
     /// Where this call may keep things on this computer.
     pub places: Places,
+    /// What the command has, whatever machine it is about.
+    pub session: Session,
 }
 
 /// Folders and files on this computer, handed in because a driver reads no environment.

@@ -17,6 +17,7 @@ mod name;
 mod owner;
 mod plan;
 mod secret;
+mod session;
 mod setting;
 mod spec;
 
@@ -31,5 +32,6 @@ pub use name::{MachineId, MachineName, NameError, resource_name};
 pub use owner::{Account, ActionKey, OwnerTag, StoreId};
 pub use plan::{Plan, Step, Verb};
 pub use secret::Secret;
+pub use session::Session;
 pub use setting::{Configure, Mistake, Setting, Settings, Takes};
 pub use spec::{MachineSpec, Seed};

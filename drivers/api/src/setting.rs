@@ -49,6 +49,10 @@ pub enum Takes {
     List(&'static str),
     /// Nothing: there or not.
     Switch,
+    /// One word that is the person's and not the machine's, such as a secret or who signs in: no configuration and no
+    /// journal ever holds it. The driver finds it in [`crate::Session`] under the setting's first variable, at every
+    /// command, wherever the person set it.
+    Personal(&'static str),
 }
 
 /// What was set, by flag; defaults are filled in.

@@ -135,6 +135,7 @@ impl Wharf {
             cancel: call.cancel.clone(),
             progress: Progress::silent(),
             places: self.places(&machine.name),
+            session: self.session.clone(),
         }
     }
 }

@@ -93,6 +93,7 @@ impl<'a> Work<'a> {
             cancel: self.call.cancel.clone(),
             progress: self.progress(),
             places: self.wharf.places(self.name),
+            session: self.wharf.session.clone(),
         }
     }
 

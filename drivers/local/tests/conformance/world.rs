@@ -112,6 +112,7 @@ impl World {
             deadline: Instant::now() + Duration::from_secs(30),
             cancel: CancellationToken::new(),
             progress: Progress::silent(),
+            session: wharf_driver::Session::default(),
             places: Places {
                 machine: self.folder(),
                 cache: self.home.path().join("cache"),

@@ -58,7 +58,9 @@ impl<W: World> Bench<W> {
             ssh: Person::default(),
             person: "ada@engine".to_owned(),
         };
+        let environment = self.world.environment();
         Wharf::with(setup, Parts { store, clock, entropy: Arc::new(OsEntropy), bootstrap })
+            .in_session(|session| session.with_environment(environment))
     }
 
     /// Creates the machine, or continues to; `None` when killed.

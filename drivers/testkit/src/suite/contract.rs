@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use wharf_driver::{
     ActionKey, AnyDriver, Clock, Context, MachineId, MachineSpec, OwnerTag, Places, Plan, Power, Progress,
-    State, Step, StoreId, SystemClock,
+    Session, State, Step, StoreId, SystemClock,
 };
 
 use crate::suite::bench::{folder, name};
@@ -70,6 +70,7 @@ impl<W: World> Desk<W> {
             cancel: CancellationToken::new(),
             progress: Progress::silent(),
             places,
+            session: Session::default().with_environment(world.environment()),
         };
         let spec = MachineSpec { name: name(), id, owner, attempt: 1, engine_port: 2376 };
         let driver = world.factory().connect(world.config(), &cx).await.expect("a connection");

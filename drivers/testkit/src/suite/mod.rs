@@ -16,6 +16,7 @@ mod crashes;
 mod faults;
 mod sharing;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,6 +47,11 @@ pub trait World: Send + Sync {
     /// Whether everything in this world follows tokio's time, so that the suite may let it run ahead.
     fn virtual_time(&self) -> bool {
         false
+    }
+
+    /// What the person's environment says here, such as the secret that the driver signs in with.
+    fn environment(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
     }
 
     /// The program that the driver starts again as a supervisor, where it does.

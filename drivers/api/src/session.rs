@@ -1,0 +1,133 @@
+//! What one run of the program has, whatever machine it is about: the person's environment, the time, and what the
+//! connections of one command share. A driver reads no environment and keeps no globals; it gets both from here.
+//!
+//! Nothing of this is ever written down: a machine's configuration names *how* to sign in, and the person's own
+//! environment holds with what.
+
+use std::any::{Any, TypeId};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::{Clock, Secret, SystemClock};
+
+/// One run of the program.
+#[derive(Clone)]
+pub struct Session {
+    clock: Arc<dyn Clock>,
+    environment: Arc<BTreeMap<String, String>>,
+    tell: Option<Arc<Tell>>,
+    shared: Arc<Mutex<BTreeMap<(TypeId, String), Kept>>>,
+}
+
+type Tell = dyn Fn(&str) + Send + Sync;
+type Kept = Arc<dyn Any + Send + Sync>;
+
+impl Session {
+    /// A run with an empty environment and nobody to tell anything.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, environment: Arc::default(), tell: None, shared: Arc::default() }
+    }
+
+    /// With this environment: the process's own, and what the person set for a driver that is nobody else's business.
+    #[must_use]
+    pub fn with_environment(self, environment: BTreeMap<String, String>) -> Self {
+        Self { environment: Arc::new(environment), ..self }
+    }
+
+    /// With somebody at a terminal, who can be asked to do something elsewhere while a call waits.
+    #[must_use]
+    pub fn with_person(self, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self { tell: Some(Arc::new(tell)), ..self }
+    }
+
+    /// The time.
+    #[must_use]
+    pub const fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The variable `name`; an empty one counts as unset.
+    #[must_use]
+    pub fn var(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The variable `name`, as something that cannot be printed.
+    #[must_use]
+    pub fn secret(&self, name: &str) -> Option<Secret<String>> {
+        self.var(name).map(|value| Secret::new(value.to_owned()))
+    }
+
+    /// Tells the person at the terminal something to act on; whether there is one.
+    #[must_use]
+    pub fn tell(&self, what: &str) -> bool {
+        self.tell.as_ref().is_some_and(|tell| {
+            tell(what);
+            true
+        })
+    }
+
+    /// Whether somebody sits at a terminal.
+    #[must_use]
+    pub fn has_person(&self) -> bool {
+        self.tell.is_some()
+    }
+
+    /// What all connections of this run share under `key`: made by whoever asks first.
+    ///
+    /// # Panics
+    /// Never: what is kept under a type is of that type.
+    pub fn shared<T: Any + Send + Sync>(&self, key: &str, make: impl FnOnce() -> T) -> Arc<T> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = shared.entry((TypeId::of::<T>(), key.to_owned()));
+        if let std::collections::btree_map::Entry::Occupied(there) = &kept
+            && let Ok(there) = Arc::clone(there.get()).downcast::<T>()
+        {
+            return there;
+        }
+        let made = Arc::new(make());
+        kept.insert_entry(Arc::clone(&made) as Kept);
+        made
+    }
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self::new(Arc::new(SystemClock::new()))
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("person", &self.has_person()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn what_is_shared_is_made_once_and_is_of_its_type() {
+        let session = Session::default();
+        let count = session.shared("a", || AtomicU32::new(1));
+        count.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(session.clone().shared("a", || AtomicU32::new(9)).load(Ordering::Relaxed), 2);
+        assert_eq!(session.shared("b", || AtomicU32::new(9)).load(Ordering::Relaxed), 9);
+        assert_eq!(*session.shared("a", || "another type".to_owned()), "another type");
+    }
+
+    #[test]
+    fn an_environment_is_never_printed() {
+        let set =
+            BTreeMap::from([("TOKEN".to_owned(), "hunter2".to_owned()), ("NONE".to_owned(), String::new())]);
+        let session = Session::default().with_environment(set);
+        assert_eq!((session.var("TOKEN"), session.var("NONE")), (Some("hunter2"), None));
+        assert!(!format!("{session:?}").contains("hunter2"));
+        assert!(!session.tell("nobody hears this"));
+    }
+}
