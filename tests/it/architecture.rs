@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("wharf-driver", &[]),
     ("wharf-driver-ssh", &["wharf-driver"]),
     ("wharf-driver-local", &["wharf-driver", "wharfd-client"]),
+    ("wharf-arm", &["wharf-driver"]),
     ("wharf-testkit", &["wharf-driver", "wharf-core"]),
     ("wharf-bootstrap", &["wharf-ssh", "wharf-pki", "wharfd-client"]),
     ("wharf-ssh", &[]),

@@ -1,0 +1,188 @@
+//! Long-running operations, followed to their real end.
+//!
+//! ```text
+//! answer ── provisioningState Succeeded ───────────────────────────────▶ done
+//!        ── Azure-AsyncOperation, Operation-Location ▶ status ▶ Succeeded ▶ (PUT) the thing itself ▶ done
+//!        ── Location ▶ 202 … 200, 201, 204 ▶ (PUT) the thing itself ▶ done
+//!        ── provisioningState of something else ▶ the thing itself until it is terminal ▶ done
+//! ```
+//! `Failed` and `Canceled` at any place are a fault, with what the service says. A header beside a state that is terminal
+//! already is not followed: most network interfaces are there at once and have one all the same.
+//!
+//! Asked again every second or two; an order to wait (429, 503) is kept, advice beside an answer is not waited for
+//! longer than that. A poll that fails in passing is asked again, and only the deadline ends that: it is waiting, and
+//! nothing is written. A header that points to another host is not followed, for the token goes nowhere else.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use wharf_driver::{Error, Kind};
+
+use crate::client::{Arm, Call, Reply};
+use crate::{Answer, Fault, Method, Trouble};
+
+const FIRST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(2);
+const LONGEST_AFTER_FAULTS: Duration = Duration::from_secs(15);
+
+/// What tells how far it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Watch {
+    /// The answer says it all.
+    Done,
+    /// An address whose body has a `status`.
+    Status(String),
+    /// An address whose HTTP status counts.
+    Location(String),
+    /// The thing itself.
+    Thing,
+}
+
+impl Arm {
+    /// Waits for the end of what `reply` began.
+    pub(crate) async fn follow(&self, call: &Call<'_>, reply: Reply, until: Instant) -> Answer<Reply> {
+        let mut watch = self.watch(call, &reply)?;
+        let (mut pause, mut last) = (FIRST, reply);
+        loop {
+            watch = match watch {
+                Watch::Done => return Ok(last),
+                watch => {
+                    self.wait(call, pause, &last, until).await?;
+                    match self.look(call, &watch).await {
+                        Ok((next, seen)) => {
+                            pause = LONGEST;
+                            last = seen.unwrap_or(last);
+                            next
+                        }
+                        Err(trouble) if trouble.passes() => {
+                            tracing::debug!(doing = call.doing, "a poll failed in passing");
+                            pause = trouble.retry_after().unwrap_or((pause * 2).min(LONGEST_AFTER_FAULTS));
+                            watch
+                        }
+                        Err(trouble) => return Err(trouble),
+                    }
+                }
+            };
+        }
+    }
+
+    /// How the end of an answer's operation will be known.
+    fn watch(&self, call: &Call<'_>, reply: &Reply) -> Answer<Watch> {
+        match state(&reply.body) {
+            Some(state) if is_good(state) => return Ok(Watch::Done),
+            Some(state) if is_bad(state) => return Err(ended(call, state, reply)),
+            _ => {}
+        }
+        let header = |name: &str| {
+            let url = reply.headers.get(name)?.to_str().ok()?;
+            self.is_ours(url).then(|| url.to_owned())
+        };
+        if let Some(url) = header("azure-asyncoperation").or_else(|| header("operation-location")) {
+            return Ok(Watch::Status(url));
+        }
+        if reply.status == 202
+            && let Some(url) = header("location")
+        {
+            return Ok(Watch::Location(url));
+        }
+        let unfinished = state(&reply.body).is_some() || reply.status == 202;
+        Ok(if unfinished && call.method != Method::POST { Watch::Thing } else { Watch::Done })
+    }
+
+    /// Looks once: what to look at next, and what the thing is, where it was seen.
+    async fn look(&self, call: &Call<'_>, watch: &Watch) -> Answer<(Watch, Option<Reply>)> {
+        match watch {
+            Watch::Done => Ok((Watch::Done, None)),
+            Watch::Status(url) => match self.poll(call, url).await {
+                Ok(seen) => {
+                    let status = seen.body["status"].as_str().unwrap_or_default().to_owned();
+                    match status.as_str() {
+                        status if is_bad(status) => Err(ended(call, status, &seen)),
+                        status if is_good(status) => self.thing_at_last(call).await,
+                        _ => Ok((watch.clone(), None)),
+                    }
+                }
+                // Operations are forgotten after a while; the thing knows.
+                Err(trouble) if is_not_found(&trouble) => Ok((Watch::Thing, None)),
+                Err(trouble) => Err(trouble),
+            },
+            Watch::Location(url) => match self.poll(call, url).await {
+                Ok(seen) if seen.status == 202 => Ok((watch.clone(), None)),
+                Ok(_) => self.thing_at_last(call).await,
+                Err(trouble) if is_not_found(&trouble) => Ok((Watch::Thing, None)),
+                // It answers as the operation ended.
+                Err(Trouble::Said(fault)) if !is_passing(&fault) => {
+                    Err(Fault { status: None, ..*fault }.into())
+                }
+                Err(trouble) => Err(trouble),
+            },
+            Watch::Thing => self.thing(call).await,
+        }
+    }
+
+    /// After the end of an operation: a PUT shows what it made.
+    async fn thing_at_last(&self, call: &Call<'_>) -> Answer<(Watch, Option<Reply>)> {
+        if matches!(call.method, Method::PUT | Method::PATCH) {
+            self.thing(call).await
+        } else {
+            Ok((Watch::Done, None))
+        }
+    }
+
+    async fn thing(&self, call: &Call<'_>) -> Answer<(Watch, Option<Reply>)> {
+        let get = Call { method: Method::GET, body: None, query: &[], ..call.clone() };
+        match self.ask(&get).await {
+            Ok(seen) => match state(&seen.body) {
+                Some(state) if is_bad(state) => Err(ended(call, state, &seen)),
+                Some(state) if !is_good(state) => Ok((Watch::Thing, Some(seen))),
+                // What is to be deleted is there still.
+                _ if call.method == Method::DELETE => Ok((Watch::Thing, Some(seen))),
+                _ => Ok((Watch::Done, Some(seen))),
+            },
+            Err(trouble) if is_not_found(&trouble) && call.method == Method::DELETE => {
+                Ok((Watch::Done, None))
+            }
+            // Copies of what was just made lag behind each other.
+            Err(trouble) if is_not_found(&trouble) => Ok((Watch::Thing, None)),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    async fn wait(&self, call: &Call<'_>, pause: Duration, last: &Reply, until: Instant) -> Answer<()> {
+        if self.clock().now() + pause >= until {
+            let state = state(&last.body).map(|state| format!(" (`{state}`)")).unwrap_or_default();
+            let message =
+                format!("{} did not end before the deadline{state}; it goes on without us", call.doing);
+            return Err(Error::new(Kind::TimedOut, message)
+                .hint("look again in some minutes; --timeout waits longer")
+                .into());
+        }
+        self.clock().sleep(pause).await;
+        Ok(())
+    }
+}
+
+/// How far the thing itself says it is.
+fn state(body: &Value) -> Option<&str> {
+    body.pointer("/properties/provisioningState")?.as_str()
+}
+
+fn is_good(state: &str) -> bool {
+    state.eq_ignore_ascii_case("Succeeded")
+}
+
+fn is_bad(state: &str) -> bool {
+    ["Failed", "Canceled", "Cancelled"].iter().any(|bad| state.eq_ignore_ascii_case(bad))
+}
+
+fn is_not_found(trouble: &Trouble) -> bool {
+    trouble.fault().is_some_and(Fault::is_not_found)
+}
+
+fn is_passing(fault: &Fault) -> bool {
+    fault.status.is_some_and(|status| status == 408 || status == 429 || status >= 500)
+}
+
+fn ended(call: &Call<'_>, state: &str, reply: &Reply) -> Trouble {
+    Fault::of_operation(call.doing, state, &reply.body, &reply.headers).into()
+}
