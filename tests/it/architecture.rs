@@ -14,6 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("wharf-driver-local", &["wharf-driver", "wharfd-client"]),
     ("wharf-arm", &["wharf-driver"]),
     ("wharf-testkit", &["wharf-driver", "wharf-core"]),
+    ("wharf-sim", &[]),
     ("wharf-bootstrap", &["wharf-ssh", "wharf-pki", "wharfd-client"]),
     ("wharf-ssh", &[]),
     ("wharf-pki", &[]),
