@@ -34,31 +34,27 @@ impl World for Fresh {
         Box::pin(async { Cloud::named(&self.cloud).everything() })
     }
 
-    fn virtual_time(&self) -> bool {
-        true
-    }
-
     fn deadline(&self) -> Duration {
         Duration::from_secs(300)
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn conforms_at_once() {
     println!("{}", suite::run(|| fresh(Habits::default(), false)).await);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn conforms_when_machines_share_a_network() {
     println!("{}", suite::run(|| fresh(Habits::default(), true)).await);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn conforms_when_everything_comes_late() {
     println!("{}", suite::run(|| fresh(LATE, false)).await);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn shares_when_everything_comes_late() {
     println!("{}", suite::sharing(&|| fresh(LATE, true)).await);
 }

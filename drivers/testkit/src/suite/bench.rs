@@ -30,9 +30,6 @@ impl<W: World> Bench<W> {
     /// When no temporary folder can be made.
     #[must_use]
     pub fn new(world: W) -> Self {
-        if world.virtual_time() && !paused() {
-            tokio::time::pause();
-        }
         Self { world, hosts: Arc::default(), home: folder() }
     }
 
@@ -173,10 +170,4 @@ pub(super) fn folder() -> TempDir {
 
 fn is_empty(folder: &std::path::Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
-}
-
-/// Whether tokio's time stands still already: it may be paused only once.
-fn paused() -> bool {
-    thread_local!(static PAUSED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
-    PAUSED.with(|paused| paused.replace(true))
 }

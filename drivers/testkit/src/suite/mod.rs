@@ -8,7 +8,8 @@
 //! }
 //! ```
 //!
-//! It panics at the first promise that is broken, naming the point. A fresh world is made for every point.
+//! It panics at the first promise that is broken, naming the point. A fresh world is made for every point. Where all of
+//! a world follows tokio's time, `#[tokio::test(start_paused = true)]` lets it run ahead, and late effects cost nothing.
 
 mod bench;
 mod contract;
@@ -43,11 +44,6 @@ pub trait World: Send + Sync {
     /// Everything there is now, or is still to come, whatever any journal says: one line each, and none in a fresh
     /// world. Files below the machine's own folder need not be listed: the suite looks there itself.
     fn remains(&self) -> BoxFuture<'_, Vec<String>>;
-
-    /// Whether everything in this world follows tokio's time, so that the suite may let it run ahead.
-    fn virtual_time(&self) -> bool {
-        false
-    }
 
     /// What the person's environment says here, such as the secret that the driver signs in with.
     fn environment(&self) -> BTreeMap<String, String> {
