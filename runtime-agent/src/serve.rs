@@ -2,6 +2,8 @@
 //!
 //! A connection that sends nothing is dropped after a while; one that is hijacked or streams may stay for ever.
 
+mod unread;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,7 +11,6 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::Request;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -23,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::api::Api;
 use crate::config::{Listen, Roles};
 use crate::tls::{Identity, Reloading};
+use unread::ReadToTheEnd;
 
 /// How long a client may take for its handshake, and for the head of a request.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -119,7 +121,7 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let mut request: Request = request.map(Body::new);
+        let mut request: Request = ReadToTheEnd::new(request);
         request.extensions_mut().insert(identity.clone());
         api.clone().answer(request)
     });
