@@ -132,8 +132,7 @@ test_package() { # test_package PACKAGE [COMMAND…]: what runs them, where root
 }
 
 say "tests"
-for package in wharf-driver wharf-testkit wharf-pki wharf-ssh wharf-bootstrap wharf-core wharf-driver-ssh \
-    wharf-driver-local wharf wharfd-api-types wharfd-client; do
+for package in $(cut -f1 "$results/binaries" | sort -u | grep -vx -e wharfd -e wharf-tests); do
     run "$package" test_package "$package"
 done
 run examples-in-docs cargo test --workspace --locked --doc -- $filter
