@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::world::{World, expect_success, text};
 
 /// An image of the host's own busybox, imported as `busybox`.
-fn import_busybox(world: &World, machine: &str) {
+pub(crate) fn import_busybox(world: &World, machine: &str) {
     let root = world.lab.scratch().join("busybox");
     std::fs::create_dir_all(root.join("bin")).unwrap();
     for folder in ["etc", "tmp", "root", "data"] {

@@ -4,6 +4,7 @@
 mod architecture;
 mod bootstrap;
 mod cli;
+mod cycles;
 mod docker;
 mod lab;
 mod local;

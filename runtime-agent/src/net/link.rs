@@ -6,10 +6,11 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd as _;
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
-use futures_util::TryStreamExt as _;
+use futures_util::{Stream, TryStreamExt as _};
 use rtnetlink::packet_route::AddressFamily;
-use rtnetlink::packet_route::address::AddressAttribute;
+use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 #[cfg(test)]
 use rtnetlink::packet_route::link::LinkAttribute;
 use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkMessage};
@@ -24,6 +25,8 @@ use super::{Error, Mac, Result, Subnet};
 pub(crate) struct Links {
     handle: rtnetlink::Handle,
     connection: JoinHandle<()>,
+    /// A netlink socket lists one thing at a time: a second request meanwhile is refused as busy.
+    listing: tokio::sync::Mutex<()>,
 }
 
 /// A bridge, and the host's address on it.
@@ -50,7 +53,7 @@ impl Links {
     pub(crate) fn here() -> Result<Self> {
         let opened = rtnetlink::new_connection().map_err(Error::kernel("open a netlink socket"))?;
         let (connection, handle, _) = opened;
-        Ok(Self { handle, connection: tokio::spawn(connection) })
+        Ok(Self { handle, connection: tokio::spawn(connection), listing: tokio::sync::Mutex::default() })
     }
 
     pub(crate) async fn raise_loopback(&self) -> Result<()> {
@@ -139,8 +142,7 @@ impl Links {
     /// Every destination that the main table knows but the default one, with the link it goes by.
     pub(crate) async fn routes(&self) -> Result<Vec<(Subnet, u32)>> {
         let request = RouteMessageBuilder::<Ipv4Addr>::new().build();
-        let listed: std::result::Result<Vec<RouteMessage>, _> =
-            self.handle.route().get(request).execute().try_collect().await;
+        let listed = self.list(|| self.handle.route().get(request.clone()).execute()).await;
         let routes = listed.map_err(|e| failed("list routes".to_owned(), &e))?;
         Ok(routes.iter().filter(|route| in_main_table(route)).filter_map(destination).collect())
     }
@@ -148,25 +150,42 @@ impl Links {
     /// The names of all links.
     #[cfg(test)]
     pub(crate) async fn names(&self) -> Result<Vec<String>> {
-        let listed: std::result::Result<Vec<LinkMessage>, _> =
-            self.handle.link().get().execute().try_collect().await;
+        let listed = self.list(|| self.handle.link().get().execute()).await;
         let links = listed.map_err(|e| failed("list links".to_owned(), &e))?;
         Ok(links.iter().filter_map(name_of).collect())
     }
 
     async fn put_address(&self, index: u32, address: Ipv4Addr, prefix: u8) -> Result<()> {
-        let mut there = self.handle.address().get().set_link_index_filter(index).execute();
         let doing = || format!("give a link the address {address}/{prefix}");
-        while let Some(found) = there.try_next().await.map_err(|e| failed(doing(), &e))? {
-            let same = found.header.prefix_len == prefix
-                && found.attributes.contains(&AddressAttribute::Local(address.into()));
-            if same && found.header.family == AddressFamily::Inet {
-                return Ok(());
-            }
+        let there = self.list(|| self.handle.address().get().set_link_index_filter(index).execute()).await;
+        let same = |found: &AddressMessage| {
+            found.header.family == AddressFamily::Inet
+                && found.header.prefix_len == prefix
+                && found.attributes.contains(&AddressAttribute::Local(address.into()))
+        };
+        if there.map_err(|e| failed(doing(), &e))?.iter().any(same) {
+            return Ok(());
         }
         match self.handle.address().add(index, address.into(), prefix).execute().await {
             Err(error) if is(&error, libc::EEXIST) => Ok(()),
             added => added.map_err(|e| failed(doing(), &e)),
+        }
+    }
+
+    /// Everything that `ask` lists. One that was given up half-way, with the request that it was for, is still being
+    /// listed for a moment.
+    async fn list<T, S>(&self, ask: impl Fn() -> S) -> std::result::Result<Vec<T>, rtnetlink::Error>
+    where
+        S: Stream<Item = std::result::Result<T, rtnetlink::Error>>,
+    {
+        let _one_at_a_time = self.listing.lock().await;
+        let mut left = BUSY_TRIES;
+        loop {
+            match ask().try_collect().await {
+                Err(error) if is(&error, libc::EBUSY) && left > 0 => left -= 1,
+                listed => return listed,
+            }
+            tokio::time::sleep(BUSY_PAUSE).await;
         }
     }
 
@@ -190,6 +209,10 @@ impl Links {
         }
     }
 }
+
+/// A list is read to its end within milliseconds.
+const BUSY_TRIES: u32 = 500;
+const BUSY_PAUSE: Duration = Duration::from_millis(2);
 
 impl Drop for Links {
     fn drop(&mut self) {
@@ -232,4 +255,37 @@ fn failed(doing: String, error: &rtnetlink::Error) -> Error {
         other => io::Error::other(other.to_string()),
     };
     Error::Kernel { doing, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::net::testing::in_a_namespace;
+
+    #[test]
+    fn many_list_at_once_and_one_that_is_given_up_stops_nobody() {
+        in_a_namespace("many_list_at_once_and_one_that_is_given_up_stops_nobody", || async {
+            let links = Links::here().unwrap();
+            let bridge =
+                Bridge { name: "b0".to_owned(), address: Ipv4Addr::new(10, 9, 0, 1), prefix: 24, mtu: 1500 };
+            links.put_bridge(&bridge).await.unwrap();
+            for part in 2..200 {
+                let index = links.expect("b0").await.unwrap();
+                links.put_address(index, Ipv4Addr::new(10, 9, 0, part), 32).await.unwrap();
+            }
+            for _ in 0..20 {
+                // Polled once, so that the request is on its way, and dropped.
+                let index = links.expect("b0").await.unwrap();
+                let mut given_up = links.handle.address().get().set_link_index_filter(index).execute();
+                assert!(given_up.try_next().await.unwrap().is_some());
+                drop(given_up);
+                let all = join_all((0..20).map(|_| links.put_bridge(&bridge)));
+                let (made, routes) = tokio::join!(all, join_all((0..20).map(|_| links.routes())));
+                assert!(made.iter().all(Result::is_ok), "{made:?}");
+                assert!(routes.iter().all(Result::is_ok), "{routes:?}");
+            }
+        });
+    }
 }

@@ -6,8 +6,8 @@ use wharf_driver::{
     Access, ActionKey, MachineId, MachineName, OwnerTag, Plan, Power, Reach, Step, StoreId, Verb,
 };
 
-use crate::journal::{Entry, Event, Machine, Status, fold, parse, write_line};
 use crate::Life;
+use crate::journal::{Entry, Event, Machine, Status, fold, parse, write_line};
 
 const STEPS: usize = 3;
 
