@@ -18,6 +18,7 @@ use crate::journal::{Entry, parse, write_line};
 use crate::store::layout::Layout;
 use crate::store::lock::{self, Holder, Try, try_lock};
 use crate::store::replace::{failed, make_folder, replace, sync_folder};
+use crate::store::sweep::sweep;
 use crate::store::{Lease, Store, Subject, Wait, identity};
 use crate::{Error, Kind, Result};
 
@@ -52,10 +53,9 @@ impl Folder {
         Self { layout: Layout::new(root), clock, entropy }
     }
 
-    /// Takes away what a removal that was cut off left of forgotten machines.
+    /// Takes away what commands that were cut off left: of machines that were forgotten, and of those never begun.
     pub fn sweep(&self) {
-        // What cannot be taken away now is taken away next time.
-        drop(fs::remove_dir_all(self.layout.removed()));
+        sweep(&self.layout);
     }
 
     async fn take(&self, subject: &Subject, wait: &Wait<'_>) -> Result<File> {
@@ -155,11 +155,16 @@ impl Folder {
         self.entropy.fill(&mut fresh)?;
         let removed = self.layout.removed();
         let target = removed.join(hex::encode(fresh));
-        make_folder(&removed)
-            .and_then(|()| fs::rename(&folder, &target))
+        let aside = || make_folder(&removed).and_then(|()| fs::rename(&folder, &target));
+        // Another command may sweep between the two.
+        let moved = aside().or_else(|e| if e.kind() == io::ErrorKind::NotFound { aside() } else { Err(e) });
+        moved
             .and_then(|()| sync_folder(&self.layout.machines()))
             .map_err(|e| failed("remove", &folder, e))?;
-        fs::remove_dir_all(&target).map_err(|e| failed("remove", &target, e))
+        match fs::remove_dir_all(&target) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", &target, error)),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod identity;
 mod layout;
 mod lock;
 mod replace;
+mod sweep;
 
 use std::any::Any;
 use std::fmt;
