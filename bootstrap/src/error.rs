@@ -120,6 +120,9 @@ pub enum Error {
     /// The new host key could not be written down; nothing was replaced.
     #[error("the SSH host key was not replaced: {0}")]
     Journal(String),
+    /// What the host proved could not be written down; nothing was asked of it.
+    #[error("the host keys could not be written down: {0}")]
+    Unrecorded(String),
     /// There was no time left.
     #[error("out of time while waiting for {0}")]
     Deadline(&'static str),
@@ -157,9 +160,11 @@ impl Error {
             Self::PortTaken { .. } => Kind::PortTaken,
             Self::DiskFull { .. } | Self::NoFolder { .. } => Kind::NoRoom,
             Self::AgentFile { .. } | Self::Certificate(_) | Self::Client(_) => Kind::Input,
-            Self::Step { .. } | Self::AgentFailed { .. } | Self::Answer { .. } | Self::Journal(_) => {
-                Kind::Failed
-            }
+            Self::Step { .. }
+            | Self::AgentFailed { .. }
+            | Self::Answer { .. }
+            | Self::Journal(_)
+            | Self::Unrecorded(_) => Kind::Failed,
             Self::PortClosed { .. } | Self::Handshake { .. } | Self::Deadline(_) => Kind::Unreachable,
         }
     }
@@ -198,7 +203,11 @@ impl Error {
             Self::Step { .. } | Self::AgentFailed { .. } | Self::Handshake { .. } | Self::Deadline(_) => {
                 "run the command again: what is done already is kept".to_owned()
             }
-            Self::Certificate(_) | Self::Client(_) | Self::Answer { .. } | Self::Journal(_) => return None,
+            Self::Certificate(_)
+            | Self::Client(_)
+            | Self::Answer { .. }
+            | Self::Journal(_)
+            | Self::Unrecorded(_) => return None,
         })
     }
 }

@@ -20,7 +20,7 @@ pub struct Preview {
 pub async fn preview(request: &Request, progress: &Progress) -> Result<Preview, Error> {
     let mut watch = Watch::new(progress);
     let agent = Agent::read(request);
-    let session = watch.time(Phase::Connect, connect(&request.visit())).await?;
+    let session = watch.time(Phase::Connect, connect(&request.visit(), progress)).await?;
     let facts = watch.time(Phase::Probe, probe(&session, request.engine.listen, request.deadline)).await?;
     let plan = Plan::new(&facts, request, &agent.await?.executable)?;
     Ok(Preview { facts, plan })

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use wharf_ssh::HostKey;
+use wharf_ssh::{HostKey, Session};
 
 /// A part of the whole, in the order in which they come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -57,24 +57,36 @@ pub enum Event {
     Note(String),
 }
 
-type Journal = dyn Fn(Vec<HostKey>) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync;
+type Written = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+type Journal<T> = dyn Fn(T) -> Written + Send + Sync;
 
 /// Where events go.
 #[derive(Clone)]
 pub struct Progress {
     tell: Arc<dyn Fn(Event) + Send + Sync>,
-    host_keys: Option<Arc<Journal>>,
+    connected: Option<Arc<Journal<Session>>>,
+    host_keys: Option<Arc<Journal<Vec<HostKey>>>>,
 }
 
 impl Progress {
     /// Tells this function. It must not block.
     pub fn new(tell: impl Fn(Event) + Send + Sync + 'static) -> Self {
-        Self { tell: Arc::new(tell), host_keys: None }
+        Self { tell: Arc::new(tell), connected: None, host_keys: None }
     }
 
     /// Tells nobody.
     pub fn silent() -> Self {
         Self::new(|_| ())
+    }
+
+    /// Called with the session, before anything is asked of the host: what it and the hosts on the way proved to have
+    /// can be written down, so that whatever happens after, they must prove it again.
+    #[must_use]
+    pub fn on_connected<F>(self, journal: impl Fn(Session) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        Self { connected: Some(Arc::new(move |session| Box::pin(journal(session)))), ..self }
     }
 
     /// Called with every host key that is good from now on, before a rotation goes on: whatever happens after, one of
@@ -89,6 +101,13 @@ impl Progress {
 
     pub(crate) fn tell(&self, event: Event) {
         (self.tell)(event);
+    }
+
+    pub(crate) async fn connected(&self, session: &Session) -> Result<(), String> {
+        match &self.connected {
+            Some(journal) => journal(session.clone()).await,
+            None => Ok(()),
+        }
     }
 
     pub(crate) async fn journal(&self, keys: Vec<HostKey>) -> Result<(), String> {

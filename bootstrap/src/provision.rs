@@ -35,7 +35,7 @@ pub struct Outcome {
 pub async fn provision(request: &Request, progress: &Progress) -> Result<Outcome, Error> {
     let mut watch = Watch::new(progress);
     let agent = Agent::read(request);
-    let session = watch.time(Phase::Connect, connect(&request.visit())).await?;
+    let session = watch.time(Phase::Connect, connect(&request.visit(), progress)).await?;
     let facts = watch.time(Phase::Probe, probe(&session, request.engine.listen, request.deadline)).await?;
     let agent = agent.await?;
     let mut plan = Plan::new(&facts, request, &agent.executable)?;
@@ -70,8 +70,10 @@ pub async fn provision(request: &Request, progress: &Progress) -> Result<Outcome
     })
 }
 
-pub(crate) async fn connect(visit: &Visit) -> Result<Session, Error> {
-    Ok(Session::connect(&visit.target, visit.connect_by.min(visit.deadline)).await?)
+pub(crate) async fn connect(visit: &Visit, progress: &Progress) -> Result<Session, Error> {
+    let session = Session::connect(&visit.target, visit.connect_by.min(visit.deadline)).await?;
+    progress.connected(&session).await.map_err(Error::Unrecorded)?;
+    Ok(session)
 }
 
 /// Carries out a plan. Returns the certificate that was made.

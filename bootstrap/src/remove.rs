@@ -23,7 +23,7 @@ pub async fn remove(visit: &Visit, purge: bool, progress: &Progress) -> Result<R
         return Ok(Removed::Left);
     }
     let mut watch = Watch::new(progress);
-    let session = watch.time(Phase::Connect, connect(visit)).await?;
+    let session = watch.time(Phase::Connect, connect(visit, progress)).await?;
     let facts = watch.time(Phase::Probe, probe(&session, NO_PORT, visit.deadline)).await?;
     if facts.access == crate::Access::None {
         return Err(Error::NotAllowed { user: facts.user, reason: facts.refusal });

@@ -13,7 +13,7 @@ pub async fn renew_certificate(
     progress: &Progress,
 ) -> Result<Outcome, Error> {
     let mut watch = Watch::new(progress);
-    let session = watch.time(Phase::Connect, connect(&request.visit())).await?;
+    let session = watch.time(Phase::Connect, connect(&request.visit(), progress)).await?;
     let facts = watch.time(Phase::Probe, probe(&session, request.engine.listen, request.deadline)).await?;
     if facts.access == crate::Access::None {
         return Err(Error::NotAllowed { user: facts.user, reason: facts.refusal });

@@ -11,7 +11,7 @@ use crate::{Error, Visit};
 /// Tells the host to reboot. It returns when the host has taken the order, not when it is back.
 pub async fn restart(visit: &Visit, progress: &Progress) -> Result<(), Error> {
     let mut watch = Watch::new(progress);
-    let session = watch.time(Phase::Connect, connect(visit)).await?;
+    let session = watch.time(Phase::Connect, connect(visit, progress)).await?;
     let facts = watch.time(Phase::Probe, probe(&session, 0, visit.deadline)).await?;
     if facts.access == crate::Access::None {
         return Err(Error::NotAllowed { user: facts.user, reason: facts.refusal });

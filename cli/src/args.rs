@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEn
 
 use crate::commands::{
     active, config, context, create, env, inspect, ip, kill, ls, provision, regenerate_certs, restart, rm,
-    ssh, start, status, stop, supervise, url, version,
+    ssh, start, status, stop, supervise, tunnel, url, version,
 };
 use crate::settings::{Entry, add_flags};
 use crate::ui::Output;
@@ -101,6 +101,7 @@ pub(crate) enum Verb {
     Start(start::Args),
     Stop(stop::Args),
     Restart(restart::Args),
+    Tunnel(tunnel::Args),
     Kill(kill::Args),
     Rm(rm::Args),
     Status(status::Args),

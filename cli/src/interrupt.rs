@@ -14,10 +14,10 @@ const INTERRUPTED: i32 = 130;
 pub(crate) fn watch(ui: &Arc<Ui>, cancel: &CancellationToken) {
     let (token, ui) = (cancel.clone(), Arc::clone(ui));
     tokio::spawn(async move {
-        asked_to_stop().await;
+        let _ = asked_to_stop().await;
         token.cancel();
         ui.note("stopping: what was made stands in the journal; press Ctrl-C again to leave at once");
-        asked_to_stop().await;
+        let _ = asked_to_stop().await;
         leave();
     });
 }
@@ -27,8 +27,18 @@ fn leave() -> ! {
     std::process::exit(INTERRUPTED)
 }
 
+/// How this process was asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// At the terminal, whose other programs were asked, too.
+    Interrupt,
+    /// This process alone.
+    Terminate,
+}
+
+/// Ends when the person, or whoever ends processes, wants this one to stop.
 #[cfg(unix)]
-async fn asked_to_stop() {
+pub(crate) async fn asked_to_stop() -> Stop {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -36,14 +46,16 @@ async fn asked_to_stop() {
         return std::future::pending().await;
     };
     tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        _ = interrupt.recv() => Stop::Interrupt,
+        _ = terminate.recv() => Stop::Terminate,
     }
 }
 
+/// Ends when the person wants this process to stop.
 #[cfg(not(unix))]
-async fn asked_to_stop() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
+pub(crate) async fn asked_to_stop() -> Stop {
+    match tokio::signal::ctrl_c().await {
+        Ok(()) => Stop::Interrupt,
+        Err(_) => std::future::pending().await,
     }
 }

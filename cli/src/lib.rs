@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod child;
 mod commands;
 mod config;
 mod docker;
@@ -95,8 +96,8 @@ fn verb(
         .map_err(|e| Error::failed("no threads to run on").caused_by(&e))?;
     let done = runtime.block_on(async {
         let cancel = tokio_util::sync::CancellationToken::new();
-        // A shell on a machine gets its interrupts itself.
-        if !matches!(parsed.verb, args::Verb::Ssh(_)) {
+        // A shell on a machine, and what runs beside a tunnel, get their interrupts themselves.
+        if !matches!(parsed.verb, args::Verb::Ssh(_) | args::Verb::Tunnel(_)) {
             interrupt::watch(ui, &cancel);
         }
         let cx = Cx {

@@ -30,7 +30,7 @@ pub(crate) fn import_busybox(world: &World, machine: &str) {
     world.docker_ok(machine, &["import", "--change", "CMD [\"sh\"]", &path, "busybox"]);
 }
 
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !holds() {
         assert!(Instant::now() < deadline, "waited too long until {what}");
@@ -178,9 +178,14 @@ fn a_swapped_host_key_stops_every_command() {
     );
     let new = std::fs::read_to_string(host.upper().join("etc/ssh/ssh_host_ed25519_key.pub")).unwrap();
     let new = crate::world::fingerprint(&new);
-    for arguments in
-        [&["ssh", "web1", "true"][..], &["provision", "web1"], &["regenerate-certs", "-f", "web1"]]
-    {
+    for arguments in [
+        &["ssh", "web1", "true"][..],
+        &["tunnel", "web1"],
+        &["restart", "web1"],
+        &["provision", "web1"],
+        &["regenerate-certs", "-f", "web1"],
+        &["rm", "-y", "--purge", "web1"],
+    ] {
         let refused = world.wharf(arguments).output().unwrap();
         let said = text(&refused);
         assert_eq!(refused.status.code(), Some(6), "{arguments:?}: {said}");
@@ -240,7 +245,7 @@ fn watch_processes(stop: &std::sync::atomic::AtomicBool) -> String {
     seen.into_iter().collect()
 }
 
-fn files(folder: &Path) -> Vec<(String, String)> {
+pub(crate) fn files(folder: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
         if entry.file_type().unwrap().is_dir() {

@@ -34,10 +34,14 @@ impl World {
         machine: &str,
         arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
     ) -> Command {
-        let client = std::env::var_os("WHARF_TEST_DOCKER").unwrap_or_else(|| "docker".into());
-        let mut docker = self.clean(client);
+        let mut docker = self.clean(Self::docker_program());
         docker.args(["--context", machine]).args(arguments);
         docker
+    }
+
+    /// The docker client's program.
+    pub(crate) fn docker_program() -> std::ffi::OsString {
+        std::env::var_os("WHARF_TEST_DOCKER").unwrap_or_else(|| "docker".into())
     }
 
     /// Runs a docker command and returns what it printed, standard error behind standard output.
@@ -51,6 +55,11 @@ impl World {
 
     /// The arguments that make a machine of this host.
     pub(crate) fn create_arguments(&self, name: &str, host: &Host) -> Vec<String> {
+        self.create_arguments_as("root", name, host)
+    }
+
+    /// The same, for somebody who signs in as `user`.
+    pub(crate) fn create_arguments_as(&self, user: &str, name: &str, host: &Host) -> Vec<String> {
         let key_file = host.key_file.display().to_string();
         let fingerprint = fingerprint(&host.host_key);
         [
@@ -60,7 +69,7 @@ impl World {
             "--ssh-address",
             &host.address,
             "--ssh-user",
-            "root",
+            user,
             "--ssh-key",
             &key_file,
             "--ssh-host-key",

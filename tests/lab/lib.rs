@@ -1,4 +1,4 @@
-//! Test hosts: a network namespace, a root of their own, systemd and sshd, booted in seconds.
+//! Test hosts: a network namespace, a root of their own, an init system (or none) and sshd, booted in seconds.
 //!
 //! A [`Lab`] is a network of its own that reaches nothing else; a [`Host`] is a machine on it, as `lab.sh` beside this
 //! file makes it. Dropping the lab ends and removes everything; when the test process is killed instead, a guardian
@@ -56,6 +56,27 @@ pub struct Host {
     namespace: String,
 }
 
+/// What starts a host's services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// systemd.
+    Systemd,
+    /// OpenRC, under sysvinit.
+    OpenRc,
+    /// Nothing: sshd is the first process's only child.
+    Bare,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Systemd => "systemd",
+            Self::OpenRc => "openrc",
+            Self::Bare => "bare",
+        }
+    }
+}
+
 impl Default for Lab {
     fn default() -> Self {
         Self::new()
@@ -97,22 +118,30 @@ impl Lab {
     /// # Panics
     /// When it does not within a minute, with its console.
     pub fn host(&self) -> Host {
-        let host = self.boot();
+        self.host_of(Kind::Systemd)
+    }
+
+    /// The same, of another kind.
+    ///
+    /// # Panics
+    /// When it does not within a minute, with its console.
+    pub fn host_of(&self, kind: Kind) -> Host {
+        let host = self.boot(kind);
         host.wait();
         host
     }
 
     /// Boots several at once.
     pub fn hosts(&self, count: usize) -> Vec<Host> {
-        let hosts: Vec<_> = (0..count).map(|_| self.boot()).collect();
+        let hosts: Vec<_> = (0..count).map(|_| self.boot(Kind::Systemd)).collect();
         hosts.iter().for_each(Host::wait);
         hosts
     }
 
-    fn boot(&self) -> Host {
+    fn boot(&self, kind: Kind) -> Host {
         let number = self.hosts.fetch_add(1, Ordering::Relaxed) + 1;
         let (name, address) = (format!("h{number}"), format!("10.99.0.{}", 10 + number));
-        run(lab_script().arg("host").arg(&self.folder).args([&name, &address]));
+        run(lab_script().arg("host").arg(&self.folder).args([name.as_str(), &address, kind.name()]));
         let key = self.folder.join("hosts").join(&name).join("upper/etc/ssh/ssh_host_ed25519_key.pub");
         Host {
             host_key: std::fs::read_to_string(key).expect("the host has a key").trim().to_owned(),
@@ -129,6 +158,26 @@ impl Lab {
     #[must_use]
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         inside(&self.name, program)
+    }
+
+    /// From the lab's own computer no way leads to this host any more; the other hosts still reach it.
+    ///
+    /// # Panics
+    /// When the machine cannot do that.
+    pub fn hide(&self, host: &Host) {
+        self.route("add", host);
+    }
+
+    /// Takes [`Lab::hide`] back.
+    ///
+    /// # Panics
+    /// When the machine cannot do that.
+    pub fn show(&self, host: &Host) {
+        self.route("delete", host);
+    }
+
+    fn route(&self, verb: &str, host: &Host) {
+        run(Command::new("ip").args(["-n", &self.name, "route", verb, "unreachable", &host.address]));
     }
 
     /// A folder that goes with the lab, for stores and clients' files.

@@ -21,6 +21,8 @@ struct Inner {
     connection: Arc<Mutex<Connection>>,
     socket: Arc<OwnedFd>,
     host_key: HostKey,
+    /// What the hosts on the way proved to have, the nearest first.
+    jump_keys: Vec<HostKey>,
     target: Target,
 }
 
@@ -45,6 +47,11 @@ impl Session {
     /// The key that the host proved to have.
     pub fn host_key(&self) -> &HostKey {
         &self.0.host_key
+    }
+
+    /// The hosts on the way, the nearest first, each with the key that it proved to have.
+    pub fn jumps(&self) -> impl Iterator<Item = (&Target, &HostKey)> {
+        self.0.target.jumps.iter().zip(&self.0.jump_keys)
     }
 
     /// Whom this is connected to.
@@ -87,14 +94,20 @@ impl Session {
     }
 
     /// Opens a connection to a place that the host can reach. It runs over an SSH connection of its own, made to the
-    /// key that was proved here.
+    /// keys that were proved here.
     pub async fn tunnel(&self, host: &str, port: u16, deadline: Instant) -> Result<Stream, Error> {
         let mut target = self.0.target.clone();
         target.host_keys = HostKeys::Pinned(vec![self.0.host_key.clone()]);
-        let Session(inner) = Self::connect(&target, deadline).await?;
-        let Some(inner) = Arc::into_inner(inner) else { unreachable!("nobody else has seen this session") };
-        let stream = through(inner, host, port, deadline).await?;
-        Stream::new(stream)
+        for (jump, key) in target.jumps.iter_mut().zip(&self.0.jump_keys) {
+            jump.host_keys = HostKeys::Pinned(vec![key.clone()]);
+        }
+        Self::connect(&target, deadline).await?.into_tunnel(host, port, deadline).await
+    }
+
+    /// Gives this connection up for one to a place that the host can reach. No clone of it may be in use.
+    pub async fn into_tunnel(self, host: &str, port: u16, deadline: Instant) -> Result<Stream, Error> {
+        let inner = Arc::into_inner(self.0).ok_or_else(in_use)?;
+        Stream::new(through(inner, host, port, deadline).await?)
     }
 }
 
@@ -118,17 +131,22 @@ enum Attempt {
 /// Signs in hop after hop.
 async fn attempt(target: &Target, any_type: Option<usize>, deadline: Instant) -> Result<Attempt, Error> {
     let mut before: Option<Inner> = None;
+    let mut jump_keys = Vec::new();
     for (number, hop) in target.jumps.iter().enumerate() {
         let any_type = any_type == Some(number);
         let reached = reach(before.take(), hop, any_type, deadline).await;
         match reached.map_err(|source| Error::Jump { hop: hop.address(), source: Box::new(source) })? {
-            Some(inner) => before = Some(inner),
+            Some(inner) => {
+                jump_keys.push(inner.host_key.clone());
+                before = Some(inner);
+            }
             None => return Ok(Attempt::OtherTypes(number)),
         }
     }
     let number = target.jumps.len();
     let reached = reach(before, target, any_type == Some(number), deadline).await?;
-    Ok(reached.map_or(Attempt::OtherTypes(number), |inner| Attempt::In(Box::new(inner))))
+    Ok(reached
+        .map_or(Attempt::OtherTypes(number), |inner| Attempt::In(Box::new(Inner { jump_keys, ..inner }))))
 }
 
 async fn reach(
@@ -148,7 +166,7 @@ async fn reach(
         Signed::OtherTypes => None,
         Signed::In(connection, host_key) => {
             let connection = Arc::new(Mutex::new(connection));
-            Some(Inner { connection, socket, host_key, target: hop.clone() })
+            Some(Inner { connection, socket, host_key, jump_keys: Vec::new(), target: hop.clone() })
         }
     })
 }
@@ -160,10 +178,12 @@ async fn through(
     port: u16,
     deadline: Instant,
 ) -> Result<std::os::unix::net::UnixStream, Error> {
-    let Some(connection) = Arc::into_inner(inner.connection) else {
-        unreachable!("only this function holds the session")
-    };
+    let connection = Arc::into_inner(inner.connection).ok_or_else(in_use)?;
     tunnel::open(connection.into_inner(), host, port, deadline).await
+}
+
+fn in_use() -> Error {
+    Error::Protocol("an SSH connection that is in use cannot become a tunnel".to_owned())
 }
 
 const PAUSE: Duration = Duration::from_millis(200);

@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 use wharf_driver::{MachineId, MachineName, Progress, Reach, Secret};
 use wharf_pki::{Authority, Leaf};
 
-use crate::{Confirm, EngineFacts, EngineOptions, PlannedStep, Result, Timing};
+pub use wharfd_client::Duplex;
+
+use crate::{Confirm, EngineFacts, EngineOptions, JumpKeys, PlannedStep, Result, Timing};
 
 /// What happens on the machine itself. Every verb may be repeated; repeating is repair.
 pub trait Bootstrap: fmt::Debug + Send + Sync {
@@ -46,6 +48,9 @@ pub trait Bootstrap: fmt::Debug + Send + Sync {
         input: &'a [u8],
     ) -> BoxFuture<'a, Result<Ran>>;
 
+    /// Opens a connection to a port of the machine itself, over SSH.
+    fn tunnel<'a>(&'a self, host: &'a Host, port: u16) -> BoxFuture<'a, Result<Box<dyn Duplex>>>;
+
     /// Asks the engine what it is.
     fn ask<'a>(&'a self, engine: &'a Engine) -> BoxFuture<'a, Result<EngineFacts>>;
 }
@@ -63,6 +68,8 @@ pub struct Host {
     pub key: Secret<String>,
     /// The host keys accepted so far. When there are none, [`wharf_driver::Access::host_key`] says what is.
     pub host_keys: Vec<String>,
+    /// Those of the hosts on the way. For one that is missing, the person's own files say what is good.
+    pub jump_keys: Vec<JumpKeys>,
     /// Everything ends by then.
     pub deadline: Instant,
     /// Ends everything.
@@ -131,6 +138,10 @@ pub struct Engine {
     pub host: String,
     /// Port.
     pub port: u16,
+    /// The port that it listens on inside the machine.
+    pub listen: u16,
+    /// The way to it, where it is not reached from here.
+    pub through: Option<Host>,
     /// The authority's certificate.
     pub authority_pem: String,
     /// Who signs in.
@@ -154,18 +165,36 @@ impl Changes {
     }
 }
 
+/// Host keys to write into the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted {
+    /// From now on exactly these are the machine's.
+    Keys(Vec<String>),
+    /// A connection was made, and these were shown: kept where nothing was accepted before.
+    Shown {
+        /// By the machine.
+        host: String,
+        /// By the hosts on the way.
+        jumps: Vec<JumpKeys>,
+    },
+}
+
 /// Writes accepted host keys into the journal.
 #[derive(Clone)]
 pub struct Accept(Arc<Record>);
 
-type Record = dyn Fn(Vec<String>) -> BoxFuture<'static, Result<()>> + Send + Sync;
+type Record = dyn Fn(Accepted) -> BoxFuture<'static, Result<()>> + Send + Sync;
 
 impl Accept {
     /// Writes by `record`.
-    pub fn new(
-        record: impl Fn(Vec<String>) -> BoxFuture<'static, Result<()>> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(record: impl Fn(Accepted) -> BoxFuture<'static, Result<()>> + Send + Sync + 'static) -> Self {
         Self(Arc::new(record))
+    }
+
+    /// Writes nothing down: for whoever only looks.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::new(|_| Box::pin(async { Ok(()) }))
     }
 
     /// From now on exactly these are accepted; on the disk when this returns.
@@ -173,7 +202,15 @@ impl Accept {
     /// # Errors
     /// When the journal cannot be written.
     pub async fn keys(&self, keys: Vec<String>) -> Result<()> {
-        (self.0)(keys).await
+        (self.0)(Accepted::Keys(keys)).await
+    }
+
+    /// A connection was made, and these keys were shown; on the disk when this returns.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub async fn shown(&self, host: String, jumps: Vec<JumpKeys>) -> Result<()> {
+        (self.0)(Accepted::Shown { host, jumps }).await
     }
 }
 

@@ -17,11 +17,13 @@ pub mod store;
 mod wharf;
 
 pub use call::{Call, Confirm, Event, HostKeyQuestion, Phase, Sink, What};
+pub use bootstrap::Duplex;
 pub use entropy::{Entropy, OsEntropy};
+pub use engine::Tunnel;
 pub use error::{Error, Kind, Result};
 pub use machine::{
-    Connection, CreateRequest, Created, EngineFacts, EngineOptions, Inspection, Life, Observed, PlannedStep,
-    RemoveOptions, Removed, SshAccess, Summary, Timing,
+    Connection, CreateRequest, Created, EngineFacts, EngineOptions, Inspection, JumpKeys, Life, Observed,
+    PlannedStep, RemoveOptions, Removed, SshAccess, Summary, Timing,
 };
 pub use wharf::{Parts, Person, Setup, Wharf};
-pub use wharf_driver::{Factory, MachineId, MachineName, Power, State};
+pub use wharf_driver::{Factory, MachineId, MachineName, Power, Secret, State};

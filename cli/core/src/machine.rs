@@ -8,6 +8,8 @@ use serde_json::Value;
 use wharf_driver::{Jump, MachineId, MachineName, State};
 
 /// A machine that somebody wants.
+use crate::Kind;
+
 #[derive(Debug, Clone)]
 pub struct CreateRequest {
     /// What it will be called.
@@ -114,6 +116,9 @@ pub struct Connection {
     /// `tcp://host:port`, the value of `DOCKER_HOST`.
     pub url: String,
     /// Address or name of the engine.
+    /// The port of this computer that `url` names where the engine is reached through other hosts: `wharf tunnel`
+    /// answers there while it runs.
+    pub tunnel: Option<u16>,
     pub engine_host: String,
     /// Its port.
     pub engine_port: u16,
@@ -204,8 +209,13 @@ pub struct EngineFacts {
 /// Everything known of a machine, for `inspect`. No secrets.
 #[derive(Debug, Clone, Serialize)]
 pub struct Inspection {
+    /// What is good to know of it though nothing is wrong.
+    pub notes: Vec<String>,
     /// What the journal says.
     pub summary: Summary,
+    /// What kind of failure each of `errors` is, in their order.
+    #[serde(skip)]
+    pub kinds: Vec<Kind>,
     /// The driver's configuration.
     pub config: Value,
     /// The engine's options.

@@ -1,6 +1,6 @@
 //! `wharf config`: the docker client's flags for one machine.
 
-use super::Cx;
+use super::{Cx, tunnel};
 use crate::error::Result;
 
 /// Prints the docker client's flags for a machine, one a line
@@ -17,6 +17,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let wharf = cx.wharf();
     let name = cx.one(args.name.as_deref(), &wharf).await?;
     let connection = cx.connection(&name, &wharf).await?;
+    tunnel::say_what_is_needed(&connection, cx).await;
     let file = |name: &str| connection.certificates.join(name).display().to_string();
     let (ca, cert, key) = (file("ca.pem"), file("cert.pem"), file("key.pem"));
     if cx.ui.is_json() {

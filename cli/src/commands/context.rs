@@ -3,7 +3,7 @@
 use clap::ArgGroup;
 use wharf_core::{Connection, MachineName, Wharf};
 
-use super::{Cx, each, show_each};
+use super::{Cx, each, show_each, tunnel};
 use crate::docker::{Context, DockerFolder, Written, context_name};
 use crate::error::{Error, Result};
 
@@ -56,6 +56,7 @@ async fn forget(name: &MachineName, folder: &DockerFolder, wharf: &Wharf) -> Res
 async fn renew(name: &MachineName, folder: &DockerFolder, cx: &Cx, wharf: &Wharf) -> Result<String> {
     let connection = cx.connection(name, wharf).await?;
     write(folder, &connection)?;
+    tunnel::say_what_is_needed(&connection, cx).await;
     Ok(context_name(name.as_str()))
 }
 

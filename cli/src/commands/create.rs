@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wharf_core::{Call, CreateRequest, Created, EngineOptions, Life, MachineName, Timing, Wharf};
 
-use super::{Cx, context, each, machine_names};
+use super::{Cx, context, each, machine_names, tunnel};
 use crate::docker::{DockerFolder, context_name};
 use crate::error::{Error, Result};
 use crate::settings;
@@ -84,8 +84,9 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
             Some(only) if names.len() == 1 => cx.ui.json(&only)?,
             last => cx.ui.json(&rows.into_iter().chain(last).collect::<Vec<_>>())?,
         }
-    } else if let Some((name, _)) = ends.done.first() {
+    } else if let Some((name, created)) = ends.done.first() {
         say_how_to_go_on(name, wants_context, cx);
+        tunnel::say_what_is_needed(&created.connection, cx).await;
     }
     ends.end
 }

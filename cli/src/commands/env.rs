@@ -2,7 +2,7 @@
 
 use wharf_core::Connection;
 
-use super::Cx;
+use super::{Cx, tunnel};
 use crate::error::{Error, Result};
 use crate::shell::{Change, Shell};
 
@@ -38,9 +38,14 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
         let wharf = cx.wharf();
         let name = cx.one(args.name.as_deref(), &wharf).await?;
         let connection = cx.connection(&name, &wharf).await?;
-        let mut changes = set(&connection);
+        tunnel::say_what_is_needed(&connection, cx).await;
+        let mut changes: Vec<Change> = variables(&connection)
+            .into_iter()
+            .map(|(name, value)| Change::Set(name.to_owned(), value))
+            .collect();
         if args.no_proxy {
-            changes.push(no_proxy(&connection.engine_host, cx));
+            let address = if connection.tunnel.is_some() { "127.0.0.1" } else { &connection.engine_host };
+            changes.push(no_proxy(address, cx));
         }
         changes
     };
@@ -57,14 +62,15 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     cx.ui.raw(&shell.script(&changes, &cx.typed.join(" ")))
 }
 
-fn set(connection: &Connection) -> Vec<Change> {
+/// What points a docker client at the machine.
+pub(super) fn variables(connection: &Connection) -> Vec<(&'static str, String)> {
     let values = [
         "1".to_owned(),
         connection.url.clone(),
         connection.certificates.display().to_string(),
         connection.name.to_string(),
     ];
-    VARIABLES.iter().zip(values).map(|(name, value)| Change::Set((*name).to_owned(), value)).collect()
+    VARIABLES.into_iter().zip(values).collect()
 }
 
 /// The address is added to whichever of the two spellings is in use, once.

@@ -9,8 +9,8 @@ use wharf_core::{Life, MachineName, Observed, Summary, Wharf};
 use wharf_driver::State;
 
 use self::filter::Filters;
-use super::Cx;
 use super::active::Target;
+use super::{Cx, refuse_wrong_host_keys};
 use crate::error::Result;
 use crate::ui::{Board, Table, natural};
 
@@ -58,13 +58,14 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
         return print_names(rows.iter().map(|row| &row.name), cx);
     }
     if cx.ui.is_json() {
-        return cx.ui.json(&rows);
+        cx.ui.json(&rows)?;
+        return refuse_wrong_host_keys(&observed);
     }
     cx.ui.table(&table(&rows))?;
     if rows.is_empty() && args.filter.is_empty() {
         cx.ui.note("there are no machines yet: `wharf create NAME` makes one");
     }
-    Ok(())
+    refuse_wrong_host_keys(&observed)
 }
 
 /// The machines that fit as far as their journals tell, in the order people expect.

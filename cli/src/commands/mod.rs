@@ -20,6 +20,7 @@ pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod supervise;
+pub(crate) mod tunnel;
 pub(crate) mod url;
 pub(crate) mod version;
 
@@ -33,7 +34,7 @@ use wharf_core::{Call, Confirm, Connection, MachineName, Setup, Wharf};
 
 use crate::Build;
 use crate::args::Verb;
-use crate::config::Config;
+use crate::config::{Choice, Config};
 use crate::error::{Error, Kind, Result, of_several};
 use crate::settings;
 use crate::ui::{Board, Ui, natural};
@@ -60,6 +61,7 @@ pub(crate) async fn run(verb: Verb, cx: &Cx) -> Result<()> {
         Verb::Env(args) => env::run(args, cx).await,
         Verb::Context(args) => context::run(args, cx).await,
         Verb::Ssh(args) => ssh::run(args, cx).await,
+        Verb::Tunnel(args) => tunnel::run(args, cx).await,
         Verb::Start(args) => start::run(args, cx).await,
         Verb::Stop(args) => stop::run(args, cx).await,
         Verb::Restart(args) => restart::run(args, cx).await,

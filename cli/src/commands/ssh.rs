@@ -14,6 +14,7 @@ use wharf_core::{Connection, SshAccess, Wharf};
 
 use super::Cx;
 use crate::error::{Error, Result};
+use crate::child;
 use crate::ui::Board;
 
 /// Opens a shell on a machine, or runs a command there
@@ -40,11 +41,10 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let mut ssh = tokio::process::Command::new(&program);
     let known = cx.world.person().known_hosts;
     ssh.args(arguments(&program, &connection.ssh, &known, &args.command)).stdin(Stdio::inherit());
-    let status = ssh
-        .status()
-        .await
+    let mut ssh = ssh
+        .spawn()
         .map_err(|e| Error::failed(format!("cannot run `{}`", program.display())).caused_by(&e))?;
-    match code(status) {
+    match child::code(child::wait(&mut ssh).await?) {
         0 => Ok(()),
         ITS_OWN_FAULT => Err(diagnose(&connection, cx, &wharf).await),
         code => Err(Error::remote(code)),
@@ -120,7 +120,7 @@ fn options(access: &SshAccess, known_hosts: &[PathBuf]) -> Vec<OsString> {
 /// The command that reaches the machine through the jump hosts, every one verified too: by the machine's accepted keys
 /// or by the person's `known` ones (`-J` would leave them to the person's own configuration).
 fn proxy(program: &Path, access: &SshAccess, known: &[PathBuf]) -> Option<String> {
-    let known: Vec<PathBuf> = std::iter::once(&access.known_hosts).chain(known).cloned().collect();
+    let either: Vec<PathBuf> = std::iter::once(&access.known_hosts).chain(known).cloned().collect();
     let mut through: Option<String> = None;
     for jump in &access.jumps {
         let mut words = vec![quoted(&program.to_string_lossy())];
@@ -139,17 +139,6 @@ fn proxy(program: &Path, access: &SshAccess, known: &[PathBuf]) -> Option<String
 /// `word` for the shell that runs a proxy command, with `%` doubled for ssh, which looks at it first.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''").replace('%', "%%"))
-}
-
-#[cfg(unix)]
-fn code(status: std::process::ExitStatus) -> i32 {
-    use std::os::unix::process::ExitStatusExt as _;
-    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1)
-}
-
-#[cfg(not(unix))]
-fn code(status: std::process::ExitStatus) -> i32 {
-    status.code().unwrap_or(1)
 }
 
 #[cfg(test)]

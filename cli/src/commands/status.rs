@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ls::state_word;
-use super::{Cx, show_each};
+use super::{Cx, refuse_wrong_host_keys, show_each};
 use crate::error::{Error, Kind, Result};
 use crate::ui::Board;
 
@@ -20,9 +20,12 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let names = cx.several(&args.names, &wharf).await?;
     let board = Board::new(&cx.ui);
     let call = cx.call("status", Duration::from_secs(10), &board);
-    let observed = wharf.observe(&names, false, &call).await?;
+    let observed = wharf.observe(&names, true, &call).await?;
     let mut unknown = false;
     for machine in &observed {
+        for note in &machine.notes {
+            cx.ui.note(&format!("{}: {note}", machine.name));
+        }
         for warning in &machine.warnings {
             cx.ui.warn(&format!("{}: {warning}", machine.name));
         }
@@ -37,6 +40,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
         let words: Vec<_> = observed.iter().map(|m| (m.name.clone(), state_word(m).to_owned())).collect();
         show_each(cx, &words, "state")?;
     }
+    refuse_wrong_host_keys(&observed)?;
     if unknown && observed.iter().any(|m| m.state.is_none()) {
         return Err(Error::new(Kind::Unreachable, "not every machine could be asked"));
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use wharf_core::MachineName;
+
 use super::Cx;
 use crate::error::{Error, Kind, Result};
 use crate::ui::Board;
@@ -26,18 +28,19 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let name = cx.one(Some(name), &wharf).await?;
     let board = Board::new(&cx.ui);
     let call = cx.call("version", Duration::from_secs(10), &board);
-    let observed = wharf.observe(std::slice::from_ref(&name), true, &call).await?;
-    let Some(engine) = observed.iter().find_map(|machine| machine.engine.as_ref()) else {
-        let why = observed.iter().flat_map(|m| m.errors.iter()).fold(
-            Error::new(Kind::Unreachable, format!("the engine of `{name}` does not answer")),
-            |error, why| error.fact("because", why.as_str()),
-        );
-        return Err(
-            why.hint(format!("`wharf status {name}` says whether it runs, `wharf start {name}` starts it"))
-        );
-    };
+    let engine = wharf.engine(&name, &call).await.map_err(|error| unanswered(&name, error))?;
     if cx.ui.is_json() {
-        return cx.ui.json(engine);
+        return cx.ui.json(&engine);
     }
     cx.ui.result(&format!("wharfd {} (API {})", engine.version, engine.api_version))
+}
+
+/// Whoever does not answer may just be off; everything else says itself what is wrong.
+fn unanswered(name: &MachineName, error: wharf_core::Error) -> Error {
+    if error.kind() != Kind::Unreachable {
+        return error.into();
+    }
+    Error::new(Kind::Unreachable, format!("the engine of `{name}` does not answer"))
+        .fact("because", error.to_string())
+        .hint(format!("`wharf status {name}` says whether it runs, `wharf start {name}` starts it"))
 }

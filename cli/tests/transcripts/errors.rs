@@ -100,6 +100,7 @@ fn no_such_machine_has_a_code_of_its_own() {
         "regenerate-certs",
         "version",
         "context",
+        "tunnel",
     ] {
         let ended = sandbox.run(&[verb, "nobody"]);
         assert_eq!(ended.code, 4, "{ended}");

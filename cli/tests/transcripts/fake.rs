@@ -10,7 +10,8 @@ use wharf::{Build, Entry};
 use wharf_core::bootstrap::{Bootstrap, Engine, Host, Outcome, Provision, Ran};
 use wharf_core::store::Folder;
 use wharf_core::{
-    EngineFacts, Error as CoreError, Kind as CoreKind, OsEntropy, Parts, PlannedStep, Setup, Timing, Wharf,
+    Duplex, EngineFacts, Error as CoreError, Kind as CoreKind, OsEntropy, Parts, PlannedStep, Setup, Timing,
+    Wharf,
 };
 use wharf_driver::{
     About, Access, Capabilities, Clock, Configure, Context, Driver, Error, Kind, MachineId, MachineSpec,

@@ -92,8 +92,12 @@ fn power_is_said_in_a_word() {
           "made": 0
         },
         "state": "stopped",
-        "engine": null,
+        "engine": {
+          "version": "0.1.0",
+          "api_version": "1.51"
+        },
         "warnings": [],
+        "notes": [],
         "errors": []
       }
     ]
@@ -208,6 +212,7 @@ fn help_lists_every_verb_and_code() {
       env               Prints what points the docker client in this terminal at a machine
       context           Writes or refreshes machines' docker contexts, and prints their names
       ssh               Opens a shell on a machine, or runs a command there
+      tunnel            Leads a port of this computer to a machine's engine, over SSH
       start             Starts machines that are stopped
       stop              Stops machines gently; their data stays
       restart           Restarts machines gently

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use wharf_core::bootstrap::{Bootstrap, Engine, Host, Outcome, Provision, Ran};
 use wharf_core::journal::Entry;
 use wharf_core::store::{Lease, Store, Subject, Wait};
-use wharf_core::{EngineFacts, PlannedStep};
+use wharf_core::{Duplex, EngineFacts, PlannedStep};
 use wharf_driver::{
     About, Account, AnyDriver, Context, MachineName, MachineSpec, Observation, OwnerTag, Plan, Power, Result,
     StoreId,

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::BoxFuture;
 use wharf_core::bootstrap::{Bootstrap, Engine, Host, Outcome, Provision, Ran};
-use wharf_core::{EngineFacts, Error, Kind, PlannedStep, Result, Timing};
+use wharf_core::{Duplex, EngineFacts, Error, Kind, PlannedStep, Result, Timing};
 use wharf_driver::Reach;
 
 /// Every host that was ever reached, by its machine's id.
@@ -138,6 +138,13 @@ impl Bootstrap for Hosts {
             // An echo: the command, then what it was fed.
             let stdout = [command.unwrap_or_default().as_bytes(), input].concat();
             Ok(Ran { status: 0, stdout, stderr: Vec::new() })
+        })
+    }
+
+    fn tunnel<'a>(&'a self, host: &'a Host, port: u16) -> BoxFuture<'a, Result<Box<dyn Duplex>>> {
+        Box::pin(async move {
+            self.begin("tunnel")?;
+            Err(Error::new(Kind::Unreachable, format!("nobody listens on port {port} of {}", host.name)))
         })
     }
 

@@ -7,6 +7,7 @@ use crate::engine::ledger::refused;
 use crate::engine::work::{Work, no_such_machine};
 use crate::journal::{Machine, fold};
 use crate::store::Subject;
+use crate::engine::tunnel::{loopback_port, reach_of};
 use crate::{Call, Connection, Error, Inspection, Kind, Life, Result, SshAccess, Summary, Wharf};
 
 impl Wharf {
@@ -32,7 +33,7 @@ impl Wharf {
     /// When there is no such machine, or it has no address yet.
     pub async fn connection(&self, name: &MachineName) -> Result<Connection> {
         let machine = self.machine(name).await?;
-        let connection = self.connection_of(&machine)?;
+        let connection = self.connection_of(&machine).await?;
         let call = Call::new("wharf env");
         let current = self.credentials(&call).await?;
         let subject = Subject::Machine(name.clone());
@@ -72,18 +73,17 @@ impl Wharf {
 
     pub(crate) fn connection_of(&self, machine: &Machine) -> Result<Connection> {
         let name = &machine.name;
-        let reach = machine.reach.as_ref().ok_or_else(|| {
-            Error::new(Kind::Refused, format!("machine `{name}` has no address yet"))
-                .hint(format!("`wharf create {name}` continues an unfinished machine"))
-        })?;
-        let folder = self.store.path(&Subject::Machine(name.clone()));
+        let reach = &reach_of(machine)?;
+        let subject = Subject::Machine(name.clone());
+        let folder = self.store.path(&subject);
         // A host that was there before has never seen the key made here.
         let made = || (!machine.adopts).then(|| folder.join(identity_file()));
         Ok(Connection {
             name: name.clone(),
             id: machine.id.clone(),
             driver: machine.driver.clone(),
-            url: url(reach),
+            url: url(machine, reach),
+            tunnel: loopback_port(machine),
             engine_host: reach.engine_host.clone(),
             engine_port: reach.engine_port,
             certificates: folder.clone(),
@@ -105,7 +105,7 @@ impl Wharf {
 impl Work<'_> {
     pub(crate) async fn connection(&self) -> Result<Connection> {
         self.export().await?;
-        self.wharf.connection_of(&self.machine()?)
+        self.wharf.connection_of(&self.machine()?).await
     }
 
     /// Writes what other programs read: certificates, accepted host keys, and a checkpoint. Unchanged files are left.
@@ -129,7 +129,7 @@ pub(crate) fn summary(machine: &Machine) -> Summary {
         id: machine.id.clone(),
         driver: machine.driver.clone(),
         life: machine.life(),
-        url: machine.reach.as_ref().map(url),
+        url: machine.reach.as_ref().map(|reach| url(machine, reach)),
         made: machine.made / 1000,
     }
 }

@@ -16,6 +16,8 @@ mod remove;
 mod shared;
 mod shell;
 mod steps;
+mod tunnel;
 mod work;
 
 pub(crate) use shared::Shared;
+pub use tunnel::Tunnel;

@@ -5,11 +5,10 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use wharf_driver::{ActionKey, AnyDriver, Context, MachineName, Observation, Progress, State};
 
-use crate::bootstrap::Engine;
 use crate::engine::connection::summary;
 use crate::engine::work::{bounded, same_account};
 use crate::journal::Machine;
-use crate::{Call, EngineFacts, Kind, Observed, Result, Wharf};
+use crate::{Call, Error, Kind, Observed, Result, Wharf};
 
 impl Wharf {
     /// What these machines are right now, in this order; all machines when `names` is empty. What cannot be found out
@@ -59,29 +58,32 @@ impl Wharf {
             state: None,
             engine: None,
             warnings: Vec::new(),
+            notes: Vec::new(),
             errors: Vec::new(),
+            kinds: Vec::new(),
         };
         let machine = match self.machine(name).await {
             Ok(machine) => machine,
             Err(error) if error.kind() == Kind::NoSuchMachine => return Err(error),
             Err(error) => {
-                observed.errors.push(error.to_string());
+                fault(&mut observed, &error);
                 return Ok(observed);
             }
         };
         observed.summary = Some(summary(&machine));
+        observed.notes.extend(stays_down(&machine));
         let state = self.ask_driver(&machine, call, until);
         let engine =
             async { if ask_engine { Some(self.ask_engine(&machine, call, until).await) } else { None } };
         let (state, engine) = tokio::join!(state, engine);
         match state {
             Ok(now) => (observed.state, observed.warnings) = (Some(now.state), now.warnings),
-            Err(error) => observed.errors.push(error.to_string()),
+            Err(error) => fault(&mut observed, &error),
         }
         match engine {
             Some(Ok(facts)) => observed.engine = facts,
             // That a machine which is off does not answer is no news.
-            Some(Err(error)) if may_answer(observed.state) => observed.errors.push(error.to_string()),
+            Some(Err(error)) if may_answer(observed.state) => fault(&mut observed, &error),
             Some(Err(_)) | None => {}
         }
         Ok(observed)
@@ -93,24 +95,6 @@ impl Wharf {
         let seen = driver.observe(&[machine.resources().as_slice()], &cx).await?;
         let nothing = Observation { state: State::Unknown, reach: None, warnings: Vec::new() };
         Ok(seen.into_iter().next().unwrap_or(nothing))
-    }
-
-    async fn ask_engine(
-        &self,
-        machine: &Machine,
-        call: &Call,
-        until: Instant,
-    ) -> Result<Option<EngineFacts>> {
-        let (Some(reach), Some(_)) = (&machine.reach, &machine.provisioned) else { return Ok(None) };
-        let credentials = self.credentials(call).await?;
-        let engine = Engine {
-            machine: machine.id.clone(),
-            host: reach.engine_host.clone(),
-            port: reach.engine_port,
-            authority_pem: credentials.authority.certificate().pem().to_owned(),
-            client: credentials.client,
-        };
-        bounded(self, call, until, "asking the engine", self.bootstrap.ask(&engine)).await.map(Some)
     }
 
     async fn look_at(
@@ -138,6 +122,26 @@ impl Wharf {
             session: self.session.clone(),
         }
     }
+}
+
+/// Whether a reboot is the end of the engine.
+fn stays_down(machine: &Machine) -> Option<String> {
+    let facts = &machine.provisioned.as_ref()?.facts;
+    (facts.get("init")?.as_str()? == "none").then(|| {
+        format!(
+            "a reboot does not bring its engine back, since the host has no init system that wharf knows: \
+             `wharf provision {}` does",
+            machine.name
+        )
+    })
+}
+
+/// Says what is missing and why, in one line: a wrong key is nothing without its fingerprints.
+fn fault(observed: &mut Observed, error: &Error) {
+    let facts = error.facts().iter().filter(|_| error.kind() == Kind::HostKey);
+    let facts = facts.map(|(name, value)| format!("; {name}: {value}"));
+    observed.errors.push(error.to_string() + &facts.collect::<String>());
+    observed.kinds.push(error.kind());
 }
 
 fn may_answer(state: Option<State>) -> bool {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use wharf_driver::{AnyDriver, MachineName, Power};
 
-use crate::bootstrap::Engine;
 use crate::engine::keys::Keys;
 use crate::engine::ledger::milliseconds;
 use crate::engine::provision::names;
@@ -50,7 +49,7 @@ impl Work<'_> {
     async fn restart_from_within(&self) -> Result<()> {
         let machine = self.machine()?;
         let reach = machine.reach.clone().ok_or_else(|| self.no_address())?;
-        let keys = Keys::of(&self.ledger, self.name).await?;
+        let keys = Keys::of(&self.wharf.vault, &self.ledger, self.name).await?;
         self.record(Event::Powering { to: Power::Restart }).await?;
         let host = self.host(&machine, reach, &keys);
         self.bounded("restarting it", self.wharf.bootstrap.restart(&host)).await?;
@@ -71,15 +70,7 @@ impl Work<'_> {
     /// Waits until the engine answers.
     pub(crate) async fn wait_for_engine(&self) -> Result<()> {
         let machine = self.machine()?;
-        let reach = machine.reach.clone().ok_or_else(|| self.no_address())?;
-        let credentials = self.wharf.credentials(self.call).await?;
-        let engine = Engine {
-            machine: machine.id,
-            host: reach.engine_host,
-            port: reach.engine_port,
-            authority_pem: credentials.authority.certificate().pem().to_owned(),
-            client: credentials.client,
-        };
+        let engine = self.wharf.engine_of(&machine, self.call, self.until).await?;
         loop {
             let Err(error) = self.bounded("asking the engine", self.wharf.bootstrap.ask(&engine)).await
             else {

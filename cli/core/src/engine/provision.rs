@@ -153,7 +153,7 @@ impl Work<'_> {
                 cancel: self.call.cancel.clone(),
                 confirm: self.call.confirm.clone(),
                 progress: self.progress(),
-                accept: Accept::new(|_| Box::pin(async { Ok(()) })),
+                accept: Accept::nothing(),
                 changes: Changes::default(),
             },
         })
@@ -162,9 +162,11 @@ impl Work<'_> {
     /// What the bootstrap is told about where the machine is.
     pub(crate) fn host(&self, machine: &Machine, reach: Reach, keys: &Keys) -> Host {
         let ledger = Arc::clone(&self.ledger);
-        let accept = Accept::new(move |keys| {
+        // What a machine was born with is accepted already, and waits to be replaced.
+        let first = reach.access.host_key != HostKeyTrust::Seeded;
+        let accept = Accept::new(move |accepted| {
             let ledger = Arc::clone(&ledger);
-            Box::pin(async move { ledger.record(Event::HostKeys { keys }).await })
+            Box::pin(async move { write_down(&ledger, accepted, first).await })
         });
         // A machine that wharf made was born with this one; for any other the policy decides at the first connection.
         let born = match reach.access.host_key {

@@ -1,11 +1,14 @@
 //! Commands on a machine over SSH, with its accepted host keys. Changes nothing that wharf knows of, so takes no lock.
 
+use std::time::Instant;
+
 use wharf_driver::{HostKeyTrust, MachineName, Progress, Secret};
 
 use crate::bootstrap::{Accept, Changes, Host, Ran};
 use crate::engine::keys::identity_file;
 use crate::engine::work::bounded;
 use crate::store::Subject;
+use crate::journal::Machine;
 use crate::{Call, Error, Kind, Result, Wharf};
 
 impl Wharf {
@@ -45,10 +48,6 @@ impl Wharf {
                 .hint(format!("`wharf create {name}` continues an unfinished machine"))
         })?;
         let subject = Subject::Machine(name.clone());
-        let text = async |file: &str| {
-            let bytes = self.store.get(&subject, file).await?.unwrap_or_default();
-            Ok::<_, Error>(String::from_utf8_lossy(&bytes).into_owned())
-        };
         let mut host_keys = machine.host_keys.clone();
         if host_keys.is_empty() && reach.access.host_key == HostKeyTrust::Seeded {
             host_keys.push(text("keys/host_ed25519.pub").await?.trim().to_owned());
@@ -57,13 +56,13 @@ impl Wharf {
             machine: machine.id.clone(),
             name: name.clone(),
             reach,
-            key: Secret::new(text(identity_file()).await?),
+            key: key.unwrap_or_else(|| Secret::new(String::new())),
             host_keys,
             deadline: until,
             cancel: call.cancel.clone(),
-            confirm: call.confirm.clone(),
+            confirm: None,
             progress: Progress::silent(),
-            accept: Accept::new(|_| Box::pin(async { Ok(()) })),
+            accept: Accept::nothing(),
             changes: Changes::default(),
         };
         bounded(self, call, until, "the command", self.bootstrap.run(&host, command, input)).await

@@ -64,6 +64,14 @@ pub(super) fn of_ssh(error: wharf_ssh::Error) -> Error {
     }
 }
 
+/// On the way to an engine: a connection that broke is one that can be made again.
+pub(super) fn of_way(error: wharf_ssh::Error) -> Error {
+    if error.kind() == Ssh::Lost {
+        return Error::new(Kind::Unreachable, error.to_string()).caused_by(error);
+    }
+    of_ssh(error)
+}
+
 fn mismatch(error: &wharf_ssh::Error) -> Option<(String, String, String)> {
     match error {
         wharf_ssh::Error::HostKeyMismatch { host, expected, offered } => {

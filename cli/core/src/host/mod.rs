@@ -7,7 +7,7 @@ mod error;
 mod target;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -15,11 +15,11 @@ use sha2::{Digest as _, Sha256};
 use wharf_bootstrap::{Endpoint, Event, Phase, Progress, Request};
 use wharf_driver::Clock;
 use wharf_ssh::Session;
-use wharfd_client::{Client, Credentials};
+use wharfd_client::{Client, Credentials, Dial, Duplex};
 
-use self::error::{of_bootstrap, of_engine, of_ssh};
+use self::error::{of_bootstrap, of_engine, of_ssh, of_way};
 use crate::bootstrap::{Bootstrap, Engine, Host, Outcome, Provision, Ran};
-use crate::{EngineFacts, EngineOptions, Error, Kind, Person, PlannedStep, Result, Timing};
+use crate::{EngineFacts, EngineOptions, Error, JumpKeys, Kind, Person, PlannedStep, Result, Timing};
 
 /// Bootstraps over SSH.
 #[derive(Debug)]
@@ -79,6 +79,32 @@ impl OverSsh {
         host.deadline.min(self.clock.now() + patience)
     }
 
+    async fn tunnel(&self, host: &Host, port: u16) -> Result<wharf_ssh::Stream> {
+        let visit = self.visit(host)?;
+        let session = Session::connect(&visit.target, visit.connect_by).await.map_err(of_way)?;
+        session.into_tunnel("127.0.0.1", port, visit.deadline).await.map_err(of_way)
+    }
+
+    /// An engine behind other hosts is asked through them: over one connection, which is enough for one question.
+    async fn client(&self, engine: &Engine) -> Result<Client> {
+        let credentials = Credentials {
+            authority: engine.authority_pem.clone(),
+            certificate: engine.client.certificate.pem().to_owned(),
+            key: engine.client.key_pem.expose().to_owned(),
+            machine: Some(engine.machine.to_string()),
+        };
+        let Some(host) = &engine.through else {
+            return Client::tcp(&engine.host, engine.port, &credentials).map_err(of_engine);
+        };
+        let stream = Mutex::new(Some(self.tunnel(host, engine.listen).await?));
+        let dial = Dial::new(move || {
+            let stream = stream.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let stream = stream.ok_or_else(|| std::io::Error::other("the tunnel was for one question"));
+            Box::pin(std::future::ready(stream.map(|stream| Box::new(stream) as Box<dyn Duplex>)))
+        });
+        Client::through(dial, &engine.host, &credentials).map_err(of_engine)
+    }
+
     async fn provision_host(&self, wish: &Provision) -> Result<Outcome> {
         let request = self.request(wish)?;
         let agent = request.agent.clone();
@@ -97,11 +123,19 @@ impl OverSsh {
 
     /// Until the host has gone down, so that nobody takes the old engine's answer for the new one's.
     async fn wait_until_down(&self, host: &Host) {
-        let place = (host.reach.engine_host.clone(), host.reach.engine_port);
         let until = host.deadline.min(self.clock.now() + GOING_DOWN);
-        while self.clock.now() < until && tokio::net::TcpStream::connect(place.clone()).await.is_ok() {
+        while self.clock.now() < until && self.is_up(host).await {
             self.clock.sleep(LOOK_AGAIN).await;
         }
+    }
+
+    async fn is_up(&self, host: &Host) -> bool {
+        if host.reach.access.jumps.is_empty() {
+            let place = (host.reach.engine_host.as_str(), host.reach.engine_port);
+            return tokio::net::TcpStream::connect(place).await.is_ok();
+        }
+        let Ok(target) = target::of(host, &self.person) else { return false };
+        Session::connect(&target, self.clock.now() + ANSWERS).await.is_ok()
     }
 }
 
@@ -166,16 +200,16 @@ impl Bootstrap for OverSsh {
         })
     }
 
+    fn tunnel<'a>(&'a self, host: &'a Host, port: u16) -> BoxFuture<'a, Result<Box<dyn Duplex>>> {
+        Box::pin(async move {
+            let stream = Self::tunnel(self, host, port).await?;
+            Ok(Box::new(stream) as Box<dyn Duplex>)
+        })
+    }
+
     fn ask<'a>(&'a self, engine: &'a Engine) -> BoxFuture<'a, Result<EngineFacts>> {
         Box::pin(async move {
-            let credentials = Credentials {
-                authority: engine.authority_pem.clone(),
-                certificate: engine.client.certificate.pem().to_owned(),
-                key: engine.client.key_pem.expose().to_owned(),
-                machine: Some(engine.machine.to_string()),
-            };
-            let client = Client::tcp(&engine.host, engine.port, &credentials).map_err(of_engine)?;
-            let version = client.version().await.map_err(of_engine)?;
+            let version = self.client(engine).await?.version().await.map_err(of_engine)?;
             Ok(EngineFacts { version: version.version, api_version: version.api_version })
         })
     }
@@ -206,11 +240,30 @@ fn progress(host: &Host) -> Progress {
         Event::Note(line) => say.say(&line),
         _ => {}
     };
-    Progress::new(tell).on_host_keys(move |keys| {
-        let accept = accept.clone();
-        let keys = keys.iter().map(ToString::to_string).collect();
-        async move { accept.keys(keys).await.map_err(|e| e.to_string()) }
-    })
+    let shown = accept.clone();
+    Progress::new(tell)
+        .on_connected(move |session| {
+            let accept = shown.clone();
+            async move {
+                let (host, jumps) = (session.host_key().to_string(), jump_keys(&session));
+                accept.shown(host, jumps).await.map_err(|e| e.to_string())
+            }
+        })
+        .on_host_keys(move |keys| {
+            let accept = accept.clone();
+            let keys = keys.iter().map(ToString::to_string).collect();
+            async move { accept.keys(keys).await.map_err(|e| e.to_string()) }
+        })
+}
+
+/// What the hosts on the way proved to have.
+fn jump_keys(session: &Session) -> Vec<JumpKeys> {
+    let keys = session.jumps().map(|(hop, key)| JumpKeys {
+        host: hop.host.clone(),
+        port: hop.port,
+        keys: vec![key.to_string()],
+    });
+    keys.collect()
 }
 
 const fn sentence(phase: Phase) -> &'static str {
@@ -253,4 +306,6 @@ const EXISTING: Duration = Duration::from_secs(15);
 const STARTING: Duration = Duration::from_secs(180);
 /// How long a host may take to go down once it was told to.
 const GOING_DOWN: Duration = Duration::from_secs(60);
+/// How long a host that is up takes at most to let us in.
+const ANSWERS: Duration = Duration::from_secs(3);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);

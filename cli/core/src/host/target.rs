@@ -18,7 +18,7 @@ pub(super) fn of(host: &Host, person: &Person) -> Result<Target> {
         port: host.reach.ssh_port,
         user: host.reach.ssh_user.clone(),
         host_keys: host_keys(host, person)?,
-        jumps: access.jumps.iter().map(|hop| jump(hop, host, &identities, person)).collect(),
+        jumps: access.jumps.iter().map(|hop| jump(hop, host, &identities, person)).collect::<Result<_>>()?,
         identities,
         passphrase: None,
     })
@@ -49,8 +49,7 @@ fn identities(host: &Host, person: &Person) -> Result<Vec<Identity>> {
 /// What was accepted before is what must be shown again; else the policy of the first connection.
 fn host_keys(host: &Host, person: &Person) -> Result<HostKeys> {
     if !host.host_keys.is_empty() {
-        let keys = host.host_keys.iter().map(|line| line.parse()).collect::<std::result::Result<_, _>>();
-        return Ok(HostKeys::Pinned(keys.map_err(of_ssh)?));
+        return pinned(&host.host_keys);
     }
     Ok(match &host.reach.access.host_key {
         HostKeyTrust::Seeded => {
@@ -61,6 +60,11 @@ fn host_keys(host: &Host, person: &Person) -> Result<HostKeys> {
         HostKeyTrust::Known => known(person, ask(host.confirm.as_ref())),
         HostKeyTrust::AcceptNew => known(person, Unknown::Accept),
     })
+}
+
+fn pinned(lines: &[String]) -> Result<HostKeys> {
+    let keys = lines.iter().map(|line| line.parse()).collect::<std::result::Result<_, _>>();
+    Ok(HostKeys::Pinned(keys.map_err(of_ssh)?))
 }
 
 fn known(person: &Person, otherwise: Unknown) -> HostKeys {
@@ -79,19 +83,21 @@ fn ask(confirm: Option<&Confirm>) -> Unknown {
     }))
 }
 
-/// A fingerprint is the machine's own: the hosts on the way are known, or asked about.
-fn jump(hop: &Jump, host: &Host, identities: &[Identity], person: &Person) -> Target {
-    let otherwise = match host.reach.access.host_key {
-        HostKeyTrust::AcceptNew => Unknown::Accept,
-        _ => ask(host.confirm.as_ref()),
+/// A fingerprint is the machine's own: the hosts on the way were accepted before, are known, or are asked about.
+fn jump(hop: &Jump, host: &Host, identities: &[Identity], person: &Person) -> Result<Target> {
+    let accepted = host.jump_keys.iter().find(|jump| jump.host == hop.host && jump.port == hop.port);
+    let host_keys = match (accepted, &host.reach.access.host_key) {
+        (Some(accepted), _) => pinned(&accepted.keys)?,
+        (None, HostKeyTrust::AcceptNew) => known(person, Unknown::Accept),
+        (None, _) => known(person, ask(host.confirm.as_ref())),
     };
-    Target {
+    Ok(Target {
         host: hop.host.clone(),
         port: hop.port,
         user: hop.user.clone().unwrap_or_else(|| host.reach.ssh_user.clone()),
         identities: identities.to_vec(),
         passphrase: None,
-        host_keys: known(person, otherwise),
+        host_keys,
         jumps: Vec::new(),
-    }
+    })
 }

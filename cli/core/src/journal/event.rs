@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wharf_driver::{Account, ActionKey, MachineId, MachineName, OwnerTag, Plan, Power, Reach};
 
-use crate::EngineOptions;
+use crate::{EngineOptions, JumpKeys};
 
 /// One event with its place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,6 +84,11 @@ pub enum Event {
     HostKeys {
         /// One line each, in OpenSSH's format.
         keys: Vec<String>,
+    },
+    /// These SSH host keys of the hosts on the way, and no others, are accepted from now on.
+    JumpKeys {
+        /// One entry a host.
+        jumps: Vec<JumpKeys>,
     },
     /// The agent is about to be brought to it.
     Provisioning {
@@ -176,6 +181,7 @@ impl Event {
             Self::Undone { .. } => "undone",
             Self::Seen { .. } => "seen",
             Self::HostKeys { .. } => "host_keys",
+            Self::JumpKeys { .. } => "jump_keys",
             Self::Provisioning { .. } => "provisioning",
             Self::Provisioned { .. } => "provisioned",
             Self::Powering { .. } => "powering",

@@ -14,7 +14,7 @@ use serde_json::Value;
 use wharf_driver::{Account, ActionKey, MachineId, MachineName, OwnerTag, Plan, Power, Reach, Step};
 
 use crate::journal::{Entry, Event};
-use crate::{EngineOptions, Life};
+use crate::{EngineOptions, JumpKeys, Life};
 
 /// What the events of a journal add up to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -45,6 +45,8 @@ pub struct Machine {
     pub reach: Option<Reach>,
     /// The SSH host keys that are accepted.
     pub host_keys: Vec<String>,
+    /// Those of the hosts on the way.
+    pub jump_keys: Vec<JumpKeys>,
     /// Whether the agent was ever on its way there.
     pub touched: bool,
     /// What came of that.
@@ -170,6 +172,7 @@ impl Machine {
             steps: None,
             reach: None,
             host_keys: Vec::new(),
+            jump_keys: Vec::new(),
             touched: false,
             provisioned: None,
             powering: None,
@@ -269,6 +272,7 @@ impl Machine {
             Event::Removed => self.removed(),
             Event::Seen { .. }
             | Event::HostKeys { .. }
+            | Event::JumpKeys { .. }
             | Event::Provisioning { .. }
             | Event::Provisioned { .. }
             | Event::Powering { .. }
@@ -409,7 +413,7 @@ impl Machine {
 
     fn live(&mut self, event: &Event) -> Result<(), String> {
         // A key may be accepted while the agent is taken off, too.
-        if !matches!(event, Event::HostKeys { .. }) {
+        if !matches!(event, Event::HostKeys { .. } | Event::JumpKeys { .. }) {
             self.wanted()?;
         }
         if !self.complete() && self.removal.is_none() {
@@ -418,6 +422,7 @@ impl Machine {
         match event {
             Event::Seen { reach } => self.reach = Some(reach.clone()),
             Event::HostKeys { keys } => self.host_keys.clone_from(keys),
+            Event::JumpKeys { jumps } => self.jump_keys.clone_from(jumps),
             Event::Provisioning { .. } if self.reach.is_none() => return Err("it has no address".to_owned()),
             Event::Provisioning { .. } => self.touched = true,
             Event::Provisioned { .. } if !self.touched => return Err("nothing was on its way".to_owned()),
