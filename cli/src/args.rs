@@ -67,6 +67,9 @@ pub(crate) struct Global {
     /// The agent's executable, instead of the one beside the program [env: WHARF_AGENT]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub(crate) agent: Option<String>,
+    /// Where private keys are kept: auto is the system's keyring where there is one, off is files [env: WHARF_KEYRING]
+    #[arg(long, global = true, value_name = "auto|off", help_heading = "Global options")]
+    pub(crate) keyring: Option<String>,
     /// How long the command may take: 90, 90s, 1m30s [env: WHARF_TIMEOUT]
     #[arg(long, global = true, value_name = "TIME", help_heading = "Global options")]
     pub(crate) timeout: Option<String>,
@@ -98,10 +101,10 @@ pub(crate) enum Verb {
     Env(env::Args),
     Context(context::Args),
     Ssh(ssh::Args),
+    Tunnel(tunnel::Args),
     Start(start::Args),
     Stop(stop::Args),
     Restart(restart::Args),
-    Tunnel(tunnel::Args),
     Kill(kill::Args),
     Rm(rm::Args),
     Status(status::Args),

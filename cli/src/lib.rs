@@ -13,6 +13,7 @@ mod docker;
 mod drivers;
 mod error;
 mod interrupt;
+mod keyring;
 mod log;
 mod settings;
 mod shell;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 
 use wharf_core::{Setup, Wharf};
 
+pub use keyring::Open as OpenKeyring;
 pub use settings::Entry;
 pub use world::{Terminal, World};
 
@@ -40,13 +42,15 @@ pub struct Build {
     pub drivers: Vec<Entry>,
     /// Opens the store.
     pub open: fn(Setup) -> Wharf,
+    /// Opens the keyring of the operating system.
+    pub keyring: keyring::Open,
 }
 
 impl Build {
     /// The build that people run.
     #[must_use]
     pub fn standard() -> Self {
-        Self { drivers: drivers::all(), open: Wharf::open }
+        Self { drivers: drivers::all(), open: Wharf::open, keyring: keyring::open }
     }
 }
 

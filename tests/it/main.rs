@@ -6,6 +6,8 @@ mod bootstrap;
 mod cli;
 mod cycles;
 mod docker;
+mod jumps;
+mod keyring;
 mod lab;
 mod local;
 mod world;

@@ -17,6 +17,7 @@
 //! What it refuses: passwords, keys by SHA-1 (`ssh-rsa`, `ssh-dss`), reading the environment or the home folder. Files
 //! and sockets come in as paths.
 
+mod agent;
 mod connection;
 mod dial;
 mod error;
@@ -32,6 +33,7 @@ mod sign_in;
 mod target;
 mod tunnel;
 
+pub use agent::Agent;
 pub use error::{Error, Kind};
 pub use exec::{Command, Output};
 pub use host_key::{Fingerprint, HostKey};

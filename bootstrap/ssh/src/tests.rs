@@ -106,6 +106,30 @@ async fn a_command_gets_its_input_and_gives_its_output() {
     assert_eq!(echoed.stdout, input, "both directions are busy at once");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_systems_ssh_signs_in_with_a_key_that_only_the_agent_has() {
+    let server = Server::start();
+    drop(connect(&server.target()).await.unwrap());
+    let agent = Agent::start(&server.user_key, server.folder.path()).unwrap();
+    let (known, public) = (server.path("known"), server.path("user.pub"));
+    write(&known, &format!("[127.0.0.1]:{} {}\n", server.port, server.host_key.public()));
+    write(&public, server.user_key.public());
+    let ssh = |identity: &Path| {
+        let mut ssh = Process::new("ssh");
+        ssh.args(["-F", "/dev/null", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-i"]).arg(identity);
+        ssh.arg("-o").arg(format!("UserKnownHostsFile={}", known.display()));
+        ssh.env("SSH_AUTH_SOCK", agent.socket()).args(["-p", &server.port.to_string(), "-l", &server.user]);
+        ssh.args(["127.0.0.1", "echo in"]).stdin(Stdio::null()).output().unwrap()
+    };
+    let signed_in = tokio::task::block_in_place(|| ssh(&public));
+    assert_eq!(signed_in.stdout, b"in\n", "{}", String::from_utf8_lossy(&signed_in.stderr));
+    // It signs with its own key and takes no other.
+    write(&public, KeyPair::generate("other").unwrap().public());
+    assert!(!tokio::task::block_in_place(|| ssh(&public)).status.success());
+    let add = || Process::new("ssh-add").arg("-D").env("SSH_AUTH_SOCK", agent.socket()).output().unwrap();
+    assert!(!tokio::task::block_in_place(add).status.success(), "nobody empties it");
+}
+
 #[tokio::test]
 async fn no_wakeup_is_missed_when_both_streams_speak_at_once() {
     let server = Server::start();

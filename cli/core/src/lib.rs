@@ -14,16 +14,18 @@ mod host;
 pub mod journal;
 mod machine;
 pub mod store;
+mod vault;
 mod wharf;
 
-pub use call::{Call, Confirm, Event, HostKeyQuestion, Phase, Sink, What};
 pub use bootstrap::Duplex;
-pub use entropy::{Entropy, OsEntropy};
+pub use call::{Call, Confirm, Event, HostKeyQuestion, Phase, Sink, What};
 pub use engine::Tunnel;
+pub use entropy::{Entropy, OsEntropy};
 pub use error::{Error, Kind, Result};
 pub use machine::{
     Connection, CreateRequest, Created, EngineFacts, EngineOptions, Inspection, JumpKeys, Life, Observed,
     PlannedStep, RemoveOptions, Removed, SshAccess, Summary, Timing,
 };
+pub use vault::{Keeping, Keyring};
 pub use wharf::{Parts, Person, Setup, Wharf};
 pub use wharf_driver::{Factory, MachineId, MachineName, Power, Secret, State};

@@ -1,5 +1,6 @@
 //! What the verbs take and give: wishes, and views of machines.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wharf_driver::{Jump, MachineId, MachineName, State};
 
-/// A machine that somebody wants.
 use crate::Kind;
 
+/// A machine that somebody wants.
 #[derive(Debug, Clone)]
 pub struct CreateRequest {
     /// What it will be called.
@@ -115,10 +116,10 @@ pub struct Connection {
     pub driver: String,
     /// `tcp://host:port`, the value of `DOCKER_HOST`.
     pub url: String,
-    /// Address or name of the engine.
     /// The port of this computer that `url` names where the engine is reached through other hosts: `wharf tunnel`
     /// answers there while it runs.
     pub tunnel: Option<u16>,
+    /// Address or name of the engine.
     pub engine_host: String,
     /// Its port.
     pub engine_port: u16,
@@ -141,14 +142,29 @@ pub struct SshAccess {
     pub port: u16,
     /// Who.
     pub user: String,
-    /// The private key file; `None` where the person's own keys and agent sign in.
+    /// The private key file; `None` where the person's own keys and agent sign in, or `held` says otherwise.
     pub identity: Option<PathBuf>,
+    /// The public key file, where the private key is in a keyring or encrypted: [`crate::Wharf::held_key`] has it.
+    pub held: Option<PathBuf>,
     /// A `known_hosts` file that holds the accepted keys and nothing else.
     pub known_hosts: PathBuf,
     /// The accepted host keys, one line each in OpenSSH's format.
     pub host_keys: Vec<String>,
     /// Hosts to go through, the first one first.
     pub jumps: Vec<Jump>,
+    /// What was accepted of them; one that is missing was never connected to.
+    pub jump_keys: Vec<JumpKeys>,
+}
+
+/// The host keys that are accepted of one host on the way to a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JumpKeys {
+    /// Its address or name.
+    pub host: String,
+    /// Its SSH port.
+    pub port: u16,
+    /// One line each, in OpenSSH's format.
+    pub keys: Vec<String>,
 }
 
 /// What the journal says of a machine, without asking anybody.
@@ -193,8 +209,13 @@ pub struct Observed {
     pub engine: Option<EngineFacts>,
     /// What is wrong though it runs, such as a published port that could not be bound.
     pub warnings: Vec<String>,
+    /// What is good to know of it though nothing is wrong.
+    pub notes: Vec<String>,
     /// Why a part of this is missing.
     pub errors: Vec<String>,
+    /// What kind of failure each of `errors` is, in their order.
+    #[serde(skip)]
+    pub kinds: Vec<Kind>,
 }
 
 /// What an engine says of itself.
@@ -209,13 +230,8 @@ pub struct EngineFacts {
 /// Everything known of a machine, for `inspect`. No secrets.
 #[derive(Debug, Clone, Serialize)]
 pub struct Inspection {
-    /// What is good to know of it though nothing is wrong.
-    pub notes: Vec<String>,
     /// What the journal says.
     pub summary: Summary,
-    /// What kind of failure each of `errors` is, in their order.
-    #[serde(skip)]
-    pub kinds: Vec<Kind>,
     /// The driver's configuration.
     pub config: Value,
     /// The engine's options.
@@ -224,6 +240,8 @@ pub struct Inspection {
     pub resources: Vec<Value>,
     /// How to reach it, once it has an address.
     pub connection: Option<Connection>,
+    /// Where the private keys are: the certificate authority's, and the one that signs in over SSH.
+    pub keys: BTreeMap<&'static str, String>,
     /// What the bootstrap found out about the host.
     pub facts: Option<Value>,
     /// The number of the journal's last event.

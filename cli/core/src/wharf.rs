@@ -10,7 +10,8 @@ use crate::engine::Shared;
 use crate::entropy::{Entropy, OsEntropy};
 use crate::host::OverSsh;
 use crate::store::{Folder, Store};
-use crate::{Error, Kind, Result};
+use crate::vault::Vault;
+use crate::{Error, Keeping, Kind, Result};
 
 /// What a program hands over once, at its start.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct Setup {
     pub ssh: Person,
     /// Who the person is, for the client certificate's name: `user@computer`.
     pub person: String,
+    /// Where private keys are to be kept.
+    pub keys: Keeping,
 }
 
 /// The person's own SSH files.
@@ -48,6 +51,7 @@ pub struct Person {
 #[derive(Debug)]
 pub struct Wharf {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) vault: Vault,
     pub(crate) drivers: Vec<Factory>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -96,6 +100,7 @@ impl Wharf {
             factory.layered(move |driver: Arc<dyn AnyDriver>| layers::standard(driver, &clock))
         };
         Self {
+            vault: Vault::new(Arc::clone(&store), setup.keys),
             store,
             drivers: setup.drivers.into_iter().map(layered).collect(),
             clock,

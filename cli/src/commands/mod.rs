@@ -30,7 +30,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
-use wharf_core::{Call, Confirm, Connection, MachineName, Setup, Wharf};
+use wharf_core::{Call, Confirm, Connection, Keeping, MachineName, Observed, Setup, Wharf};
 
 use crate::Build;
 use crate::args::Verb;
@@ -94,6 +94,11 @@ impl Cx {
             agent: self.config.agent.clone(),
             ssh: self.world.person(),
             person: format!("{user}@{}", self.world.host),
+            keys: Keeping {
+                keyring: crate::keyring::of(&self.world, self.build.keyring),
+                in_files: self.config.keyring == Choice::Off,
+                passphrase: self.config.passphrase.clone(),
+            },
         });
         let ui = self.ui.can_ask().then(|| Arc::clone(&self.ui));
         wharf.in_session(|session| {
@@ -168,6 +173,17 @@ impl Cx {
             "`wharf create {name}` goes on where it stopped, `wharf rm {name}` removes what there is"
         )))
     }
+}
+
+/// Whoever looks at machines is told of a swapped host key as loudly as whoever uses one.
+fn refuse_wrong_host_keys(observed: &[Observed]) -> Result<()> {
+    let wrong = observed.iter().filter(|machine| machine.kinds.contains(&Kind::HostKey));
+    let names: Vec<&str> = wrong.map(|machine| machine.name.as_str()).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let message = format!("an SSH host key on the way to {} is not the expected one", names.join(", "));
+    Err(Error::new(Kind::HostKey, message))
 }
 
 /// A machine's name as typed.

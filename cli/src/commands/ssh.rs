@@ -11,10 +11,11 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use wharf_core::{Connection, SshAccess, Wharf};
+use wharf_ssh::{Agent, KeyPair};
 
 use super::Cx;
-use crate::error::{Error, Result};
 use crate::child;
+use crate::error::{Error, Result};
 use crate::ui::Board;
 
 /// Opens a shell on a machine, or runs a command there
@@ -40,6 +41,11 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     };
     let mut ssh = tokio::process::Command::new(&program);
     let known = cx.world.person().known_hosts;
+    let agent = Held::of(&connection, &wharf).await?;
+    if let Some(held) = &agent {
+        // As an environment, so that the hops on the way find it, too.
+        ssh.env("SSH_AUTH_SOCK", held.agent.socket());
+    }
     ssh.args(arguments(&program, &connection.ssh, &known, &args.command)).stdin(Stdio::inherit());
     let mut ssh = ssh
         .spawn()
@@ -49,6 +55,37 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
         ITS_OWN_FAULT => Err(diagnose(&connection, cx, &wharf).await),
         code => Err(Error::remote(code)),
     }
+}
+
+/// A key that no file holds, offered to ssh by an agent of our own for as long as it runs.
+struct Held {
+    agent: Agent,
+    /// Its socket is in there.
+    _folder: tempfile::TempDir,
+}
+
+impl Held {
+    async fn of(connection: &Connection, wharf: &Wharf) -> Result<Option<Self>> {
+        if connection.ssh.held.is_none() {
+            return Ok(None);
+        }
+        let Some(key) = wharf.held_key(&connection.name).await? else { return Ok(None) };
+        let unusable =
+            |e: &dyn std::error::Error| Error::failed("the machine's key cannot be used").caused_by(e);
+        let pair = KeyPair::load(key.expose()).map_err(|e| unusable(&e))?;
+        let folder = private_folder()?;
+        let agent = Agent::start(&pair, folder.path()).map_err(|e| unusable(&e))?;
+        Ok(Some(Self { agent, _folder: folder }))
+    }
+}
+
+/// A folder that only its owner looks into.
+fn private_folder() -> Result<tempfile::TempDir> {
+    let mut folder = tempfile::Builder::new();
+    folder.prefix("wharf-ssh-");
+    #[cfg(unix)]
+    folder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    Ok(folder.tempdir()?)
 }
 
 /// One command, over a session of our own. A shell needs the system's ssh.
@@ -103,7 +140,8 @@ fn options(access: &SshAccess, known_hosts: &[PathBuf]) -> Vec<OsString> {
     ];
     let mut options: Vec<OsString> = vec!["-F".into(), "/dev/null".into()];
     // Without a key of its own the machine takes the person's: those that ssh tries by itself.
-    if let Some(identity) = &access.identity {
+    // A public key names the one of the agent's.
+    if let Some(identity) = access.identity.as_ref().or(access.held.as_ref()) {
         options.extend([
             "-i".into(),
             identity.as_os_str().to_owned(),
@@ -124,7 +162,10 @@ fn proxy(program: &Path, access: &SshAccess, known: &[PathBuf]) -> Option<String
     let mut through: Option<String> = None;
     for jump in &access.jumps {
         let mut words = vec![quoted(&program.to_string_lossy())];
-        words.extend(options(access, &known).iter().map(|word| quoted(&word.to_string_lossy())));
+        // What was accepted once is all that is good.
+        let accepted = access.jump_keys.iter().any(|keys| keys.host == jump.host && keys.port == jump.port);
+        let known = if accepted { &either[..1] } else { &either };
+        words.extend(options(access, known).iter().map(|word| quoted(&word.to_string_lossy())));
         if let Some(outer) = &through {
             words.extend(["-o".into(), quoted(&format!("ProxyCommand={outer}"))]);
         }
@@ -152,9 +193,11 @@ mod tests {
             port: 2222,
             user: "admin".into(),
             identity: Some("/s/id".into()),
+            held: None,
             known_hosts: "/s/a b/known".into(),
             host_keys: Vec::new(),
             jumps: Vec::new(),
+            jump_keys: Vec::new(),
         }
     }
 

@@ -3,6 +3,8 @@
 //! ```yaml
 //! driver: ssh             # what `create` takes without --driver
 //! timeout: 30s
+//! keyring: off           # private keys are files
+//! passphrase-file: ~/.config/wharf/passphrase    # which are encrypted with its first line
 //! drivers:
 //!   ssh:                  # the driver's flags without its name: --ssh-user
 //!     user: admin
@@ -28,6 +30,8 @@ pub(crate) struct File {
     pub(crate) driver: Option<String>,
     pub(crate) timeout: Option<String>,
     pub(crate) context: Option<bool>,
+    pub(crate) keyring: Option<String>,
+    pub(crate) passphrase_file: Option<String>,
     pub(crate) engine: Engine,
     pub(crate) drivers: BTreeMap<String, Section>,
 }

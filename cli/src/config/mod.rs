@@ -3,6 +3,7 @@
 //! Every mistake is found before any is reported, so that a person corrects them in one go.
 
 mod file;
+mod keyring;
 mod parts;
 mod span;
 
@@ -10,6 +11,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) use file::File;
+pub(crate) use keyring::Choice;
+
+use wharf_core::Secret;
 
 use crate::args::Global;
 use crate::error::{Error, Result};
@@ -36,6 +40,10 @@ pub(crate) struct Config {
     pub(crate) timeout: Option<Duration>,
     /// Whether `create` writes a docker context.
     pub(crate) context: bool,
+    /// Where private keys are kept.
+    pub(crate) keyring: Choice,
+    /// What private keys in files are encrypted with.
+    pub(crate) passphrase: Option<Secret<String>>,
     pub(crate) output: Output,
     pub(crate) debug: bool,
     pub(crate) colour: bool,
@@ -73,6 +81,15 @@ impl Config {
         let timeout =
             flags.timeout.as_deref().or_else(|| world.var("WHARF_TIMEOUT")).or(file.timeout.as_deref());
         let timeout = timeout.and_then(|text| span::parse(text).map_err(|e| mistakes.push(e)).ok());
+        let keyring =
+            flags.keyring.as_deref().or_else(|| world.var("WHARF_KEYRING")).or(file.keyring.as_deref());
+        let keyring = keyring::choice(keyring).unwrap_or_else(|e| {
+            mistakes.push(e);
+            Choice::Auto
+        });
+        let passphrase = path(None, "WHARF_PASSPHRASE_FILE", file.passphrase_file.as_ref());
+        let passphrase =
+            passphrase.and_then(|file| keyring::passphrase(&file).map_err(|e| mistakes.push(e)).ok());
         let Some(store) = store.filter(|_| mistakes.is_empty()) else { return Err(report(&mistakes)) };
         let cache = path(None, "WHARF_CACHE", None).unwrap_or_else(|| cache_folder(world, &store));
         Ok(Self {
@@ -83,6 +100,8 @@ impl Config {
             driver: world.var("WHARF_DRIVER").map(ToOwned::to_owned).or(file.driver.clone()),
             timeout,
             context: file.context.unwrap_or(true),
+            keyring,
+            passphrase,
             output: flags.output.map(Into::into).unwrap_or_default(),
             debug: flags.debug || world.var("WHARF_DEBUG").is_some(),
             colour: world.var("NO_COLOR").is_none() && world.var("TERM") != Some("dumb"),

@@ -21,7 +21,23 @@ use wharf_driver::{
 
 /// The program with this cloud instead of real ones.
 pub(crate) fn build() -> Build {
-    Build { drivers: vec![Entry::of::<Memory>()], open }
+    Build { drivers: vec![Entry::of::<Memory>()], open, keyring: || Ok(KEYRING.clone()) }
+}
+
+/// The keyring of every desktop in these tests; stores have accounts of their own in it.
+static KEYRING: LazyLock<Arc<keyring_core::mock::Store>> =
+    LazyLock::new(|| keyring_core::mock::Store::new().unwrap());
+
+/// What the keyring keeps for a store, by its name there.
+pub(crate) fn kept(store: &str) -> Vec<String> {
+    let spec = std::collections::HashMap::from([("service", "wharf"), ("user", store)]);
+    let entries = keyring_core::api::CredentialStoreApi::search(&**KEYRING, &spec).unwrap();
+    let kept = entries.iter().filter(|entry| entry.get_password().is_ok());
+    let names = kept.filter_map(|entry| Some(entry.get_specifiers()?.1));
+    let mut names: Vec<String> =
+        names.filter_map(|name| Some(name.strip_prefix(store)?.trim_start_matches('/').to_owned())).collect();
+    names.sort();
+    names
 }
 
 fn open(setup: Setup) -> Wharf {
@@ -242,6 +258,12 @@ impl Bootstrap for Obedient {
     ) -> BoxFuture<'a, wharf_core::Result<Ran>> {
         let stdout = command.map(|command| format!("ran: {command}\n")).unwrap_or_default().into_bytes();
         Box::pin(async { Ok(Ran { status: 7, stdout, stderr: Vec::new() }) })
+    }
+
+    fn tunnel<'a>(&'a self, _: &'a Host, port: u16) -> BoxFuture<'a, wharf_core::Result<Box<dyn Duplex>>> {
+        Box::pin(async move {
+            Err(CoreError::new(CoreKind::Unreachable, format!("nobody listens on port {port} in memory")))
+        })
     }
 
     fn ask<'a>(&'a self, _: &'a Engine) -> BoxFuture<'a, wharf_core::Result<EngineFacts>> {

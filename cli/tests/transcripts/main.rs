@@ -5,6 +5,7 @@ mod contexts;
 mod create;
 mod errors;
 mod fake;
+mod keyring;
 mod pty;
 mod sandbox;
 mod shells;

@@ -1,6 +1,7 @@
 //! A world of its own for every test: a home folder, an environment, and what was printed as a transcript.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ pub(crate) struct Sandbox {
     home: tempfile::TempDir,
     env: BTreeMap<String, String>,
     build: Build,
+    hidden: RefCell<BTreeSet<String>>,
 }
 
 /// What a command printed and ended with.
@@ -29,7 +31,7 @@ impl Sandbox {
         let home = tempfile::tempdir().unwrap();
         let env = [("USER", "ann"), ("SHELL", "/bin/bash"), ("PATH", "/usr/bin:/bin")];
         let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Self { home, env, build: super::fake::build() }
+        Self { home, env, build: super::fake::build(), hidden: RefCell::default() }
     }
 
     /// With machines already there.
@@ -44,6 +46,12 @@ impl Sandbox {
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.into(), value.into());
+        self
+    }
+
+    /// The same store and files, seen without a variable.
+    pub(crate) fn without(&self, name: &str) -> &Self {
+        self.hidden.borrow_mut().insert(name.into());
         self
     }
 
@@ -75,6 +83,7 @@ impl Sandbox {
     fn run_at(&self, args: &[&str], terminal: Terminal, input: &str) -> Ended {
         let (stdout, stderr) = (Page::default(), Page::default());
         let mut env = self.env.clone();
+        env.retain(|name, _| !self.hidden.borrow().contains(name));
         env.insert("NO_COLOR".into(), "1".into());
         let world = World {
             env,

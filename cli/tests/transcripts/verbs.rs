@@ -233,13 +233,16 @@ fn help_lists_every_verb_and_code() {
       -V, --version  Print version
 
     Global options:
-      -D, --debug            Say on stderr what is done at every step; never a secret [env: WHARF_DEBUG]
-      -o, --output <FORMAT>  What results look like: text for eyes, json for programs
-      -s, --store <FOLDER>   The folder that machines are kept in [env: WHARF_HOME]
-          --config <FILE>    The configuration file [env: WHARF_CONFIG]
-          --agent <FILE>     The agent's executable, instead of the one beside the program [env:
-                             WHARF_AGENT]
-          --timeout <TIME>   How long the command may take: 90, 90s, 1m30s [env: WHARF_TIMEOUT]
+      -D, --debug               Say on stderr what is done at every step; never a secret [env:
+                                WHARF_DEBUG]
+      -o, --output <FORMAT>     What results look like: text for eyes, json for programs
+      -s, --store <FOLDER>      The folder that machines are kept in [env: WHARF_HOME]
+          --config <FILE>       The configuration file [env: WHARF_CONFIG]
+          --agent <FILE>        The agent's executable, instead of the one beside the program [env:
+                                WHARF_AGENT]
+          --keyring <auto|off>  Where private keys are kept: auto is the system's keyring where there is
+                                one, off is files [env: WHARF_KEYRING]
+          --timeout <TIME>      How long the command may take: 90, 90s, 1m30s [env: WHARF_TIMEOUT]
 
     Exit codes:
        0 done               4 no such machine                     8 quota or capacity

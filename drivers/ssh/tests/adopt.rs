@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use wharf_core::{
-    Call, CreateRequest, EngineOptions, Kind, MachineName, Person, Power, RemoveOptions, Setup, Wharf,
+    Call, CreateRequest, EngineOptions, Keeping, Kind, MachineName, Person, Power, RemoveOptions, Setup,
+    Wharf,
 };
 use wharf_driver::{Configure as _, Factory, Settings};
 use wharf_driver_ssh::Ssh;
@@ -32,6 +33,7 @@ impl Desk {
             agent: None,
             ssh: Person::default(),
             person: "ada@engine".to_owned(),
+            keys: Keeping::default(),
         };
         open_in_memory(setup, Arc::clone(&self.hosts))
     }

@@ -136,6 +136,13 @@ impl Store for CrashStore {
         })
     }
 
+    fn delete<'a>(&'a self, lease: &'a Lease, file: &'a str) -> BoxFuture<'a, Stored<()>> {
+        Box::pin(async move {
+            self.switch.pass(&format!("before deleting {file}")).await;
+            self.inner.delete(lease, file).await
+        })
+    }
+
     fn get<'a>(&'a self, subject: &'a Subject, file: &'a str) -> BoxFuture<'a, Stored<Option<Vec<u8>>>> {
         self.inner.get(subject, file)
     }
@@ -199,6 +206,10 @@ impl Bootstrap for CrashHosts {
         input: &'a [u8],
     ) -> BoxFuture<'a, Stored<Ran>> {
         self.inner.run(host, command, input)
+    }
+
+    fn tunnel<'a>(&'a self, host: &'a Host, port: u16) -> BoxFuture<'a, Stored<Box<dyn Duplex>>> {
+        self.inner.tunnel(host, port)
     }
 
     fn ask<'a>(&'a self, engine: &'a Engine) -> BoxFuture<'a, Stored<EngineFacts>> {

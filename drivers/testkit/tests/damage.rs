@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use wharf_core::{
-    Call, CreateRequest, EngineOptions, Factory, Kind, MachineName, Person, Power, RemoveOptions, Setup,
-    Sink, Wharf, What,
+    Call, CreateRequest, EngineOptions, Factory, Keeping, Kind, MachineName, Person, Power, RemoveOptions,
+    Setup, Sink, Wharf, What,
 };
 use wharf_testkit::memory::{Cloud, Memory};
 use wharf_testkit::{Hosts, open_in_memory};
@@ -42,6 +42,7 @@ impl Desk {
             agent: None,
             ssh: Person::default(),
             person: "ada@engine".to_owned(),
+            keys: Keeping::default(),
         };
         open_in_memory(setup, Arc::clone(&self.hosts))
     }
@@ -137,7 +138,8 @@ async fn a_damaged_authority_is_an_error_and_a_damaged_client_certificate_is_rep
     for (file, text) in [("authority/ca.pem", "half a certificate"), ("authority/ca-key.pem", "")] {
         let whole = fs::read(desk.file(file)).unwrap();
         overwrite(&desk.file(file), text.as_bytes());
-        let error = desk.wharf().connection(&name()).await.unwrap_err();
+        // The docker client needs no key of the authority's; whoever signs does.
+        let error = desk.wharf().provision(&name(), &Call::new("wharf provision")).await.unwrap_err();
         assert!(error.to_string().contains("certificate authority is damaged"), "{file}: {error}");
         assert!(error.advice().is_some_and(|hint| hint.contains("backup")), "{file}: {error:?}");
         assert_eq!(fs::read(desk.file(file)).unwrap(), text.as_bytes(), "{file} was replaced");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::json;
-use wharf_core::{Call, CreateRequest, EngineOptions, Factory, Person, RemoveOptions, Setup, Wharf};
+use wharf_core::{Call, CreateRequest, EngineOptions, Factory, Keeping, Person, RemoveOptions, Setup, Wharf};
 use wharf_testkit::memory::{Cloud, Memory};
 use wharf_testkit::{Hosts, open_in_memory};
 
@@ -21,6 +21,7 @@ fn setup(home: &std::path::Path) -> Setup {
         agent: None,
         ssh: Person::default(),
         person: "ada@engine".to_owned(),
+        keys: Keeping::default(),
     }
 }
 

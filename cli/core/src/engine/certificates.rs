@@ -27,7 +27,7 @@ impl Work<'_> {
     /// Signs a certificate for what the machine is reached by now, and has the engine take it up.
     pub(crate) async fn certify(&self) -> Result<()> {
         self.phase(Phase::Certifying)?;
-        let keys = Keys::of(&self.ledger, self.name).await?;
+        let keys = Keys::of(&self.wharf.vault, &self.ledger, self.name).await?;
         let wish = self.wish(&keys).await?;
         self.record(Event::Certifying { names: wish.names.clone() }).await?;
         let expires = self.bounded("changing the certificate", self.wharf.bootstrap.certify(&wish)).await?;

@@ -1,13 +1,17 @@
 //! What is known of machines without asking them: from the journal and the store's files alone.
 
+use std::collections::BTreeMap;
+
 use wharf_driver::{MachineName, Reach};
 
-use crate::engine::keys::identity_file;
+use crate::engine::credentials::AUTHORITY;
+use crate::engine::keys::{SIGN_IN, public_file};
 use crate::engine::ledger::refused;
+use crate::engine::tunnel::{loopback_port, reach_of};
 use crate::engine::work::{Work, no_such_machine};
 use crate::journal::{Machine, fold};
 use crate::store::Subject;
-use crate::engine::tunnel::{loopback_port, reach_of};
+use crate::vault::Place;
 use crate::{Call, Connection, Error, Inspection, Kind, Life, Result, SshAccess, Summary, Wharf};
 
 impl Wharf {
@@ -35,7 +39,7 @@ impl Wharf {
         let machine = self.machine(name).await?;
         let connection = self.connection_of(&machine).await?;
         let call = Call::new("wharf env");
-        let current = self.credentials(&call).await?;
+        let current = self.identity(&call).await?;
         let subject = Subject::Machine(name.clone());
         let exported = self.store.get(&subject, "cert.pem").await?;
         if machine.provisioned.is_some()
@@ -58,7 +62,8 @@ impl Wharf {
             config: machine.config.clone(),
             options: machine.options.clone(),
             resources: machine.resources(),
-            connection: self.connection_of(&machine).ok(),
+            connection: self.connection_of(&machine).await.ok(),
+            keys: self.places_of_keys(name).await?,
             facts: machine.provisioned.as_ref().map(|engine| engine.facts.clone()),
             events: machine.last,
         })
@@ -71,13 +76,22 @@ impl Wharf {
         folded.filter(|machine| !machine.forgettable()).ok_or_else(|| no_such_machine(name))
     }
 
-    pub(crate) fn connection_of(&self, machine: &Machine) -> Result<Connection> {
+    /// Where the private keys are, in words.
+    async fn places_of_keys(&self, name: &MachineName) -> Result<BTreeMap<&'static str, String>> {
+        let authority = self.vault.place(&Subject::Authority, AUTHORITY).await?;
+        let sign_in = self.vault.place(&Subject::Machine(name.clone()), SIGN_IN).await?;
+        Ok([("authority", authority.to_string()), ("ssh", sign_in.to_string())].into())
+    }
+
+    pub(crate) async fn connection_of(&self, machine: &Machine) -> Result<Connection> {
         let name = &machine.name;
         let reach = &reach_of(machine)?;
         let subject = Subject::Machine(name.clone());
         let folder = self.store.path(&subject);
         // A host that was there before has never seen the key made here.
-        let made = || (!machine.adopts).then(|| folder.join(identity_file()));
+        let made = if machine.adopts { Place::Missing } else { self.vault.place(&subject, SIGN_IN).await? };
+        let identity = (made == Place::File).then(|| folder.join(SIGN_IN.file));
+        let held = matches!(made, Place::EncryptedFile | Place::Keyring(_));
         Ok(Connection {
             name: name.clone(),
             id: machine.id.clone(),
@@ -91,10 +105,12 @@ impl Wharf {
                 host: reach.ssh_host.clone(),
                 port: reach.ssh_port,
                 user: reach.ssh_user.clone(),
-                identity: reach.access.identity.clone().or_else(made),
+                identity: reach.access.identity.clone().or(identity),
+                held: held.then(|| folder.join(public_file(SIGN_IN))),
                 known_hosts: folder.join(KNOWN_HOSTS),
                 host_keys: machine.host_keys.clone(),
                 jumps: reach.access.jumps.clone(),
+                jump_keys: machine.jump_keys.clone(),
             },
             folder,
             ready: machine.life() == Life::Ready,
@@ -111,8 +127,8 @@ impl Work<'_> {
     /// Writes what other programs read: certificates, accepted host keys, and a checkpoint. Unchanged files are left.
     pub(crate) async fn export(&self) -> Result<()> {
         let machine = self.machine()?;
-        let current = self.wharf.credentials(self.call).await?;
-        self.ledger.put("ca.pem", current.authority.certificate().pem().as_bytes()).await?;
+        let current = self.wharf.identity(self.call).await?;
+        self.ledger.put("ca.pem", current.authority_pem.as_bytes()).await?;
         // The key goes first: the certificate that is there tells whether both are current.
         self.ledger.put("key.pem", current.client.key_pem.expose().as_bytes()).await?;
         self.ledger.put("cert.pem", current.client.certificate.pem().as_bytes()).await?;
@@ -134,8 +150,12 @@ pub(crate) fn summary(machine: &Machine) -> Summary {
     }
 }
 
-fn url(reach: &Reach) -> String {
-    format!("tcp://{}", place(&reach.engine_host, reach.engine_port))
+/// Where the docker client finds the engine.
+fn url(machine: &Machine, reach: &Reach) -> String {
+    match loopback_port(machine) {
+        Some(port) => format!("tcp://{}", place("127.0.0.1", port)),
+        None => format!("tcp://{}", place(&reach.engine_host, reach.engine_port)),
+    }
 }
 
 /// `host:port`, with brackets around an IPv6 address.
@@ -146,12 +166,13 @@ fn place(host: &str, port: u16) -> String {
 /// The accepted host keys as OpenSSH reads them.
 fn known_hosts(machine: &Machine) -> String {
     let Some(reach) = &machine.reach else { return String::new() };
-    let host = if reach.ssh_port == 22 {
-        reach.ssh_host.clone()
-    } else {
-        format!("[{}]:{}", reach.ssh_host, reach.ssh_port)
-    };
-    machine.host_keys.iter().map(|key| format!("{host} {}\n", key.trim())).collect()
+    let jumps = machine.jump_keys.iter().map(|jump| (jump.host.as_str(), jump.port, &jump.keys));
+    let hosts = std::iter::once((reach.ssh_host.as_str(), reach.ssh_port, &machine.host_keys)).chain(jumps);
+    let lines = hosts.flat_map(|(host, port, keys)| {
+        let name = if port == 22 { host.to_owned() } else { format!("[{host}]:{port}") };
+        keys.iter().map(move |key| format!("{name} {}\n", key.trim()))
+    });
+    lines.collect()
 }
 
 const KNOWN_HOSTS: &str = "known_hosts";

@@ -99,6 +99,7 @@ impl Work<'_> {
         let about = factory.about();
         let wanted = self.wanted(request).await?;
         let (driver, plan) = self.driver_and_plan(request, &wanted).await?;
+        self.wharf.can_sign().await?;
         self.record(Event::Begun {
             machine: wanted.id.clone(),
             name: wanted.name.clone(),
@@ -182,7 +183,7 @@ impl Work<'_> {
         if machine.steps.is_none() {
             self.plan_late(&machine, &*driver).await?;
         }
-        let keys = Keys::of(&self.ledger, self.name).await?;
+        let keys = Keys::of(&self.wharf.vault, &self.ledger, self.name).await?;
         self.phase(Phase::Making)?;
         self.perform_all(&driver, &keys.seed(self.name)).await?;
         timer.lap("make");

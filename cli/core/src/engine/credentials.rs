@@ -4,13 +4,15 @@
 use std::sync::Arc;
 
 use time::{Duration, OffsetDateTime};
-use wharf_pki::{Authority, Client, Leaf, Role, Secret};
+use wharf_pki::{Authority, Certificate, Client, Leaf, Role, Secret};
 
 use crate::store::{Lease, Subject, Wait};
+use crate::vault::{Format, Key};
 use crate::{Call, Error, Kind, Result, Wharf};
 
 const CA: &str = "ca.pem";
-const CA_KEY: &str = "ca-key.pem";
+/// The authority's private key.
+pub(crate) const AUTHORITY: Key = Key { file: "ca-key.pem", format: Format::Pkcs8 };
 const CERT: &str = "cert.pem";
 const KEY: &str = "key.pem";
 const CLIENT_LIFE: Duration = Duration::days(365);
@@ -22,16 +24,37 @@ pub(crate) struct Credentials {
     pub(crate) client: Arc<Leaf>,
 }
 
+/// Who signs in, and whom to believe. Nobody can sign anything with it, so it needs no key but the person's own.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) authority_pem: String,
+    pub(crate) client: Arc<Leaf>,
+}
+
 impl Wharf {
-    /// Reads both, making or renewing what is missing or due.
+    /// What the docker client and we ourselves talk to engines with, renewed when that is due.
+    pub(crate) async fn identity(&self, call: &Call) -> Result<Identity> {
+        let certificate = self.text(CA).await?;
+        if let (Some(authority_pem), Some(client)) = (certificate, self.client().await?) {
+            Certificate::parse(&authority_pem).map_err(|e| damaged(&e.to_string()).caused_by(e))?;
+            return Ok(Identity { authority_pem, client: Arc::new(client) });
+        }
+        let Credentials { authority, client } = self.credentials(call).await?;
+        Ok(Identity { authority_pem: authority.certificate().pem().to_owned(), client })
+    }
+
+    /// Reads both, making or renewing what is missing or due, and brings the authority's key to where it is to be.
     pub(crate) async fn credentials(&self, call: &Call) -> Result<Credentials> {
         // Without the lock first: almost always everything is there.
-        if let (Some(authority), Some(client)) = (self.authority().await?, self.client().await?) {
+        if self.vault.is_settled(&Subject::Authority, AUTHORITY).await?
+            && let (Some(authority), Some(client)) = (self.authority().await?, self.client().await?)
+        {
             return Ok(Credentials { authority: Arc::new(authority), client: Arc::new(client) });
         }
         let until = self.clock.now() + call.lock_wait;
         let wait = Wait { until, cancel: &call.cancel, holder: &call.command, held: &|_| {} };
         let lease = self.store.lock(&Subject::Authority, &wait).await?;
+        self.vault.settle(&lease, AUTHORITY).await?;
         let authority = match self.authority().await? {
             Some(authority) => authority,
             None => self.make_authority(&lease).await?,
@@ -41,6 +64,11 @@ impl Wharf {
             None => self.make_client(&lease, &authority).await?,
         };
         Ok(Credentials { authority: Arc::new(authority), client: Arc::new(client) })
+    }
+
+    /// Whether an authority that is there can sign: its key may be where this session cannot ask for it.
+    pub(crate) async fn can_sign(&self) -> Result<()> {
+        self.authority().await.map(drop)
     }
 
     /// Both, made for a plan that nobody carries out: nothing is written down.
@@ -67,8 +95,9 @@ impl Wharf {
     /// The authority; `None` before it is made. Its certificate is written last, so without one there is none.
     async fn authority(&self) -> Result<Option<Authority>> {
         let Some(certificate) = self.text(CA).await? else { return Ok(None) };
-        let key = self.text(CA_KEY).await?.ok_or_else(|| damaged("its key is not there"))?;
-        Authority::load(&certificate, &Secret::new(key))
+        let key = self.vault.read(&Subject::Authority, AUTHORITY).await?;
+        let key = key.ok_or_else(|| damaged("its key is not there"))?;
+        Authority::load(&certificate, &Secret::new(key.expose().clone()))
             .map(Some)
             .map_err(|e| damaged(&e.to_string()).caused_by(e))
     }
@@ -85,7 +114,8 @@ impl Wharf {
     async fn make_authority(&self, lease: &Lease) -> Result<Authority> {
         let id = self.store.id().await?;
         let made = Authority::generate(&id.0, self.today()).map_err(pki_failed)?;
-        self.store.put(lease, CA_KEY, made.key_pem().expose().as_bytes()).await?;
+        let key = wharf_driver::Secret::new(made.key_pem().expose().to_owned());
+        self.vault.put(lease, AUTHORITY, &key).await?;
         self.store.put(lease, CA, made.certificate().pem().as_bytes()).await?;
         Ok(made)
     }

@@ -50,6 +50,11 @@ impl Ledger {
         Ok(machine)
     }
 
+    /// The lock that is held.
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
     /// How many bytes of a torn last line were cut.
     pub(crate) fn torn(&self) -> usize {
         self.lease.torn

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wharf_driver::{AnyDriver, HostKeyTrust, MachineSpec, Power, Reach, Secret, State};
-use wharf_ssh::KeyPair;
 
-use crate::bootstrap::{Accept, Changes, Host, Provision};
+use crate::bootstrap::{Accept, Accepted, Changes, Host, Provision};
 use crate::engine::keys::Keys;
+use crate::engine::ledger::Ledger;
 use crate::engine::work::Work;
 use crate::journal::{Event, Machine};
 use crate::{
@@ -29,7 +29,7 @@ impl Wharf {
         let driver = work.driver(&work.machine()?).await?;
         work.phase(Phase::Addressing)?;
         work.find_address(&driver).await?;
-        let keys = Keys::of(&work.ledger, name).await?;
+        let keys = Keys::of(&self.vault, &work.ledger, name).await?;
         work.install(&keys).await?;
         work.connection().await
     }
@@ -133,8 +133,7 @@ impl Work<'_> {
         reach: Reach,
     ) -> Result<Provision> {
         let credentials = self.wharf.throwaway_credentials()?;
-        let key =
-            KeyPair::generate("wharf").map_err(|e| Error::new(Kind::Failed, e.to_string()).caused_by(e))?;
+        let key = Keys::unkept()?.sign_in;
         let mut names = vec![reach.engine_host.clone()];
         names.extend(request.options.extra_names.iter().cloned());
         Ok(Provision {
@@ -149,6 +148,7 @@ impl Work<'_> {
                 reach,
                 key: Secret::new(key.private().to_owned()),
                 host_keys: Vec::new(),
+                jump_keys: Vec::new(),
                 deadline: self.until,
                 cancel: self.call.cancel.clone(),
                 confirm: self.call.confirm.clone(),
@@ -180,6 +180,7 @@ impl Work<'_> {
             reach,
             key: Secret::new(keys.sign_in.private().to_owned()),
             host_keys,
+            jump_keys: machine.jump_keys.clone(),
             deadline: self.until,
             cancel: self.call.cancel.clone(),
             confirm: self.call.confirm.clone(),
@@ -225,6 +226,22 @@ impl Work<'_> {
         Error::new(Kind::Unreachable, format!("machine `{name}` is stopped"))
             .hint(format!("start it with `wharf start {name}`"))
     }
+}
+
+/// Keys that were shown are kept where none were accepted: whoever proved something once must prove it again.
+async fn write_down(ledger: &Ledger, accepted: Accepted, first: bool) -> Result<()> {
+    let (host, jumps) = match accepted {
+        Accepted::Keys(keys) => return ledger.record(Event::HostKeys { keys }).await,
+        Accepted::Shown { host, jumps } => (host, jumps),
+    };
+    let machine = ledger.machine()?;
+    if first && machine.host_keys.is_empty() {
+        ledger.record(Event::HostKeys { keys: vec![host] }).await?;
+    }
+    if !jumps.is_empty() && machine.jump_keys.is_empty() {
+        ledger.record(Event::JumpKeys { jumps }).await?;
+    }
+    Ok(())
 }
 
 fn may_start(driver: &Arc<dyn AnyDriver>) -> bool {

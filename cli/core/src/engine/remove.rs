@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wharf_driver::{AnyDriver, MachineName, Settles};
 
-use crate::engine::keys::Keys;
-use crate::engine::ledger::{Ledger, milliseconds};
+use crate::engine::keys::{HOST, Keys, SIGN_IN};
+use crate::engine::ledger::milliseconds;
 use crate::engine::work::{Work, no_such_machine};
 use crate::journal::{Event, Machine, Status};
 use crate::{Call, Error, Kind, Phase, RemoveOptions, Removed, Result, Wharf};
@@ -37,7 +37,7 @@ impl Wharf {
                 work.ledger.forget().await?;
                 return Err(no_such_machine(name));
             }
-            Err(damaged) if options.force => return forget_damaged(&work.ledger, name, &damaged).await,
+            Err(damaged) if options.force => return work.forget_damaged(&damaged).await,
             Err(damaged) => return Err(damaged),
         }
         let left = work.remove(options).await?;
@@ -79,9 +79,28 @@ impl Work<'_> {
                 "{host} stays as it is: the agent, its containers and their data are still there"
             ));
         }
+        left.extend(self.forget_keys().await);
         self.record(Event::Removed).await?;
         self.ledger.forget().await?;
         Ok(left)
+    }
+
+    async fn forget_damaged(&self, damaged: &Error) -> Result<Removed> {
+        let mut left = vec![format!("whatever machine `{}` was made of: {damaged}", self.name)];
+        left.extend(self.forget_keys().await);
+        self.ledger.forget().await?;
+        Ok(Removed { left })
+    }
+
+    /// Takes the machine's keys out of the keyring. One that cannot be asked keeps what nobody needs any more.
+    async fn forget_keys(&self) -> Vec<String> {
+        let mut left = Vec::new();
+        for key in [SIGN_IN, HOST] {
+            if let Err(error) = self.wharf.vault.forget(self.ledger.lease(), key).await {
+                left.push(format!("{error}; the key opens nothing any more"));
+            }
+        }
+        left
     }
 
     /// The driver, if there is anything for it to do.
@@ -128,7 +147,7 @@ impl Work<'_> {
             return Ok(());
         };
         self.record(Event::Purging).await?;
-        let keys = Keys::of(&self.ledger, self.name).await?;
+        let keys = Keys::of(&self.wharf.vault, &self.ledger, self.name).await?;
         let host = self.host(machine, reach, &keys);
         self.bounded("taking the agent away", self.wharf.bootstrap.purge(&host)).await?;
         self.record(Event::Purged).await
@@ -148,9 +167,4 @@ impl Work<'_> {
             }
         }
     }
-}
-
-async fn forget_damaged(ledger: &Ledger, name: &MachineName, damaged: &Error) -> Result<Removed> {
-    ledger.forget().await?;
-    Ok(Removed { left: vec![format!("whatever machine `{name}` was made of: {damaged}")] })
 }

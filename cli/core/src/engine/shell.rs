@@ -5,11 +5,13 @@ use std::time::Instant;
 use wharf_driver::{HostKeyTrust, MachineName, Progress, Secret};
 
 use crate::bootstrap::{Accept, Changes, Host, Ran};
-use crate::engine::keys::identity_file;
+use crate::engine::keys::{HOST, SIGN_IN, public_file};
+use crate::engine::tunnel::reach_of;
 use crate::engine::work::bounded;
-use crate::store::Subject;
 use crate::journal::Machine;
-use crate::{Call, Error, Kind, Result, Wharf};
+use crate::store::Subject;
+use crate::vault::Place;
+use crate::{Call, Result, Wharf};
 
 impl Wharf {
     /// Signs in and out again: tells a wrong host key from a wrong key from nobody there.
@@ -43,28 +45,49 @@ impl Wharf {
     ) -> Result<Ran> {
         let machine = self.machine(name).await?;
         let until = self.clock.now() + call.deadline;
-        let reach = machine.reach.clone().ok_or_else(|| {
-            Error::new(Kind::Refused, format!("machine `{name}` has no address yet"))
-                .hint(format!("`wharf create {name}` continues an unfinished machine"))
-        })?;
+        let host = Host { confirm: call.confirm.clone(), ..self.visited(&machine, call, until).await? };
+        bounded(self, call, until, "the command", self.bootstrap.run(&host, command, input)).await
+    }
+
+    /// The private key that signs in to the machine over SSH, where it is in no file that another program could read.
+    ///
+    /// # Errors
+    /// When it is kept where this session cannot ask for it.
+    pub async fn held_key(&self, name: &MachineName) -> Result<Option<Secret<String>>> {
+        let machine = self.machine(name).await?;
+        let subject = Subject::Machine(name.clone());
+        let held = !matches!(self.vault.place(&subject, SIGN_IN).await?, Place::File | Place::Missing);
+        if machine.adopts || !held {
+            return Ok(None);
+        }
+        self.vault.read(&subject, SIGN_IN).await
+    }
+
+    /// The machine as somebody reaches it who only visits: nothing is written down, and nobody is asked about keys.
+    pub(crate) async fn visited(&self, machine: &Machine, call: &Call, until: Instant) -> Result<Host> {
+        let name = &machine.name;
+        let reach = reach_of(machine)?;
         let subject = Subject::Machine(name.clone());
         let mut host_keys = machine.host_keys.clone();
         if host_keys.is_empty() && reach.access.host_key == HostKeyTrust::Seeded {
-            host_keys.push(text("keys/host_ed25519.pub").await?.trim().to_owned());
+            let born = self.store.get(&subject, &public_file(HOST)).await?.unwrap_or_default();
+            host_keys.push(String::from_utf8_lossy(&born).trim().to_owned());
         }
-        let host = Host {
+        // A host that was there before has never seen the key made here.
+        let key = if machine.adopts { None } else { self.vault.read(&subject, SIGN_IN).await? };
+        Ok(Host {
             machine: machine.id.clone(),
             name: name.clone(),
             reach,
             key: key.unwrap_or_else(|| Secret::new(String::new())),
             host_keys,
+            jump_keys: machine.jump_keys.clone(),
             deadline: until,
             cancel: call.cancel.clone(),
             confirm: None,
             progress: Progress::silent(),
             accept: Accept::nothing(),
             changes: Changes::default(),
-        };
-        bounded(self, call, until, "the command", self.bootstrap.run(&host, command, input)).await
+        })
     }
 }

@@ -238,6 +238,18 @@ impl Store for Folder {
         })
     }
 
+    fn delete<'a>(&'a self, lease: &'a Lease, file: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            self.guard(lease)?;
+            let path = self.layout.folder(&lease.subject).join(file);
+            let removed = match fs::remove_file(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                removed => removed.and_then(|()| path.parent().map_or(Ok(()), sync_folder)),
+            };
+            removed.map_err(|e| failed("remove", &path, e))
+        })
+    }
+
     fn get<'a>(&'a self, subject: &'a Subject, file: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
         Box::pin(async move { read_if_there(&self.layout.folder(subject).join(file)) })
     }

@@ -47,6 +47,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Replaces one of the subject's files. Everything in a store is readable by its owner alone.
     fn put<'a>(&'a self, lease: &'a Lease, file: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<()>>;
 
+    /// Takes one of the subject's files away. Being gone already is success.
+    fn delete<'a>(&'a self, lease: &'a Lease, file: &'a str) -> BoxFuture<'a, Result<()>>;
+
     /// One of the subject's files; `None` when it is not there.
     fn get<'a>(&'a self, subject: &'a Subject, file: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>>;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use wharf_core::store::Folder;
 use wharf_core::{
-    Call, CreateRequest, Created, EngineOptions, Kind, Life, OsEntropy, Parts, Person, Power, RemoveOptions,
-    Removed, Result, Setup, Wharf,
+    Call, CreateRequest, Created, EngineOptions, Keeping, Kind, Life, OsEntropy, Parts, Person, Power,
+    RemoveOptions, Removed, Result, Setup, Wharf,
 };
 use wharf_driver::{AnyDriver, Clock, MachineName, SystemClock};
 
@@ -54,6 +54,7 @@ impl<W: World> Bench<W> {
             agent: None,
             ssh: Person::default(),
             person: "ada@engine".to_owned(),
+            keys: Keeping::default(),
         };
         let environment = self.world.environment();
         Wharf::with(setup, Parts { store, clock, entropy: Arc::new(OsEntropy), bootstrap })
