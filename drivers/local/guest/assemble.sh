@@ -30,13 +30,10 @@ needs() {
   # Names of shared libraries stand as plain text in an ELF file; those that the packages bring are what it needs.
   tr -c '[:alnum:]_.+-' '\n' <"$1" | grep -E '^lib[a-z0-9_+-]+\.so\.[0-9]+$' | sort -u | while read -r name; do
     [ ! -e "$root$libraries/$name" ] || continue
-    for at in "$unpacked$libraries/$name" "$unpacked/usr$libraries/$name"; do
-      [ -e "$at" ] || continue
-      mkdir -p "$root$libraries"
-      cp -L "$at" "$root$libraries/$name"
-      needs "$at"
-      break
-    done
+    [ -e "$unpacked$libraries/$name" ] || continue
+    mkdir -p "$root$libraries"
+    cp -L "$unpacked$libraries/$name" "$root$libraries/$name"
+    needs "$unpacked$libraries/$name"
   done
 }
 program usr/sbin/dropbear usr/sbin/dropbear
@@ -52,20 +49,11 @@ done
 
 cat "$unpacked"/usr/share/ca-certificates/mozilla/*.crt >"$root/etc/ssl/certs/ca-certificates.crt"
 
-# Modules: the ones that are named and what those need. The dependencies are worked out on the whole tree.
-"$busybox" depmod -b "$unpacked" "$version"
-modules=$root/lib/modules/$version
-dep=$unpacked/lib/modules/$version/modules.dep
-grep -vh '^ *\(#\|$\)' "$here/modules" | while read -r name; do
-  line=$(grep -E "(^|/)$name\.ko:" "$dep" || true)
-  if [ -z "$line" ]; then
-    grep -q "/$name\.ko$" "$unpacked/lib/modules/$version/modules.builtin" ||
-      { echo "guest: this kernel has no module $name" >&2; exit 1; }
-    continue
-  fi
-  for file in $(echo "$line" | tr -d ':'); do
-    [ -e "$modules/$file" ] || { mkdir -p "$modules/$(dirname "$file")" && cp "$unpacked/lib/modules/$version/$file" "$modules/$file"; }
-  done
+modules=lib/modules/$version
+files=$("$here/modules.sh" "$unpacked" "$here/modules")
+for file in $files; do
+  mkdir -p "$root/$modules/$(dirname "$file")"
+  cp "$unpacked/$modules/$file" "$root/$modules/$file"
 done
-cp "$unpacked/lib/modules/$version"/modules.builtin* "$modules/"
+cp "$unpacked/$modules"/modules.builtin* "$root/$modules/"
 "$busybox" depmod -b "$root" "$version"

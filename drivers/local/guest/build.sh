@@ -15,25 +15,20 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 out=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/wharf/guest}
 arch=$(dpkg --print-architecture)
 case $arch in
-amd64) kernel_package=linux-image-cloud-amd64 machine=x86_64 ;;
-arm64) kernel_package=linux-image-cloud-arm64 machine=aarch64 ;;
+amd64) machine=x86_64 ;;
+arm64) machine=aarch64 ;;
 *) echo "build.sh: no guest for architecture $arch" >&2; exit 3 ;;
 esac
 
 say() { echo "guest: $*" >&2; }
 fail() { say "$*"; exit 1; }
 
-# The meta package names the kernel's real one.
-kernel=$(apt-cache depends "$kernel_package" 2>/dev/null | awk '/Depends: linux-image-/ { print $2; exit }')
-[ -n "$kernel" ] || fail "package $kernel_package is not known here; run: apt-get update"
-packages="$kernel busybox-static ca-certificates dropbear-bin e2fsprogs libblkid1 libc6 libcom-err2 libcrypt1
-  libext2fs2 libgmp10 libtomcrypt1 libtommath1 libuuid1 zlib1g"
+packages=$("$here/packages.sh" "$arch") || fail "its packages are not known here"
 
 mkdir -p "$out"
 work=$(mktemp -d "$out/.work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
-mkdir "$work/partial" "$work/debs"
 
 # Each line: 'uri' file size SHA256:…
 # shellcheck disable=SC2086
@@ -51,18 +46,34 @@ if [ -f "$image/image.json" ]; then
 fi
 
 say "downloading $(wc -l <"$work/uris") packages"
-# shellcheck disable=SC2086
-(cd "$work/debs" && apt-get -q -o APT::Sandbox::User=root download $packages) >"$work/apt.log" 2>&1 || {
-  cat "$work/apt.log" >&2
-  fail "the packages could not be downloaded"
+# Every distribution's layout becomes the one where /bin, /lib and the like are parts of /usr.
+mkdir -p "$work/unpacked/usr" "$work/root"
+for folder in bin sbin lib lib64; do
+  mkdir "$work/unpacked/usr/$folder"
+  ln -s "usr/$folder" "$work/unpacked/$folder"
+done
+fetch() { # fetch PACKAGE…: downloads and unpacks
+  rm -rf "$work/debs" && mkdir "$work/debs"
+  (cd "$work/debs" && apt-get -q -o APT::Sandbox::User=root download "$@") >"$work/apt.log" 2>&1 || {
+    cat "$work/apt.log" >&2
+    fail "the packages could not be downloaded"
+  }
+  for deb in "$work"/debs/*.deb; do
+    dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink -C "$work/unpacked" -f -
+  done
 }
-mkdir "$work/unpacked" "$work/root"
-for deb in "$work"/debs/*.deb; do dpkg-deb -x "$deb" "$work/unpacked"; done
+# shellcheck disable=SC2086
+fetch $packages
+version=$(ls "$work/unpacked/lib/modules")
+# Where a kernel's modules are split over packages, the second one is large and rarely needed.
+if ! "$here/modules.sh" "$work/unpacked" "$here/modules" >/dev/null 2>&1 &&
+  apt-cache show "linux-modules-extra-$version" >/dev/null 2>&1; then
+  fetch "linux-modules-extra-$version"
+fi
 
 say "assembling"
 "$here/assemble.sh" "$work/unpacked" "$work/root" "$machine"
 busybox=$work/unpacked/bin/busybox
-version=$(ls "$work/unpacked/lib/modules")
 
 mkdir "$work/image"
 cp "$work/unpacked/boot/vmlinuz-$version" "$work/image/kernel"
