@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -34,6 +34,8 @@ pub struct Config {
     pub labels: Vec<String>,
     /// DNS servers for containers, instead of the host's.
     pub dns: Vec<IpAddr>,
+    /// The computer that this host is a virtual machine of: ports published on 127.0.0.1 are open to it.
+    pub loopback_peer: Option<Ipv4Addr>,
     /// How much is logged.
     pub log_level: tracing::Level,
     /// Where the daemon's process id is written.
@@ -80,7 +82,7 @@ pub struct Roles {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subnet {
     /// The bridge's own address.
-    pub address: std::net::Ipv4Addr,
+    pub address: Ipv4Addr,
     /// Bits of the network.
     pub prefix: u8,
 }
@@ -145,6 +147,10 @@ struct Flags {
     /// A DNS server for containers
     #[arg(long, value_name = "ADDRESS")]
     dns: Vec<String>,
+    /// Open what is published on 127.0.0.1 to this address too: the computer that this host is a virtual machine of.
+    /// Default: what /etc/wharf/loopback-peer says, where it is
+    #[arg(long, value_name = "ADDRESS")]
+    loopback_peer: Option<Ipv4Addr>,
     /// debug, info, warn, error or fatal
     #[arg(short, long, default_value = "info", value_name = "LEVEL")]
     log_level: String,
@@ -182,6 +188,7 @@ impl Config {
             registry_mirrors: flags.registry_mirrors,
             insecure_registries: flags.insecure_registries,
             dns: flags.dns.iter().filter_map(|dns| mistakes.keep(parse_dns(dns))).collect(),
+            loopback_peer: flags.loopback_peer.or_else(named_by_the_machine),
             log_level: mistakes
                 .keep(parse_level(if flags.debug { "debug" } else { &flags.log_level }))
                 .unwrap_or(tracing::Level::INFO),
@@ -192,6 +199,11 @@ impl Config {
         };
         if mistakes.0.is_empty() { Ok(config) } else { Err(ConfigError::Invalid(mistakes.0)) }
     }
+}
+
+/// Whoever made the machine knows who runs it.
+fn named_by_the_machine() -> Option<Ipv4Addr> {
+    std::fs::read_to_string("/etc/wharf/loopback-peer").ok()?.trim().parse().ok()
 }
 
 #[derive(Default)]

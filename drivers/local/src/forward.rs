@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 
 use crate::qmp::{Qmp, QmpError};
 
 /// The guest's address in QEMU's user networking, whoever it is.
 pub(crate) const GUEST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
+
+/// This computer's, as the guest sees it.
+pub(crate) const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 
 /// What travels through a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,10 +29,12 @@ impl fmt::Display for Protocol {
     }
 }
 
-/// A port of 127.0.0.1 and the guest's port that it leads to.
+/// A port of this computer and the guest's port that it leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Forward {
     pub(crate) protocol: Protocol,
+    /// One of the loopback: nobody else reaches it.
+    pub(crate) address: Ipv4Addr,
     pub(crate) host: u16,
     pub(crate) guest: u16,
 }
@@ -38,23 +44,40 @@ pub(crate) struct Forward {
 pub(crate) enum ForwardError {
     #[error(transparent)]
     Qmp(#[from] QmpError),
-    #[error("port {port}/{protocol} of 127.0.0.1 cannot be bound: {reason}")]
-    Taken { port: u16, protocol: Protocol, reason: String },
+    #[error("port {}/{} of {} cannot be bound: {why}", .forward.host, .forward.protocol, .forward.address)]
+    Refused { forward: Forward, why: &'static str },
 }
 
 impl Forward {
     /// Adds it. Zero as the port of this computer means any free one.
     pub(crate) async fn add(self, qmp: &mut Qmp) -> Result<(), ForwardError> {
-        let Self { protocol, host, guest } = self;
-        let line = format!("hostfwd_add net0 {protocol}:127.0.0.1:{host}-{GUEST}:{guest}");
-        // QEMU answers nothing when it worked, and a sentence when it did not.
-        let reason = qmp.console(&line).await?;
-        if reason.is_empty() { Ok(()) } else { Err(ForwardError::Taken { port: host, protocol, reason }) }
+        let Self { protocol, address, host, guest } = self;
+        let line = format!("hostfwd_add net0 {protocol}:{address}:{host}-{GUEST}:{guest}");
+        // QEMU answers nothing when it worked, and a sentence without a reason when it did not.
+        if qmp.console(&line).await?.is_empty() {
+            return Ok(());
+        }
+        Err(ForwardError::Refused { forward: self, why: self.why_not() })
+    }
+
+    /// Why the port cannot be bound, as the kernel says when it is asked again.
+    fn why_not(self) -> &'static str {
+        let at = SocketAddrV4::new(self.address, self.host);
+        let bound = match self.protocol {
+            Protocol::Tcp => TcpListener::bind(at).map(drop),
+            Protocol::Udp => UdpSocket::bind(at).map(drop),
+        };
+        match bound.map_err(|error| error.kind()) {
+            Err(ErrorKind::PermissionDenied) => "a port below 1024 is for root alone here",
+            Err(ErrorKind::AddrNotAvailable) => "this computer does not have the address",
+            _ => "another program of this computer has it",
+        }
     }
 
     /// Takes it away; being gone already is success.
     pub(crate) async fn remove(self, qmp: &mut Qmp) -> Result<(), ForwardError> {
-        qmp.console(&format!("hostfwd_remove net0 {}:127.0.0.1:{}", self.protocol, self.host)).await?;
+        let Self { protocol, address, host, .. } = self;
+        qmp.console(&format!("hostfwd_remove net0 {protocol}:{address}:{host}")).await?;
         Ok(())
     }
 
@@ -73,9 +96,10 @@ fn parse(table: &str) -> BTreeSet<Forward> {
             "UDP[HOST_FORWARD]" => Protocol::Udp,
             _ => return None,
         };
-        let host = fields.nth(2)?.parse().ok()?;
+        let address = fields.nth(1)?.parse().ok()?;
+        let host = fields.next()?.parse().ok()?;
         let guest = fields.nth(1)?.parse().ok()?;
-        Some(Forward { protocol, host, guest })
+        Some(Forward { protocol, address, host, guest })
     };
     table.lines().filter_map(row).collect()
 }
@@ -88,15 +112,30 @@ mod tests {
     fn qemus_table_is_read() {
         let table = "Hub -1 (net0):\r\n  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\r\n  \
             TCP[HOST_FORWARD]  12       127.0.0.1 40235       10.0.2.15    22     0     0\r\n  \
-            UDP[HOST_FORWARD]  13       127.0.0.1  5353       10.0.2.15    53     0     0\r\n  \
+            UDP[HOST_FORWARD]  13       127.0.0.2  5353       10.0.2.15    53     0     0\r\n  \
             TCP[ESTABLISHED]   14       127.0.0.1 40235       10.0.2.15    22     0     0\r\n";
         let forwards: Vec<_> = parse(table).into_iter().collect();
         assert_eq!(
             forwards,
             [
-                Forward { protocol: Protocol::Tcp, host: 40235, guest: 22 },
-                Forward { protocol: Protocol::Udp, host: 5353, guest: 53 },
+                Forward { protocol: Protocol::Tcp, address: Ipv4Addr::LOCALHOST, host: 40235, guest: 22 },
+                Forward {
+                    protocol: Protocol::Udp,
+                    address: Ipv4Addr::new(127, 0, 0, 2),
+                    host: 5353,
+                    guest: 53
+                },
             ]
         );
+    }
+
+    #[test]
+    fn the_kernel_says_why_not() {
+        let thief = TcpListener::bind("127.0.0.1:0").unwrap();
+        let host = thief.local_addr().unwrap().port();
+        let taken = Forward { protocol: Protocol::Tcp, address: Ipv4Addr::LOCALHOST, host, guest: 80 };
+        assert_eq!(taken.why_not(), "another program of this computer has it");
+        let elsewhere = Forward { address: Ipv4Addr::new(192, 0, 2, 1), ..taken };
+        assert_eq!(elsewhere.why_not(), "this computer does not have the address");
     }
 }

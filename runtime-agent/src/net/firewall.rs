@@ -6,6 +6,7 @@
 //!   arriving nat prerouting     to one of the host's addresses → ports
 //!   inside   nat output         the same for the host's own connections, 127.0.0.1 included
 //!   ports                       a published port → a container's address and port
+//!   peer                        the same for ports on 127.0.0.1 and the computer that this host runs on
 //!   forward  filter forward     between networks nothing, into a network only answers and published ports
 //!   leaving  nat postrouting    masquerade: out of a network, back into the same one (hairpin), and from 127.0.0.1
 //! ```
@@ -27,6 +28,8 @@ pub(crate) struct Firewall {
     pub(crate) ports: Vec<Published>,
     /// Packets that neither come from a bridge nor go to one are not forwarded: the host was no router before us.
     pub(crate) stop_transit: bool,
+    /// The computer that this host is a virtual machine of: what is published on the loopback is meant for it.
+    pub(crate) peer: Option<Ipv4Addr>,
 }
 
 /// A bridge with containers on it.
@@ -83,6 +86,20 @@ impl Firewall {
         table.chain("inside", Chain::Nat(Hook::Output, -100));
         for chain in ["arriving", "inside"] {
             table.rule(chain, &Rule::new().for_this_host().jump("ports"));
+        }
+        if let Some(peer) = self.peer {
+            table.chain("peer", Chain::Jumped);
+            let from = Rule::new().source(Subnet::around(peer, 32));
+            table.rule("arriving", &from.for_this_host().jump("peer"));
+            for port in self.ports.iter().filter(|port| port.host.ip().is_loopback()) {
+                let matched = Rule::new().for_port(port.protocol, port.host.port());
+                table.rule("peer", &matched.send_to(*port.container.ip(), port.container.port()));
+            }
+            // Nobody on a bridge has its address.
+            for on in &self.bridges {
+                let forged = Rule::new().arrived_by(&on.bridge).source(Subnet::around(peer, 32));
+                table.rule("guard", &forged.drop());
+            }
         }
         for port in &self.ports {
             let (host, container) = (port.host, port.container);

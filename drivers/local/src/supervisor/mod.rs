@@ -21,6 +21,7 @@ mod power;
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -183,12 +184,12 @@ impl Running {
 
     async fn open(&mut self, guest: u16, wanted: u16) -> Result<u16, SupervisorError> {
         let is_ours = |forward: &&Forward| forward.protocol == Protocol::Tcp && forward.guest == guest;
-        let forward = |host| Forward { protocol: Protocol::Tcp, host, guest };
+        let forward = |host| Forward { protocol: Protocol::Tcp, address: Ipv4Addr::LOCALHOST, host, guest };
         if let Some(there) = Forward::list(&mut self.qmp).await?.iter().find(is_ours) {
             return Ok(there.host);
         }
         match forward(wanted).add(&mut self.qmp).await {
-            Err(ForwardError::Taken { .. }) if wanted != 0 => forward(0).add(&mut self.qmp).await?,
+            Err(ForwardError::Refused { .. }) if wanted != 0 => forward(0).add(&mut self.qmp).await?,
             other => other?,
         }
         let list = Forward::list(&mut self.qmp).await?;

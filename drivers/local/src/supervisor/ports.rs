@@ -1,8 +1,12 @@
 //! Ports that containers publish, made reachable on 127.0.0.1 of this computer while they run, whichever client
 //! started them: the engine's own events say when to look again, and the list of containers says what to open.
+//!
+//! What is published on the machine's own loopback is meant for this computer, and is reached at the same address here:
+//! the engine lets in whom the machine names in `/etc/wharf/loopback-peer`, which is us.
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,7 +24,7 @@ use crate::qmp::Qmp;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
     forwards: BTreeSet<Forward>,
-    /// Published on the machine's own loopback, where nothing from outside gets.
+    /// Published on the machine's ::1 alone, which QEMU's user networking does not reach.
     unreachable: BTreeSet<u16>,
 }
 
@@ -99,9 +103,9 @@ impl Published {
         for new in wanted.forwards.difference(&open).copied().collect::<Vec<_>>() {
             match new.add(qmp).await {
                 Ok(()) => drop(open.insert(new)),
-                Err(ForwardError::Taken { port, protocol, .. }) => {
+                Err(ForwardError::Refused { forward, why }) => {
                     self.missing = true;
-                    warnings.push(taken(port, protocol));
+                    warnings.push(refused(forward, why));
                 }
                 Err(error) => return Err(error),
             }
@@ -118,16 +122,13 @@ pub(super) fn is_about_ports(warning: &str) -> bool {
 
 const PREFIX: &str = "published port ";
 
-fn taken(port: u16, protocol: Protocol) -> String {
-    format!(
-        "{PREFIX}{port}/{protocol} is not reachable: another program of this computer has 127.0.0.1:{port}"
-    )
+fn refused(forward: Forward, why: &str) -> String {
+    let Forward { protocol, address, host, .. } = forward;
+    format!("{PREFIX}{host}/{protocol} is not reachable at {address}:{host}: {why}")
 }
 
 fn unreachable(port: u16) -> String {
-    format!(
-        "{PREFIX}{port} is not reachable: it is published on the machine's own 127.0.0.1; leave the address out"
-    )
+    format!("{PREFIX}{port} is not reachable: it is published on ::1 of the machine; publish it on 127.0.0.1")
 }
 
 /// The side that talks to the engine.
@@ -186,12 +187,16 @@ fn wanted(containers: &[Listed]) -> Wanted {
             // SCTP does not pass QEMU's user networking.
             _ => continue,
         };
-        if port.address.starts_with("127.") || port.address == "::1" {
+        let local = port.address.parse().ok().filter(Ipv4Addr::is_loopback);
+        let address = local.unwrap_or(Ipv4Addr::LOCALHOST);
+        if port.address == "::1" {
             wanted.unreachable.insert(port.public);
         } else {
-            wanted.forwards.insert(Forward { protocol, host: port.public, guest: port.public });
+            wanted.forwards.insert(Forward { protocol, address, host: port.public, guest: port.public });
         }
     }
+    let forwarded: BTreeSet<u16> = wanted.forwards.iter().map(|forward| forward.guest).collect();
+    wanted.unreachable.retain(|port| !forwarded.contains(port));
     wanted
 }
 
@@ -206,20 +211,35 @@ mod tests {
                       {"IP":"::","PrivatePort":80,"PublicPort":8080,"Type":"tcp"},
                       {"PrivatePort":443,"Type":"tcp"}]},
             {"Ports":[{"IP":"127.0.0.1","PrivatePort":1,"PublicPort":9000,"Type":"tcp"},
+                      {"IP":"127.0.0.2","PrivatePort":1,"PublicPort":9000,"Type":"tcp"},
+                      {"IP":"::1","PrivatePort":1,"PublicPort":9000,"Type":"tcp"},
+                      {"IP":"::1","PrivatePort":1,"PublicPort":9001,"Type":"tcp"},
                       {"IP":"0.0.0.0","PrivatePort":53,"PublicPort":5353,"Type":"udp"}]},
             {}]"#;
         let wanted = wanted(&serde_json::from_str::<Vec<Listed>>(list).unwrap());
-        let forward = |protocol, port| Forward { protocol, host: port, guest: port };
+        let forward = |protocol, last, port| Forward {
+            protocol,
+            address: Ipv4Addr::new(127, 0, 0, last),
+            host: port,
+            guest: port,
+        };
         assert_eq!(
             wanted.forwards.into_iter().collect::<Vec<_>>(),
-            [forward(Protocol::Tcp, 8080), forward(Protocol::Udp, 5353)]
+            [
+                forward(Protocol::Tcp, 1, 8080),
+                forward(Protocol::Tcp, 1, 9000),
+                forward(Protocol::Tcp, 2, 9000),
+                forward(Protocol::Udp, 1, 5353)
+            ]
         );
-        assert_eq!(wanted.unreachable.into_iter().collect::<Vec<_>>(), [9000]);
+        assert_eq!(wanted.unreachable.into_iter().collect::<Vec<_>>(), [9001]);
     }
 
     #[test]
     fn warnings_about_ports_are_known_again() {
-        assert!(is_about_ports(&taken(80, Protocol::Tcp)) && is_about_ports(&unreachable(80)));
+        let protocol = Protocol::Tcp;
+        let forward = Forward { protocol, address: Ipv4Addr::LOCALHOST, host: 80, guest: 80 };
+        assert!(is_about_ports(&refused(forward, "why")) && is_about_ports(&unreachable(80)));
         assert!(!is_about_ports("the data disk is damaged"));
     }
 }

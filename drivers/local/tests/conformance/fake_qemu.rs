@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::ExitCode;
@@ -55,7 +55,7 @@ fn boot(console: &str) {
 
 #[derive(Default)]
 struct Machine {
-    forwards: BTreeMap<(String, u16), (u16, Socket)>,
+    forwards: BTreeMap<(String, SocketAddr), (u16, Socket)>,
 }
 
 enum Socket {
@@ -94,17 +94,16 @@ impl Machine {
             ["hostfwd_add", "net0", protocol, address, host, _guest_address, guest] => {
                 self.add(protocol, &format!("{address}:{host}"), guest.parse().expect("port"))
             }
-            ["hostfwd_remove", "net0", protocol, _address, host] => {
-                self.forwards.remove(&((*protocol).to_owned(), host.parse().expect("port")));
+            ["hostfwd_remove", "net0", protocol, address, host] => {
+                self.forwards
+                    .remove(&((*protocol).to_owned(), format!("{address}:{host}").parse().expect("place")));
                 "host forwarding rule removed".to_owned()
             }
             ["info", "usernet"] => {
                 self.forwards.iter().fold(String::new(), |table, ((protocol, host), (guest, _))| {
-                    let protocol = protocol.to_uppercase();
+                    let (protocol, at, port) = (protocol.to_uppercase(), host.ip(), host.port());
                     table
-                        + &format!(
-                            "  {protocol}[HOST_FORWARD]  12  127.0.0.1 {host}  10.0.2.15 {guest}  0  0\r\n"
-                        )
+                        + &format!("  {protocol}[HOST_FORWARD]  12  {at} {port}  10.0.2.15 {guest}  0  0\r\n")
                 })
             }
             _ => format!("unknown command: '{line}'"),
@@ -122,11 +121,11 @@ impl Machine {
             Ok((at, Socket::Tcp(listener))) if guest == 2376 => {
                 let accepting = listener.try_clone().expect("socket");
                 std::thread::spawn(move || accepting.incoming().flatten().for_each(relay));
-                self.forwards.insert((protocol.to_owned(), at.port()), (guest, Socket::Tcp(listener)));
+                self.forwards.insert((protocol.to_owned(), at), (guest, Socket::Tcp(listener)));
                 String::new()
             }
             Ok((at, socket)) => {
-                self.forwards.insert((protocol.to_owned(), at.port()), (guest, socket));
+                self.forwards.insert((protocol.to_owned(), at), (guest, socket));
                 String::new()
             }
             Err(error) => format!("Could not set up host forwarding rule: {error}"),

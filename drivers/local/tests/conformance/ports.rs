@@ -14,12 +14,20 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("published_ports_come_and_go_with_their_containers", async |world| {
             let (made, engine) = running(&world).await;
-            let (tcp, udp) = (free_port(), free_port());
-            engine.publish(&[("0.0.0.0", tcp, "tcp"), ("::", tcp, "tcp"), ("0.0.0.0", udp, "udp")]);
+            let (tcp, udp, local) = (free_port(), free_port(), free_port());
+            engine.publish(&[
+                ("0.0.0.0", tcp, "tcp"),
+                ("::", tcp, "tcp"),
+                ("0.0.0.0", udp, "udp"),
+                ("127.0.0.1", local, "tcp"),
+                ("127.0.0.2", local, "tcp"),
+            ]);
             until("tcp open", async || open(tcp)).await;
+            until("local open", async || open(local)).await;
+            until("its other address open", async || TcpStream::connect(("127.0.0.2", local)).is_ok()).await;
             until("udp open", async || UdpSocket::bind(("127.0.0.1", udp)).is_err()).await;
             engine.publish(&[]);
-            until("tcp closed", async || !open(tcp)).await;
+            until("tcp closed", async || !open(tcp) && !open(local)).await;
             until("udp closed", async || UdpSocket::bind(("127.0.0.1", udp)).is_ok()).await;
             world.remove(&made).await;
         }),
@@ -27,10 +35,14 @@ pub(crate) fn trials() -> Vec<Trial> {
             let (made, engine) = running(&world).await;
             let thief = TcpListener::bind("127.0.0.1:0").unwrap();
             let port = thief.local_addr().unwrap().port();
-            engine.publish(&[("0.0.0.0", port, "tcp"), ("127.0.0.1", 9, "tcp")]);
+            engine.publish(&[("0.0.0.0", port, "tcp"), ("::1", 9, "tcp")]);
             until("warnings", async || world.observe(&made).await.warnings.len() == 2).await;
             let warnings = world.observe(&made).await.warnings;
-            assert!(warnings[1].contains(&format!("{port}/tcp is not reachable")), "{warnings:?}");
+            assert!(
+                warnings[1]
+                    .contains(&format!("{port}/tcp is not reachable at 127.0.0.1:{port}: another program")),
+                "{warnings:?}"
+            );
             assert!(warnings[0].contains("published port 9 is not reachable"), "{warnings:?}");
             drop(thief);
             until("open after all", async || open(port)).await;

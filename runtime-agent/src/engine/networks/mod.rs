@@ -21,6 +21,7 @@ mod tests;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -110,7 +111,13 @@ impl Networks {
         }
         let (change, firewall) = {
             let state = self.state();
-            (state.changes, state.firewall(self.shared.stop_transit.load(Ordering::Relaxed)))
+            (
+                state.changes,
+                state.firewall(
+                    self.shared.stop_transit.load(Ordering::Relaxed),
+                    self.shared.config.loopback_peer,
+                ),
+            )
         };
         let changed = self.shared.kernel.firewall(firewall).await;
         changed.map_err(|e| Error::internal("failed to program the firewall", e))?;
@@ -132,7 +139,7 @@ impl Networks {
 
 impl State {
     /// What the host's firewall should be.
-    fn firewall(&self, stop_transit: bool) -> Firewall {
+    fn firewall(&self, stop_transit: bool, peer: Option<Ipv4Addr>) -> Firewall {
         let used = |id: &str| self.endpoints_on(id).next().is_some();
         let guarded = |network: &Network| {
             let bridged = network.bridged().filter(|_| used(&network.id))?;
@@ -153,6 +160,7 @@ impl State {
             bridges: self.networks.values().filter_map(guarded).collect(),
             ports: ports.collect(),
             stop_transit,
+            peer,
         }
     }
 

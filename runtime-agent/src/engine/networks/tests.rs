@@ -26,14 +26,14 @@ impl World {
     }
 
     /// A daemon, the first or a later one.
-    async fn daemon(root: &Path) -> Networks {
-        let flags = format!("wharfd --data-root {0}/data --exec-root {0}/run", root.display());
+    async fn daemon(root: &Path, more: &str) -> Networks {
+        let flags = format!("wharfd --data-root {0}/data --exec-root {0}/run{more}", root.display());
         let config = Config::parse(flags.split(' ').map(Into::into)).unwrap();
         Networks::open(Arc::new(config), Events::new()).await.unwrap()
     }
 
     async fn restart(&mut self) {
-        self.networks = Self::daemon(self.folder.path()).await;
+        self.networks = Self::daemon(self.folder.path(), "").await;
     }
 
     async fn start(&self, container: &str, network: &str, ports: &[(&str, &str, &str)]) -> Started {
@@ -206,6 +206,26 @@ fn another_machine_reaches_published_ports_only() {
         assert_eq!(far.ask(Ipv4Addr::LOCALHOST, 8081).await, None);
         world.networks.detach("web").await.unwrap();
         assert_eq!(far.ask(far.gateway, 8080).await, None);
+        namespace::remove(&far.namespace).await.unwrap();
+    });
+}
+
+#[test]
+fn the_computer_that_runs_this_host_reaches_the_loopbacks_ports() {
+    in_a_namespace("the_computer_that_runs_this_host_reaches_the_loopbacks_ports", || async {
+        let mut world = World::open().await;
+        let far = another_machine(&world).await;
+        let peer = format!(" --loopback-peer {}", far.address);
+        world.networks = World::daemon(world.folder.path(), &peer).await;
+        let web = world.start("web", "bridge", &[("80/tcp", "127.0.0.1", "8081")]).await;
+        let other = world.start("other", "bridge", &[]).await;
+        web.serve(80, "hello").await;
+        assert_eq!(ask_from_host(Ipv4Addr::LOCALHOST, 8081).await, heard("hello"), "from 127.0.0.1");
+        assert_eq!(far.ask(far.gateway, 8081).await, heard("hello"), "from the peer");
+        assert_eq!(other.ask(far.gateway, 8081).await, None, "not from a container");
+        for container in ["web", "other"] {
+            world.networks.detach(container).await.unwrap();
+        }
         namespace::remove(&far.namespace).await.unwrap();
     });
 }
