@@ -68,9 +68,14 @@ impl Driver for Local {
         self.check_qemu().await?;
         check_room(&folder)?;
         let config = &self.config;
-        let image = match &config.image {
+        // Fully resolved: whoever continues may stand in another folder.
+        let absolute =
+            |path: &PathBuf| std::path::absolute(path).map_err(|error| failed("no such file", error));
+        let base = config.image.as_ref().map(absolute).transpose()?;
+        let image = match &base {
             Some(base) => {
-                cloud_image::check(base)?;
+                cloud_image::check(base, config.disk_gib)?;
+                cloud_image::check_program().await?;
                 None
             }
             None => Some(image::find(config.image_dir.as_deref().ok_or_else(image::unnamed)?)?),
@@ -80,12 +85,7 @@ impl Driver for Local {
             None => accelerate::choose(config, image.as_ref(), cx).await,
         };
         let resource = |kind| resource_name(&spec.name, &spec.id, kind, LONGEST_NAME);
-        let disk = Disk {
-            folder: folder.clone(),
-            name: resource("disk"),
-            size_gib: config.disk_gib,
-            base: config.image.clone(),
-        };
+        let disk = Disk { folder: folder.clone(), name: resource("disk"), size_gib: config.disk_gib, base };
         let vm = Vm {
             folder,
             name: resource("vm"),
@@ -260,7 +260,7 @@ async fn make_disk(disk: &Disk, cx: &Context) -> Result<Resource> {
         let temporary = folder.file(".disk.new");
         match &disk.base {
             None => make_empty(&temporary, size).map_err(cannot)?,
-            Some(base) => cloud_image::overlay(base, &temporary, size).await?,
+            Some(base) => cloud_image::copy(base, &temporary, size).await?,
         }
         fs::rename(&temporary, folder.file(name::DISK)).and_then(|()| folder.sync()).map_err(cannot)?;
     }
