@@ -64,7 +64,7 @@ as_root() {
 
 install_packages() {
     local wanted=(busybox-static ca-certificates cpio gcc libc6-dev libseccomp-dev make openssh-client perl pkg-config
-        qemu-system-x86 xz-utils) missing=()
+        qemu-system-x86 xz-utils zstd) missing=()
     for package in "${wanted[@]}"; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
@@ -77,10 +77,14 @@ install_packages() {
     printf '%s\n' "${missing[@]}" >>"$own/installed"
 }
 
-# The docker client alone: the one on PATH, or the distribution's unpacked, never its daemon.
+# The docker client alone: the one on PATH if it is one (there are others by that name), or the distribution's
+# unpacked, never its daemon.
 find_docker() {
     docker=$(command -v docker || true)
-    [ -n "$docker" ] || docker=$own/docker/usr/bin/docker
+    case $([ -z "$docker" ] || "$docker" --version 2>/dev/null || true) in
+    "Docker version"*) ;;
+    *) docker=$own/docker/usr/bin/docker ;;
+    esac
     if [ ! -x "$docker" ]; then
         local package=docker.io download
         apt-cache show docker-cli >/dev/null 2>&1 && package=docker-cli

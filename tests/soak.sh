@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # The long forms of what tests/run.sh runs short: hours, not minutes.
 #
-#   tests/soak.sh [fuzz]       ten minutes of random input for each parser (MINUTES=10)
+#   tests/soak.sh [all]        all of them
+#   tests/soak.sh fuzz         ten minutes of random input for each parser (MINUTES=10)
+#   tests/soak.sh cloud-image  a machine of the local driver from a cloud image with cloud-init: minutes under emulation
 #
 # Needs what tests/run.sh needs; run that first.
 set -euo pipefail
@@ -31,8 +33,20 @@ fuzz() {
     done
 }
 
+# A machine from a cloud image is made, runs a container, is stopped and started, keeps its data, and leaves nothing.
+cloud_image() {
+    local image
+    image=$(tests/lab/cloud-image.sh | tail -n 1)
+    cargo build --locked --quiet -p wharf
+    export WHARF_AGENT="${WHARF_TEST_AGENT:-$(runtime-agent/build.sh | tail -n 1)}"
+    # Shown as it goes, since it takes minutes.
+    if tests/lab/cloud-machine.sh "$CARGO_TARGET_DIR/debug/wharf" "$image"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+}
+
 case "${1:-all}" in
-    fuzz | all) fuzz ;;
+    fuzz) fuzz ;;
+    cloud-image) cloud_image ;;
+    all) cloud_image && fuzz ;;
     *) echo "tests/soak.sh: there is no $1" >&2 && exit 2 ;;
 esac
 printf '\n%d passed, %d failed\n' "$passed" "$failed"

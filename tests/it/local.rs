@@ -77,37 +77,45 @@ fn a_create_that_is_killed_leaves_nothing_after_rm() {
 }
 
 /// A person's computer without a network of its own.
-struct World {
+pub(crate) struct World {
     folder: tempfile::TempDir,
-    store: PathBuf,
+    pub(crate) store: PathBuf,
     guest: PathBuf,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("wharf-it-local-").tempdir().unwrap();
         Self { store: folder.path().join("wharf"), folder, guest: guest() }
     }
 
-    fn wharf(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-        let mut command = Command::new(wharf_program());
-        command
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.folder.path());
-        command
-            .env("WHARF_HOME", &self.store)
-            .env("WHARF_GUEST", &self.guest)
-            .env("WHARF_AGENT", static_agent());
-        command.args(arguments).stdin(Stdio::null());
+    pub(crate) fn wharf(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        let mut command = self.plain(wharf_program());
+        command.env("WHARF_GUEST", &self.guest).env("WHARF_AGENT", static_agent()).args(arguments);
         command
     }
 
-    fn wharf_ok<const N: usize>(&self, arguments: [&str; N]) -> String {
+    /// A program that sees this world alone.
+    fn plain(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", self.folder.path()).env("WHARF_HOME", &self.store).stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn wharf_ok<const N: usize>(&self, arguments: [&str; N]) -> String {
         expect_success(&mut self.wharf(arguments))
     }
 
-    fn ssh(&self, command: &str) -> String {
+    /// The docker client, for the machine.
+    pub(crate) fn docker(&self, arguments: &[&str]) -> Command {
+        let client = std::env::var_os("WHARF_TEST_DOCKER").unwrap_or_else(|| "docker".into());
+        let mut command = self.plain(client);
+        command.args(["--context", "demo"]).args(arguments);
+        command
+    }
+
+    pub(crate) fn ssh(&self, command: &str) -> String {
         self.wharf_ok(["ssh", "demo", command])
     }
 
@@ -128,7 +136,7 @@ impl World {
     }
 
     /// Kills the process whose id stands in this file.
-    fn kill_nine(&self, file: &str) {
+    pub(crate) fn kill_nine(&self, file: &str) {
         let pid = fs::read_to_string(self.store.join("machines/demo/driver").join(file)).unwrap();
         expect_success(Command::new("kill").args(["-9", pid.trim()]));
     }

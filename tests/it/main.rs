@@ -10,4 +10,5 @@ mod jumps;
 mod keyring;
 mod lab;
 mod local;
+mod local_trouble;
 mod world;

@@ -24,7 +24,7 @@ if [ ! -e "$image" ]; then
     # What has Python in it, debootstrap cannot order.
     cp /etc/resolv.conf "$root/etc/resolv.conf"
     printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d" && chmod +x "$root/usr/sbin/policy-rc.d"
-    DEBIAN_FRONTEND=noninteractive chroot "$root" apt-get install -qq -y --no-install-recommends cloud-init \
+    DEBIAN_FRONTEND=noninteractive chroot "$root" apt-get install -qq -y --no-install-recommends cloud-init locales \
         cloud-guest-utils netplan.io linux-image-cloud-amd64 initramfs-tools grub-pc-bin >&2
     rm "$root/usr/sbin/policy-rc.d" "$root/etc/resolv.conf"
 
@@ -32,6 +32,7 @@ if [ ! -e "$image" ]; then
     rm -f "$root"/etc/ssh/ssh_host_* "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/dbus/machine-id
     rm -rf "$root"/var/lib/apt/lists/*
     : >"$root/etc/machine-id"
+    printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
     echo 'LABEL=cloud-root / ext4 defaults,x-systemd.growfs 0 1' >"$root/etc/fstab"
     echo 'datasource_list: [ NoCloud, None ]' >"$root/etc/cloud/cloud.cfg.d/90_datasource.cfg"
     chroot "$root" systemctl enable systemd-networkd.service >&2

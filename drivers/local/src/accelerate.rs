@@ -31,20 +31,32 @@ const DEADLINE: Duration = Duration::from_secs(6);
 /// The accelerator to use when nobody chose one.
 pub(crate) async fn choose(config: &Config, image: Option<&Image>, cx: &Context) -> Accelerator {
     let Some((candidate, image)) = candidate().zip(image) else { return Accelerator::Tcg };
-    let cache = Folder::at(&cx.places.cache);
+    let trying = || cx.progress.say(&format!("finding out whether {} works here", candidate.as_str()));
+    if works(candidate, config, image, &Folder::at(&cx.places.cache), trying).await {
+        candidate
+    } else {
+        Accelerator::Tcg
+    }
+}
+
+/// The answer that is remembered for the circumstances, or that of a trial.
+async fn works(
+    candidate: Accelerator,
+    config: &Config,
+    image: &Image,
+    cache: &Folder,
+    trying: impl Fn(),
+) -> bool {
     let of = circumstances(config, image);
     let remembered: Option<Remembered> = cache.read(MEMORY).ok().flatten();
-    let works = match remembered {
-        Some(remembered) if remembered.of == of => remembered.works,
-        _ => {
-            cx.progress.say(&format!("finding out whether {} works here", candidate.as_str()));
-            let works = boots(&config.qemu, candidate, image).await;
-            // Losing it costs another trial.
-            cache.write(MEMORY, &Remembered { of, works }).ok();
-            works
-        }
-    };
-    if works { candidate } else { Accelerator::Tcg }
+    if let Some(remembered) = remembered.filter(|remembered| remembered.of == of) {
+        return remembered.works;
+    }
+    trying();
+    let works = boots(&config.qemu, candidate, image).await;
+    // Losing it costs another trial.
+    cache.write(MEMORY, &Remembered { of, works }).ok();
+    works
 }
 
 fn candidate() -> Option<Accelerator> {
@@ -143,6 +155,35 @@ mod tests {
             }
         };
         timeout(Duration::from_secs(10), ended).await.unwrap();
+    }
+
+    /// A QEMU that says `word` and counts how often it was run.
+    fn qemu(folder: &Path, word: &str) -> Config {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = folder.join("qemu");
+        let script = format!("#!/bin/sh\necho run >>'{}'\necho '{word}'\n", folder.join("runs").display());
+        std::io::Write::write_all(&mut fs::File::create(&path).unwrap(), script.as_bytes()).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut config =
+            <crate::Local as wharf_driver::Configure>::configure(&wharf_driver::Settings::default()).unwrap();
+        config.qemu = path;
+        config
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_remembered_until_something_changes() {
+        for (word, answer) in [("wharf-guest: trial", true), ("KVM internal error", false)] {
+            let folder = tempfile::tempdir().unwrap();
+            let (config, cache) = (qemu(folder.path(), word), Folder::at(folder.path()));
+            let runs = || fs::read_to_string(folder.path().join("runs")).unwrap().lines().count();
+            let of = |inputs: &str| Image { folder: folder.path().to_owned(), inputs: inputs.to_owned() };
+            for _ in 0..3 {
+                assert_eq!(works(Accelerator::Kvm, &config, &of("one"), &cache, || ()).await, answer);
+                assert_eq!(runs(), 1);
+            }
+            assert_eq!(works(Accelerator::Kvm, &config, &of("another"), &cache, || ()).await, answer);
+            assert_eq!(runs(), 2);
+        }
     }
 
     fn pid(text: &str) -> rustix::process::Pid {

@@ -82,6 +82,11 @@ impl Driver for Local {
         };
         let accelerator = match config.accelerator {
             Some(chosen) => chosen,
+            // A cloud image says nothing of itself: our own guest is what it is tried with, where there is one.
+            None if image.is_none() => {
+                let guest = config.image_dir.as_deref().and_then(|folder| image::find(folder).ok());
+                accelerate::choose(config, guest.as_ref(), cx).await
+            }
             None => accelerate::choose(config, image.as_ref(), cx).await,
         };
         let resource = |kind| resource_name(&spec.name, &spec.id, kind, LONGEST_NAME);

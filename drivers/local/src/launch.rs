@@ -27,7 +27,7 @@ pub(crate) async fn start(folder: &Folder, answers: bool, cx: &Context) -> Resul
             (folder.is_locked(name::QEMU_LOCK), folder.is_locked(name::SUPERVISOR_LOCK));
         let status = status(folder)?;
         match status.phase {
-            Phase::Running if alive && looked_after => return Ok(status),
+            Phase::Running if alive && looked_after => return healthy(status),
             // A guest that says nothing of itself is ready as far as anybody here can tell.
             Phase::Starting if alive && looked_after && !answers && status.ssh_port != 0 => {
                 return Ok(status);
@@ -43,6 +43,17 @@ pub(crate) async fn start(folder: &Folder, answers: bool, cx: &Context) -> Resul
             }
         }
     }
+}
+
+/// A guest without its data disk answers SSH, so that the disk can be looked at, and has no engine: nobody should wait
+/// for one.
+fn healthy(status: Status) -> Result<Status> {
+    let about_the_disk = |warning: &&String| warning.contains("data disk");
+    let Some(warning) = status.warnings.iter().find(about_the_disk) else { return Ok(status) };
+    Err(Error::new(Kind::Failed, format!("the machine runs without its data: {warning}")).hint(
+        "the machine answers `wharf ssh`, where `e2fsck /dev/vda` shows what is wrong and repairs what it can; then \
+         `wharf restart`",
+    ))
 }
 
 /// Stops the machine: gently, or at once. Stopped already is success.

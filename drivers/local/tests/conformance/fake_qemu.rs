@@ -4,7 +4,7 @@
 //! The engine's port leads to the port of this computer that the file `fake-engine` names.
 //!
 //! Other files in its working folder change how it behaves: `fake-deaf` ignores the power button, `fake-broken` ends at
-//! once, `fake-silent` never becomes ready.
+//! once, `fake-silent` never becomes ready, `fake-damaged` cannot use its data disk.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -49,6 +49,10 @@ fn boot(console: &str) {
     std::thread::sleep(Duration::from_millis(30));
     if !Path::new("fake-silent").exists() {
         let mut file = OpenOptions::new().append(true).create(true).open(console).expect("console");
+        if Path::new("fake-damaged").exists() {
+            writeln!(file, "wharf-guest: warning: the data disk is damaged; it is left untouched")
+                .expect("console");
+        }
         writeln!(file, "wharf-guest: ready after 0.03 s").expect("console");
     }
 }

@@ -96,6 +96,21 @@ pub(crate) fn trials() -> Vec<Trial> {
             assert_eq!(world.state(&made).await, State::Starting);
             world.remove(&made).await;
         }),
+        trial("a_damaged_data_disk_is_said_at_once_and_seen_until_it_is_mended", async |world| {
+            let made = world.create().await.unwrap();
+            world.power(&made, Power::Off).await;
+            fs::File::create(world.folder().join("fake-damaged")).unwrap();
+            let error = world.driver.power(&made, Power::On, &world.cx("power")).await.unwrap_err();
+            assert_eq!(error.kind(), Kind::Failed);
+            assert!(error.to_string().contains("the data disk is damaged"), "{error}");
+            assert!(error.advice().unwrap().contains("e2fsck"));
+            let seen = world.observe(&made).await;
+            assert_eq!((seen.state, seen.warnings.len()), (State::Running, 1));
+            fs::remove_file(world.folder().join("fake-damaged")).unwrap();
+            world.power(&made, Power::Restart).await;
+            assert!(world.observe(&made).await.warnings.is_empty());
+            world.remove(&made).await;
+        }),
         trial("an_interrupted_create_writes_no_more", async |world| {
             let cx = world.cx("disk");
             cx.cancel.cancel();

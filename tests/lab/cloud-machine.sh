@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Puts a machine from a cloud image through its life.
+#
+#   tests/lab/cloud-machine.sh WHARF IMAGE
+#
+# Needs a docker client on PATH or in WHARF_TEST_DOCKER, and WHARF_AGENT. Ends with an error at the first thing that is
+# not as it should be, and leaves nothing behind either way.
+set -euo pipefail
+wharf=$1 image=$2
+docker=${WHARF_TEST_DOCKER:-docker}
+home=$(mktemp -d)
+export HOME=$home WHARF_HOME=$home/wharf DOCKER_CONFIG=$home/docker
+machine=cloud
+trap '"$wharf" rm -y "$machine" >/dev/null 2>&1 || true; rm -rf "$home"' EXIT
+
+say() { printf '%5d s  %s\n' "$SECONDS" "$*"; }
+fail() { say "FAILED: $*" && exit 1; }
+until_open() { # until_open URL WORD: at most ten seconds
+    for _ in $(seq 50); do
+        [ "$(busybox wget -q -T 2 -O - "$1" 2>/dev/null)" = "$2" ] && return
+        sleep 0.2
+    done
+    fail "$1 does not answer $2"
+}
+
+# By a relative path, and the image may go afterwards: the machine has a copy of its own.
+cp "$image" "$home/image.qcow2"
+(cd "$home" && "$wharf" create --local-image image.qcow2 --local-disk 6 "$machine")
+rm "$home/image.qcow2"
+say "made"
+room=$("$wharf" ssh "$machine" 'df -P / | tail -n 1' | awk '{ print int($2 / 1048576) }')
+[ "$room" -ge 5 ] || fail "the root has $room GiB, and the disk 6"
+[ "$("$wharf" ssh "$machine" hostname)" = "$machine" ] || fail "the host name is another"
+
+mkdir -p "$home/root/bin" "$home/root/www"
+cp "$(command -v busybox)" "$home/root/bin/busybox"
+echo hello >"$home/root/www/index.html"
+tar -C "$home/root" --owner=0 --group=0 -c . | "$docker" --context "$machine" import - test/web >/dev/null
+"$docker" --context "$machine" run -v kept:/kept --rm test/web /bin/busybox sh -c 'echo kept >/kept/file'
+"$docker" --context "$machine" run -d --restart always -p 18180:80 -p 127.0.0.1:18181:80 test/web \
+    /bin/busybox httpd -f -p 80 -h /www >/dev/null
+until_open http://127.0.0.1:18180/ hello
+until_open http://127.0.0.1:18181/ hello
+say "a container ran, and another is reached at both of its ports"
+
+"$wharf" stop "$machine"
+[ "$("$wharf" status "$machine")" = Stopped ] || fail "it does not stop"
+"$wharf" start "$machine"
+say "stopped and started"
+kept=$("$docker" --context "$machine" run -v kept:/kept --rm test/web /bin/busybox cat /kept/file)
+[ "$kept" = kept ] || fail "the data is gone"
+until_open http://127.0.0.1:18180/ hello
+say "the data is there, and so is the container"
+
+"$wharf" rm -y "$machine"
+[ ! -e "$WHARF_HOME/machines/$machine" ] || fail "its folder is there"
+for process in /proc/[0-9]*; do
+    if tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -q "$home/wharf"; then fail "${process#/proc/} runs on"; fi
+done
+say "removed, and nothing is left"
