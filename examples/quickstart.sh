@@ -46,6 +46,10 @@ if [ -n "${CARGO_TARGET_DIR:-}" ]; then target=$CARGO_TARGET_DIR; else target=$o
 export CARGO_TARGET_DIR="$target"
 wharf=$target/release/wharf
 
+store=${WHARF_HOME:-${XDG_DATA_HOME:-$HOME/.local/share}/wharf}
+contexts=${DOCKER_CONFIG:-$HOME/.docker}
+answer=$cache/local-accelerator.json
+
 phases=()
 began=
 now() { date +%s%3N; }
@@ -154,9 +158,25 @@ run_container() {
     on_machine run --rm "$image" sh -c 'echo "hello from a container on $(uname -n), Linux $(uname -r)"'
 }
 
+# What is not there yet is this script's, and goes with --clean; what was there before stays.
+remember() {
+    local path
+    for path in "$@"; do
+        [ -e "$path" ] || printf '%s\n' "$path" >>"$own/made"
+    done
+}
+
+was_made() { grep -qxF "$1" "$own/made" 2>/dev/null; }
+
 remove_everything() {
     # A machine half made or half removed is removed too; one that is not there needs nothing.
     if [ -x "$wharf" ] && "$wharf" ls -q | grep -qx "$machine"; then "$wharf" rm -y "$machine"; fi
+    if was_made "$store"; then
+        # Machines that were made since then keep their store.
+        if [ -z "$(ls -A "$store/machines" 2>/dev/null)" ]; then rm -rf "$store"; else echo "leaving $store, which has machines"; fi
+    fi
+    if was_made "$contexts" && [ -d "$contexts" ]; then find "$contexts" -depth -type d -empty -delete; fi
+    if was_made "$answer"; then rm -f "$answer"; fi
     if [ "$target" = "$own/target" ]; then
         echo "removing $own"
     else
@@ -165,6 +185,7 @@ remove_everything() {
     fi
     [ ! -s "$own/installed" ] || echo "these packages were installed and stay: $(sort -u "$own/installed" | tr '\n' ' ')"
     rm -rf "$own"
+    rmdir "$cache" 2>/dev/null || true
 }
 
 if [ -n "$clean" ]; then
@@ -173,6 +194,7 @@ if [ -n "$clean" ]; then
 fi
 
 mkdir -p "$own"
+remember "$store" "$contexts" "$answer"
 began=$(now)
 phase "installing what is missing" install_packages
 phase "finding a docker client" find_docker

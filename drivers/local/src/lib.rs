@@ -6,8 +6,8 @@
 //!
 //! The network is QEMU's user networking: the machine reaches what this computer reaches, and nobody reaches it but
 //! through ports of 127.0.0.1. SSH's and the engine's port are picked once and asked for again at every start;
-//! ports that containers publish come and go with them. The guest never reaches QEMU's control socket: it is a file
-//! of this computer, in a folder that only its owner may enter.
+//! ports that containers publish come and go with them, those on the machine's own loopback included. The guest never
+//! reaches QEMU's control socket: it is a file of this computer, in a folder that only its owner may enter.
 //!
 //! Removal is safe at any moment, whoever was killed before: see [`Local`] and the order of locks in `folder.rs`.
 #![forbid(unsafe_code)]
