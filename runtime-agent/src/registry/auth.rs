@@ -50,6 +50,9 @@ impl Credentials {
     }
 }
 
+/// What token servers know the engine as: dockerd's name, which some of them ask for.
+const CLIENT: &str = "docker";
+
 /// The `Authorization` header for the next request.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Authorization {
@@ -128,25 +131,44 @@ fn unquote(text: &str) -> (String, &str) {
     (value, "")
 }
 
+/// Whom to ask for a token, and for what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TokenRequest<'a> {
+    pub(super) realm: &'a str,
+    pub(super) service: Option<&'a str>,
+    pub(super) scope: Option<&'a str>,
+    /// Also for one that stands for the password from now on, where the server has such.
+    pub(super) offline: bool,
+}
+
+/// What a token server gave.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Token {
+    token: String,
+    access_token: String,
+    /// Stands for the password.
+    pub(super) refresh_token: String,
+}
+
+impl Token {
+    /// The one to show to the registry. Servers use one name or the other, or both.
+    pub(super) fn access(&self) -> &str {
+        if self.token.is_empty() { &self.access_token } else { &self.token }
+    }
+}
+
 /// Asks the token server, as the user if there is one, else as nobody.
 pub(super) async fn fetch_token(
     client: &reqwest::Client,
-    realm: &str,
-    service: Option<&str>,
-    scope: Option<&str>,
+    asked: TokenRequest<'_>,
     credentials: &Credentials,
-) -> Result<String> {
-    #[derive(Deserialize)]
-    struct Token {
-        #[serde(default)]
-        token: String,
-        #[serde(default)]
-        access_token: String,
-    }
+) -> Result<Token> {
+    let realm = asked.realm;
     let request = if credentials.identity_token.is_empty() {
-        anonymous_or_basic(client, realm, service, scope, credentials)
+        anonymous_or_basic(client, asked, credentials)
     } else {
-        refresh(client, realm, service, scope, credentials)
+        refresh(client, asked, credentials)
     };
     let shown = || format!("Get \"{realm}\"");
     let response =
@@ -157,37 +179,33 @@ pub(super) async fn fetch_token(
         .await
         .map_err(|e| Error::Unreachable { request: shown(), source: e.without_url() })?;
     if !status.is_success() {
-        return Err(match status.as_u16() {
-            401 => Error::refused(401, b""),
-            status => Error::refused(status, &body),
-        });
+        return Err(Error::refused(status.as_u16(), &body));
     }
     let parsed = serde_json::from_slice::<Token>(&body);
     let token = parsed.map_err(|e| Error::Nonsense { request: shown(), why: e.to_string() })?;
-    match (token.token, token.access_token) {
-        (token, _) | (_, token) if !token.is_empty() => Ok(token),
-        (_, token) if !token.is_empty() => Ok(token),
-        _ => Err(Error::Nonsense {
-            request: shown(),
-            why: "authorization server did not include a token".into(),
-        }),
+    if token.access().is_empty() {
+        let why = "authorization server did not include a token".into();
+        return Err(Error::Nonsense { request: shown(), why });
     }
+    Ok(token)
 }
 
 fn anonymous_or_basic(
     client: &reqwest::Client,
-    realm: &str,
-    service: Option<&str>,
-    scope: Option<&str>,
+    asked: TokenRequest<'_>,
     credentials: &Credentials,
 ) -> reqwest::RequestBuilder {
     let mut query: Vec<(&str, &str)> = Vec::new();
-    query.extend(service.map(|service| ("service", service)));
-    query.extend(scope.into_iter().flat_map(|scopes| scopes.split(' ')).map(|scope| ("scope", scope)));
+    query.extend(asked.service.map(|service| ("service", service)));
+    let scopes = asked.scope.into_iter().flat_map(|scopes| scopes.split(' '));
+    query.extend(scopes.map(|scope| ("scope", scope)));
     if credentials.has_password() {
         query.push(("account", &credentials.username));
+        if asked.offline {
+            query.extend([("offline_token", "true"), ("client_id", CLIENT)]);
+        }
     }
-    let url = with_query(realm, &query);
+    let url = with_query(asked.realm, &query);
     let request = client.get(url);
     if credentials.has_password() {
         request.basic_auth(&credentials.username, Some(&credentials.password))
@@ -199,23 +217,21 @@ fn anonymous_or_basic(
 /// The OAuth 2 form, for identity tokens.
 fn refresh(
     client: &reqwest::Client,
-    realm: &str,
-    service: Option<&str>,
-    scope: Option<&str>,
+    asked: TokenRequest<'_>,
     credentials: &Credentials,
 ) -> reqwest::RequestBuilder {
     let form = with_query(
         "",
         &[
             ("grant_type", "refresh_token"),
-            ("service", service.unwrap_or_default()),
-            ("client_id", "docker"),
-            ("scope", scope.unwrap_or_default()),
+            ("service", asked.service.unwrap_or_default()),
+            ("client_id", CLIENT),
+            ("scope", asked.scope.unwrap_or_default()),
             ("refresh_token", &credentials.identity_token),
         ],
     );
     client
-        .post(realm)
+        .post(asked.realm)
         .header("content-type", "application/x-www-form-urlencoded")
         .body(form.trim_start_matches('?').to_owned())
 }

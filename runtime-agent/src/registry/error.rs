@@ -86,9 +86,12 @@ impl Refusal {
     }
 
     fn read(status: u16, body: &[u8]) -> Self {
-        #[derive(Deserialize)]
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
         struct Body {
             errors: Vec<One>,
+            /// How token servers say it.
+            details: String,
         }
         #[derive(Deserialize)]
         struct One {
@@ -97,12 +100,14 @@ impl Refusal {
             #[serde(default)]
             message: String,
         }
-        let first = serde_json::from_slice::<Body>(body).ok().and_then(|body| body.errors.into_iter().next());
+        let Body { errors, details } = serde_json::from_slice(body).unwrap_or_default();
+        let first = errors.into_iter().next();
         if let Some(One { code, message }) = first.filter(|one| !one.code.is_empty()) {
             let message = if message.is_empty() { code.to_lowercase().replace('_', " ") } else { message };
             return Self { status, code, message };
         }
         let (code, message) = match status {
+            401 if !details.is_empty() => (Self::UNAUTHORIZED, details),
             401 => (Self::UNAUTHORIZED, "authentication required".to_owned()),
             403 => return Self::denied(),
             404 => (Self::MANIFEST_UNKNOWN, "manifest unknown".to_owned()),
@@ -134,6 +139,10 @@ mod tests {
         assert_eq!(
             Error::refused(403, b"<html>").to_string(),
             "denied: requested access to the resource is denied"
+        );
+        assert_eq!(
+            Error::refused(401, br#"{"details":"incorrect username or password"}"#).to_string(),
+            "unauthorized: incorrect username or password"
         );
         assert_eq!(Error::refused(502, b"").to_string(), "unknown: received unexpected HTTP status: 502");
         assert!(Error::refused(502, b"").is_transient() && !Error::refused(404, b"").is_transient());

@@ -54,7 +54,7 @@ impl Registries {
             domain => domain,
         };
         let endpoints = self.settings.endpoints(domain)?.into_iter().filter(|endpoint| !endpoint.mirror);
-        endpoints.map(|endpoint| self.session(endpoint, "", credentials)).collect()
+        endpoints.map(|endpoint| Ok(self.session(endpoint, "", credentials)?.for_login())).collect()
     }
 
     fn session(&self, endpoint: Endpoint, path: &str, credentials: &Credentials) -> Result<Session> {

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, RANGE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 
-use super::auth::{Authorization, Challenge, Credentials, fetch_token};
+use super::auth::{Authorization, Challenge, Credentials, TokenRequest, fetch_token};
 use super::error::{Error, Refusal, Result};
 use super::hosts::Endpoint;
 use super::manifest::{Descriptor, media};
@@ -26,6 +26,8 @@ pub(crate) struct Session {
     path: String,
     credentials: Credentials,
     authorization: Mutex<Option<Authorization>>,
+    /// Signing in is what it is for: the token that stands for the password is asked for, and kept here.
+    identity_token: Option<Mutex<String>>,
 }
 
 /// A manifest as it came.
@@ -52,7 +54,18 @@ impl Session {
             path: path.to_owned(),
             credentials,
             authorization: Mutex::new(authorization),
+            identity_token: None,
         }
+    }
+
+    pub(super) fn for_login(self) -> Self {
+        Self { identity_token: Some(Mutex::default()), ..self }
+    }
+
+    /// What stands for the password from now on; empty where the registry has no such.
+    pub(crate) fn identity_token(&self) -> String {
+        let kept = self.identity_token.as_ref();
+        kept.map(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap_or_default()
     }
 
     pub(crate) const fn endpoint(&self) -> &Endpoint {
@@ -164,7 +177,7 @@ impl Session {
                     continue;
                 }
             }
-            return Err(self.refusal(response, url, signed_in).await);
+            return Err(self.refusal(response, url).await);
         }
     }
 
@@ -184,31 +197,36 @@ impl Session {
             Challenge::Basic if self.credentials.has_password() => Authorization::Basic,
             Challenge::Basic => return Err(Error::NoCredentials { request: request.to_owned() }),
             Challenge::Bearer { realm, service, scope } => {
-                let (service, scope) = (service.as_deref(), scope.as_deref());
-                let token = fetch_token(&self.client, realm, service, scope, &self.credentials).await?;
-                Authorization::Bearer(token)
+                let asked = TokenRequest {
+                    realm,
+                    service: service.as_deref(),
+                    scope: scope.as_deref(),
+                    offline: self.identity_token.is_some(),
+                };
+                let token = fetch_token(&self.client, asked, &self.credentials).await?;
+                let access = Authorization::Bearer(token.access().to_owned());
+                if let Some(kept) = &self.identity_token {
+                    *kept.lock().unwrap_or_else(PoisonError::into_inner) = token.refresh_token;
+                }
+                access
             }
         };
         *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(authorization);
         Ok(())
     }
 
-    async fn refusal(&self, response: Response, url: &str, signed_in: bool) -> Error {
+    async fn refusal(&self, response: Response, url: &str) -> Error {
         let status = response.status().as_u16();
         let insufficient = response
             .headers()
             .get_all("www-authenticate")
             .iter()
             .any(|value| value.to_str().is_ok_and(|value| value.contains("insufficient_scope")));
-        let body = self.body(response, url, MANIFEST_MAX).await.unwrap_or_default();
-        let bearer = matches!(
-            *self.authorization.lock().unwrap_or_else(PoisonError::into_inner),
-            Some(Authorization::Bearer(_))
-        );
         // A valid token that opens nothing: there is no such repository, or not for this user.
-        if status == 401 && (insufficient || (signed_in && bearer)) {
+        if status == 401 && insufficient {
             return Error::Refused { refusal: Refusal::denied() };
         }
+        let body = self.body(response, url, MANIFEST_MAX).await.unwrap_or_default();
         Error::refused(status, &body)
     }
 

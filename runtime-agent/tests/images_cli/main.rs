@@ -1,15 +1,17 @@
 //! Images through the real docker client against real registries: plain, with a login, and over TLS of an own CA.
 //!
-//! Each test has a network and a mount namespace of its own (nothing is reachable from outside, nothing of the host
-//! changes), in which Debian's `docker-registry`, the daemon and the client run. Needs root, the docker client and the
-//! registry, which is unpacked from its package, never installed.
+//! Needs root, the docker client and the registry, which is unpacked from its package where it is not installed.
 #![expect(clippy::unwrap_used, reason = "a test: what fails here fails it")]
+#![cfg(test)]
 
-use std::fs::File;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+mod lab;
+mod token;
+mod token_server;
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use lab::Lab;
 
 /// bcrypt of `secret`, the only form that the registry reads.
 const HTPASSWD: &str = "ann:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n";
@@ -69,6 +71,8 @@ fn refusals_carry_dockers_words() {
         ("docker pull 127.0.0.1:5001/a", "Get \"http://127.0.0.1:5001/v2/a/manifests/latest\": "),
         ("docker rmi nope", "No such image: nope:latest"),
         ("docker load -i nothing.tar", "neither manifest.json nor index.json"),
+        ("docker import --change 'RUN x' nothing.tar", "RUN is not a valid change command"),
+        ("head -c 64M /dev/zero | docker import --change 'RUN x' -", "RUN is not a valid change command"),
     ] {
         lab.ok("tar cf nothing.tar --files-from /dev/null");
         let said = lab.fails(command);
@@ -146,212 +150,5 @@ fn a_killed_daemon_leaves_nothing_half() {
             // Listed, so it is whole.
             _ => drop(lab.ok("docker save -o whole.tar 127.0.0.1:5000/a:1 && docker rmi 127.0.0.1:5000/a:1")),
         }
-    }
-}
-
-/// A namespace with a registry, a daemon and a client, and a folder for all their files.
-struct Lab {
-    folder: PathBuf,
-    holder: Child,
-    daemon: Option<Child>,
-    others: std::cell::RefCell<Vec<Child>>,
-    registry: PathBuf,
-    docker: PathBuf,
-    _folder: tempfile::TempDir,
-}
-
-impl Lab {
-    /// `None`, with the reason printed and counted, where the test can't run.
-    fn new(name: &str) -> Option<Self> {
-        let docker = std::env::var_os("WHARF_TEST_DOCKER").map(PathBuf::from).or_else(|| find("docker"));
-        let (Some(docker), true) = (docker, rustix::process::geteuid().is_root()) else {
-            skip(name, "needs root and the docker client");
-            return None;
-        };
-        let registry = find("docker-registry").or_else(unpack_registry);
-        let Some(registry) = registry else {
-            skip(name, "Debian's docker-registry package can't be fetched");
-            return None;
-        };
-        let folder = tempfile::tempdir().unwrap();
-        let holder = Command::new("unshare").args(["-nm", "sleep", "300"]).spawn().unwrap();
-        let path = folder.path().to_owned();
-        let others = std::cell::RefCell::default();
-        let mut lab = Self { folder: path, holder, daemon: None, others, registry, docker, _folder: folder };
-        // Until the holder has left our namespaces.
-        let own = std::fs::read_link("/proc/self/ns/mnt").unwrap();
-        let theirs = format!("/proc/{}/ns/mnt", lab.holder.id());
-        wait("the namespaces", || std::fs::read_link(&theirs).is_ok_and(|theirs| theirs != own));
-        lab.ok("ip link set lo up");
-        // What is written to /etc is this test's alone.
-        lab.ok(
-            "mkdir upper work && mount -t overlay overlay -o lowerdir=/etc,upperdir=upper,workdir=work /etc",
-        );
-        lab.daemon();
-        Some(lab)
-    }
-
-    fn path(&self) -> &str {
-        self.folder.to_str().unwrap()
-    }
-
-    fn shell(&self, line: &str) -> Command {
-        let mut command = Command::new("nsenter");
-        let pid = self.holder.id().to_string();
-        // Entering a mount namespace forgets the working folder.
-        let line = format!("cd {}\n{line}", self.path());
-        command.args(["-t", &pid, "-n", "-m", "timeout", "60", "sh", "-ec", &line]);
-        command.env("DOCKER_HOST", format!("unix://{}/run/wharfd.sock", self.path()));
-        command.env("DOCKER_CONFIG", self.folder.join("docker"));
-        let path = std::env::var("PATH").unwrap();
-        command.env("PATH", format!("{}:{path}", self.docker.parent().unwrap().display()));
-        for proxy in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "SSL_CERT_FILE"] {
-            command.env_remove(proxy);
-        }
-        command
-    }
-
-    #[track_caller]
-    fn ok(&self, line: &str) -> String {
-        let output = self.shell(line).output().unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{line}: {errors}\n{}", self.log());
-        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
-    }
-
-    #[track_caller]
-    fn fails(&self, line: &str) -> String {
-        let output = self.shell(line).output().unwrap();
-        assert!(!output.status.success(), "{line} succeeded");
-        String::from_utf8_lossy(&output.stderr).into_owned()
-    }
-
-    fn log(&self) -> String {
-        let log = std::fs::read_to_string(self.folder.join("wharfd.log")).unwrap_or_default();
-        log.lines().rev().take(20).collect::<Vec<_>>().join("\n")
-    }
-
-    fn file(&self, name: &str, text: &str) {
-        File::create(self.folder.join(name)).unwrap().write_all(text.as_bytes()).unwrap();
-    }
-
-    fn daemon(&mut self) {
-        let line = format!(
-            "exec {} --data-root {1}/data --exec-root {1}/run -D >>{1}/wharfd.log 2>&1",
-            env!("CARGO_BIN_EXE_wharfd"),
-            self.path()
-        );
-        // Without `timeout` in between: the process that is killed must be the daemon itself.
-        let mut command = Command::new("nsenter");
-        let pid = self.holder.id().to_string();
-        command.args(["-t", &pid, "-n", "-m", "sh", "-ec", &line]);
-        self.daemon = Some(command.spawn().unwrap());
-        wait("the daemon", || self.shell("docker version").output().unwrap().status.success());
-    }
-
-    fn kill_daemon(&mut self) {
-        if let Some(mut daemon) = self.daemon.take() {
-            daemon.kill().unwrap();
-            daemon.wait().unwrap();
-        }
-    }
-
-    /// Starts a registry; `more` continues the `http` section of its configuration, or follows it.
-    fn registry(&self, address: &str, more: &str) {
-        let folder = self.path();
-        let configuration = format!(
-            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/registry}}}}\nhttp:\n  addr: {address}\n{more}"
-        );
-        self.file("registry.yml", &configuration);
-        let line = format!("exec {} serve registry.yml >registry.log 2>&1", self.registry.display());
-        self.others.borrow_mut().push(self.shell(&line).spawn().unwrap());
-        wait("the registry", || {
-            self.shell(&format!("curl -sk -o /dev/null http://{address}/v2/")).status().unwrap().success()
-        });
-    }
-
-    /// An image of one layer with a few files.
-    fn import(&self, name: &str) {
-        self.ok("mkdir -p root/etc && echo hi > root/hello && ln -sf /hello root/etc/link && seq 200000 > root/numbers");
-        self.ok(&format!("tar c -C root . | docker import --change 'CMD [\"/hello\"]' - {name}"));
-    }
-
-    fn certificates(&self, host: &str) {
-        let authority_key = rcgen::KeyPair::generate().unwrap();
-        let mut authority = rcgen::CertificateParams::default();
-        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        authority.distinguished_name.push(rcgen::DnType::CommonName, "test authority");
-        let certificate = authority.self_signed(&authority_key).unwrap();
-        self.file("ca.pem", &certificate.pem());
-        let issuer = rcgen::Issuer::new(authority, authority_key);
-        let key = rcgen::KeyPair::generate().unwrap();
-        let mut server = rcgen::CertificateParams::new([host.to_owned()]).unwrap();
-        server.distinguished_name.push(rcgen::DnType::CommonName, host);
-        self.file("server.pem", &server.signed_by(&key, &issuer).unwrap().pem());
-        self.file("server.key", &key.serialize_pem());
-    }
-
-    /// What lies in the store although no image is listed.
-    fn left_behind(&self) -> Vec<PathBuf> {
-        let folders = ["blobs/sha256", "layers", "ingest"].map(|name| self.folder.join("data").join(name));
-        let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
-        entries.map(|entry| entry.unwrap().path()).collect()
-    }
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        let others = self.others.get_mut().iter_mut();
-        for child in others.chain(&mut self.daemon).chain([&mut self.holder]) {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-fn wait(what: &str, ready: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !ready() {
-        assert!(Instant::now() < end, "{what} is not ready after 30 s");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-fn find(program: &str) -> Option<PathBuf> {
-    std::env::split_paths(&std::env::var_os("PATH")?)
-        .map(|folder| folder.join(program))
-        .find(|path| path.is_file())
-}
-
-/// Fetches and unpacks the package once, into the user's cache.
-fn unpack_registry() -> Option<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache =
-        cache.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cache")))?.join("wharf/registry");
-    let program = cache.join("usr/bin/docker-registry");
-    // Several tests may come at once; each unpacks for itself and the first rename stays.
-    if !program.is_file() {
-        let folder = tempfile::tempdir().ok()?;
-        let line = "apt-get download -qq docker-registry && dpkg-deb -x docker-registry_*.deb unpacked";
-        let done = Command::new("sh").args(["-ec", line]).current_dir(folder.path()).output().ok()?;
-        if !done.status.success() {
-            return None;
-        }
-        std::fs::create_dir_all(program.parent()?).ok()?;
-        let own = program
-            .with_extension(std::process::id().to_string() + &format!("{:?}", std::thread::current().id()));
-        std::fs::copy(folder.path().join("unpacked/usr/bin/docker-registry"), &own).ok()?;
-        std::fs::rename(own, &program).ok()?;
-    }
-    Some(program)
-}
-
-#[expect(clippy::print_stderr, reason = "whoever runs the tests must see what was not tested")]
-fn skip(name: &str, why: &str) {
-    eprintln!("skipped {name}: {why}");
-    if let Some(file) = std::env::var_os("WHARF_TEST_SKIPS")
-        && let Ok(mut file) = File::options().append(true).create(true).open(file)
-    {
-        let _ = writeln!(file, "images_cli::{name}: {why}");
     }
 }

@@ -19,8 +19,8 @@ use crate::registry::{Credentials, Reference};
 pub(super) async fn auth(State(engine): State<Arc<Engine>>, body: Bytes) -> Result<Response> {
     let credentials: Credentials =
         serde_json::from_slice(&body).map_err(|error| Error::invalid(format!("invalid body: {error}")))?;
-    engine.images.sign_in(&credentials).await?;
-    let answer = AuthAnswer { status: "Login Succeeded".to_owned(), identity_token: String::new() };
+    let identity_token = engine.images.sign_in(&credentials).await?;
+    let answer = AuthAnswer { status: "Login Succeeded".to_owned(), identity_token };
     Ok(Json(answer).into_response())
 }
 

@@ -17,12 +17,12 @@ pub(crate) struct Described {
 }
 
 impl Images {
-    /// Asks the registry whether it knows the user.
-    pub(crate) async fn sign_in(&self, credentials: &Credentials) -> Result<()> {
+    /// Asks the registry whether it knows the user. The answer stands for the password from now on, unless it is empty.
+    pub(crate) async fn sign_in(&self, credentials: &Credentials) -> Result<String> {
         let mut last = None;
         for session in self.shared.registries.login_sessions(credentials)? {
             match session.ping().await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(session.identity_token()),
                 Err(error) => last = more_telling(last, error),
             }
         }
