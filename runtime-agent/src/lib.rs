@@ -13,6 +13,7 @@ mod certificate;
 pub mod config;
 mod engine;
 mod net;
+mod purge;
 mod registry;
 pub mod runtime;
 mod serve;
@@ -31,6 +32,7 @@ pub use agent::{Agent, StartError};
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     match arguments.get(1).and_then(|first| first.to_str()) {
         Some("certificate") => certificate::main(arguments),
+        Some("purge") => purge::main(arguments),
         Some("shim") => runtime::shim_main(arguments),
         Some("runtime") => runtime::runtime_main(arguments),
         Some("watchdog") => watchdog::main(arguments),

@@ -54,7 +54,8 @@ pub(crate) struct Published {
     pub(crate) container: SocketAddrV4,
 }
 
-const TABLE: &str = "wharf";
+/// The only one that is ours.
+pub(crate) const TABLE: &str = "wharf";
 
 impl Firewall {
     /// Makes the host's firewall so. Blocks; belongs to the namespace of the calling thread.

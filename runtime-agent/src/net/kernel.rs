@@ -109,6 +109,11 @@ impl Linux {
     }
 }
 
+/// Makes the host what it was before [`Kernel::start_forwarding`] changed it.
+pub(crate) fn stop_forwarding() -> Result<()> {
+    namespace::set("net/ipv4/ip_forward", "0")
+}
+
 impl Kernel for Linux {
     fn subnets<'a>(&'a self, but_by: &'a [String]) -> BoxFuture<'a, Result<Vec<Subnet>>> {
         self.subnets_but(but_by).boxed()

@@ -11,9 +11,7 @@ use std::time::Duration;
 use futures_util::{Stream, TryStreamExt as _};
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
-#[cfg(test)]
-use rtnetlink::packet_route::link::LinkAttribute;
-use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkMessage};
+use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo, LinkMessage};
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage};
 use rtnetlink::{LinkBridge, LinkBridgePort, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use tokio::task::JoinHandle;
@@ -150,9 +148,20 @@ impl Links {
     /// The names of all links.
     #[cfg(test)]
     pub(crate) async fn names(&self) -> Result<Vec<String>> {
+        Ok(self.all().await?.iter().filter_map(name_of).collect())
+    }
+
+    /// The names of the pairs' ends that are on a bridge; other links that somebody put there are not ours.
+    pub(crate) async fn pairs_on(&self, bridge: &str) -> Result<Vec<String>> {
+        let Some(bridge) = self.index(bridge).await? else { return Ok(Vec::new()) };
+        let links = self.all().await?;
+        let on_it = |link: &&LinkMessage| link.attributes.contains(&LinkAttribute::Controller(bridge));
+        Ok(links.iter().filter(on_it).filter(|link| is_pair(link)).filter_map(name_of).collect())
+    }
+
+    async fn all(&self) -> Result<Vec<LinkMessage>> {
         let listed = self.list(|| self.handle.link().get().execute()).await;
-        let links = listed.map_err(|e| failed("list links".to_owned(), &e))?;
-        Ok(links.iter().filter_map(name_of).collect())
+        listed.map_err(|e| failed("list links".to_owned(), &e))
     }
 
     async fn put_address(&self, index: u32, address: Ipv4Addr, prefix: u8) -> Result<()> {
@@ -237,7 +246,14 @@ fn destination(route: &RouteMessage) -> Option<(Subnet, u32)> {
     Some((Subnet::around(address?, route.header.destination_prefix_length), link))
 }
 
-#[cfg(test)]
+fn is_pair(link: &LinkMessage) -> bool {
+    let veth = LinkInfo::Kind(InfoKind::Veth);
+    link.attributes.iter().any(|attribute| match attribute {
+        LinkAttribute::LinkInfo(infos) => infos.contains(&veth),
+        _ => false,
+    })
+}
+
 fn name_of(link: &LinkMessage) -> Option<String> {
     link.attributes.iter().find_map(|attribute| match attribute {
         LinkAttribute::IfName(name) => Some(name.clone()),

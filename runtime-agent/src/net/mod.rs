@@ -18,7 +18,7 @@ mod subnet;
 pub(crate) mod testing;
 
 pub(crate) use error::{Error, Result};
-pub(crate) use kernel::{Kernel, Linux, Plug};
+pub(crate) use kernel::{Kernel, Linux, Plug, stop_forwarding};
 pub(crate) use mac::Mac;
 pub(crate) use nftables::Protocol;
 pub(crate) use ports::{Reserved, reserve};

@@ -200,6 +200,14 @@ pub(super) fn remove(groups: &[Group]) -> io::Result<()> {
     Ok(())
 }
 
+/// Removes this group wherever it exists and nobody is in it, nor any group below it.
+pub(super) fn remove_if_empty(path: &str) {
+    for group in at(Path::new(path)).unwrap_or_default() {
+        // In use, then.
+        let _ = std::fs::remove_dir(&group.folder);
+    }
+}
+
 /// A new group of the cpuset controller takes nobody until it has processors and memory.
 fn inherit_cpuset(mount: &Path, path: &str) -> io::Result<()> {
     let mut folder = mount.to_owned();

@@ -24,6 +24,7 @@ mod fake;
 mod identity;
 mod oci;
 mod protocol;
+mod purge;
 mod record;
 mod remote;
 mod shim;
@@ -45,7 +46,9 @@ pub use error::{Error, Result};
 pub use exit::Exit;
 #[cfg(test)]
 pub(crate) use fake::FakeRuntime;
+pub(crate) use identity::Identity;
 pub(crate) use oci::main as runtime_main;
+pub(crate) use purge::{end_all, remove_groups};
 pub(crate) use shim::main as shim_main;
 pub use shims::Shims;
 

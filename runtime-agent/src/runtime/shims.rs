@@ -256,7 +256,7 @@ fn ping(state: &Path) -> Result<Reply> {
     protocol::receive(&socket)
 }
 
-fn connect(state: &Path) -> io::Result<UnixStream> {
+pub(super) fn connect(state: &Path) -> io::Result<UnixStream> {
     let name = ShortName::of(&state.join("shim.sock"))?;
     UnixStream::connect(&name.path)
 }

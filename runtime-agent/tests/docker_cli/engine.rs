@@ -164,7 +164,8 @@ impl Engine {
         command
     }
 
-    fn entering(&self) -> Command {
+    /// A command to append to: it enters the engine's namespaces.
+    pub(crate) fn entering(&self) -> Command {
         let pid = self.holder.id();
         let end = Instant::now() + PATIENCE;
         let children = format!("/proc/{pid}/task/{pid}/children");
@@ -256,7 +257,7 @@ fn lacking() -> Option<String> {
     if !Path::new("/bin/busybox").exists() {
         return Some("needs /bin/busybox (package busybox-static)".to_owned());
     }
-    ["docker", "unshare", "nsenter", "script", "ip", "tar", "timeout"]
+    ["docker", "unshare", "nsenter", "script", "ip", "nft", "curl", "/usr/bin/python3", "tar", "timeout"]
         .into_iter()
         .find(|program| !in_path(program))
         .map(|program| format!("needs {program}"))

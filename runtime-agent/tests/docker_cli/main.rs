@@ -1,23 +1,22 @@
 //! The real docker client against a real engine: what people type, and that nothing hangs.
 //!
-//! Needs root, `unshare`, `nsenter`, `script`, `ip`, a static busybox and the docker client. Each test has an engine of its
+//! Needs root, `unshare`, `nsenter`, `script`, `ip`, `nft`, a static busybox and the docker client. Each test has an engine of its
 //! own in network and mount namespaces of its own; every command has a bound.
 
 #![cfg(test)]
 
-mod engine;
-
-use engine::Engine;
-
 /// Leaves the test where the machine cannot run it, and says so.
 macro_rules! engine {
     ($test:literal) => {
-        match Engine::start($test) {
+        match crate::engine::Engine::start($test) {
             Some(engine) => engine,
             None => return,
         }
     };
 }
+
+mod engine;
+mod purge;
 
 #[test]
 fn run_prints_and_passes_exit_codes_on() {

@@ -14,6 +14,7 @@ mod find;
 mod names;
 mod prepare;
 mod publish;
+mod purge;
 mod reconcile;
 mod record;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use crate::store::record as disk;
 
 pub(crate) use attach::Attach;
 pub(crate) use connect::{Member, Members};
+pub(crate) use purge::purge;
 pub(crate) use record::Network;
 use record::{Endpoint, Sandbox};
 
@@ -63,6 +65,7 @@ impl Shared {
     fn servers(&self) -> MutexGuard<'_, BTreeMap<String, dns::Server>> {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
 }
 
 /// What is, or is about to be. Never locked across a wait.
