@@ -29,7 +29,7 @@ pub(crate) enum Error {
     InvalidMac(String),
     /// Somebody else has the port.
     #[error("failed to bind host port {0}: address already in use")]
-    PortTaken(std::net::SocketAddrV4),
+    PortTaken(std::net::SocketAddr),
     /// A thread of ours stopped.
     #[error("a worker thread stopped")]
     Stopped,

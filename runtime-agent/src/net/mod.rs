@@ -12,6 +12,7 @@ mod mac;
 pub(crate) mod namespace;
 pub(crate) mod nftables;
 mod ports;
+mod proxy;
 pub(crate) mod resolvers;
 mod subnet;
 #[cfg(test)]
@@ -21,5 +22,6 @@ pub(crate) use error::{Error, Result};
 pub(crate) use kernel::{Kernel, Linux, Plug, stop_forwarding};
 pub(crate) use mac::Mac;
 pub(crate) use nftables::Protocol;
-pub(crate) use ports::{Reserved, reserve};
+pub(crate) use ports::reserve;
+pub(crate) use proxy::{Proxy, host_has_ipv6};
 pub(crate) use subnet::Subnet;

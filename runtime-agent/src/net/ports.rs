@@ -27,7 +27,7 @@ pub(crate) fn reserve(protocol: Protocol, address: Ipv4Addr, port: u16) -> Resul
             .and_then(|socket| Ok((socket.local_addr()?.port(), OwnedFd::from(socket)))),
     }
     .map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => Error::PortTaken(wanted),
+        io::ErrorKind::AddrInUse => Error::PortTaken(wanted.into()),
         _ => Error::kernel(format!("bind host port {wanted}"))(error),
     })?;
     Ok(Reserved { port, socket })

@@ -16,6 +16,7 @@ macro_rules! engine {
 }
 
 mod engine;
+mod publish;
 mod purge;
 
 #[test]

@@ -91,7 +91,6 @@ impl Networks {
     }
 
     async fn connect_all(&self, wanted: &Attach) -> Result<Attached> {
-        let wishes = publish::wishes(&wanted.ports, &wanted.publish_all)?;
         let networks: Vec<(Network, &EndpointSettings)> = wanted
             .endpoints
             .iter()
@@ -99,6 +98,9 @@ impl Networks {
             .collect::<Result<_>>()?;
         let sandbox = self.reserve(wanted, &networks)?;
         let way_out = sandbox.endpoints.iter().find(|endpoint| endpoint.gateway);
+        let by = way_out.and_then(|endpoint| networks.iter().find(|(n, _)| n.id == endpoint.network));
+        let everywhere = publish::Everywhere::of_the_host(by.and_then(|(network, _)| network.host_binding()));
+        let wishes = publish::wishes(&wanted.ports, &wanted.publish_all, &everywhere)?;
         let reserved = match way_out {
             Some(endpoint) if !wishes.is_empty() => self.publish(wanted, &wishes, endpoint)?,
             _ => Vec::new(),
@@ -148,7 +150,7 @@ impl Networks {
         endpoint: &Endpoint,
     ) -> Result<Vec<OwnedFd>> {
         let others: Vec<_> = self.state().sandboxes.values().flat_map(|s| s.ports.clone()).collect();
-        let (ports, sockets) = publish::take(wishes, endpoint.address, &others).map_err(|error| {
+        let taken = publish::take(wishes, endpoint.address, &others).map_err(|error| {
             Error::new(
                 Kind::Internal,
                 format!(
@@ -158,9 +160,10 @@ impl Networks {
             )
         })?;
         if let Some(sandbox) = self.state().sandboxes.get_mut(&wanted.container) {
-            sandbox.ports = ports;
+            sandbox.ports = taken.ports;
         }
-        Ok(sockets)
+        self.shared.proxies().insert(wanted.container.clone(), taken.proxies);
+        Ok(taken.sockets)
     }
 
     /// Writes down what the container holds, before the kernel is asked for any of it.
@@ -241,6 +244,7 @@ impl Networks {
     pub(super) async fn release(&self, container: &str) -> Result<()> {
         let Some(sandbox) = self.state().sandboxes.get(container).cloned() else { return Ok(()) };
         self.stop_names(container);
+        self.shared.proxies().remove(container);
         for endpoint in &sandbox.endpoints {
             let removed = self.shared.kernel.remove_link(&endpoint.link).await;
             removed.map_err(|e| Error::internal("disconnecting a container", e))?;

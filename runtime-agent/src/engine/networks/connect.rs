@@ -149,7 +149,8 @@ impl Networks {
                 self.shared.kernel.route(&namespace, bridged.gateway).await.map_err(failed)?;
             }
         }
-        self.record(container)?;
+        let sandbox = self.record(container)?;
+        self.serve_ipv6(&sandbox);
         self.apply().await?;
         Ok(true)
     }

@@ -22,7 +22,7 @@ mod tests;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -31,7 +31,7 @@ use crate::config::Config;
 use crate::engine::error::{Error, Result};
 use crate::engine::events::{EventKind, Events};
 use crate::net::firewall::{Firewall, Guarded, Published};
-use crate::net::{Kernel, Linux, dns};
+use crate::net::{Kernel, Linux, Protocol, Proxy, dns};
 use crate::store::record as disk;
 
 pub(crate) use attach::Attach;
@@ -59,13 +59,21 @@ struct Shared {
     stop_transit: AtomicBool,
     /// By container.
     servers: Mutex<BTreeMap<String, dns::Server>>,
+    /// By container, and by place on the host.
+    proxies: Mutex<BTreeMap<String, BTreeMap<PlaceV6, Proxy>>>,
 }
+
+/// A port on an IPv6 address of the host.
+type PlaceV6 = (Protocol, SocketAddrV6);
 
 impl Shared {
     fn servers(&self) -> MutexGuard<'_, BTreeMap<String, dns::Server>> {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn proxies(&self) -> MutexGuard<'_, BTreeMap<String, BTreeMap<PlaceV6, Proxy>>> {
+        self.proxies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What is, or is about to be. Never locked across a wait.
@@ -99,6 +107,7 @@ impl Networks {
                 applied: tokio::sync::Mutex::new(0),
                 stop_transit: AtomicBool::new(stop_transit),
                 servers: Mutex::default(),
+                proxies: Mutex::default(),
             }),
         };
         this.prepare().await?;
@@ -154,10 +163,10 @@ impl State {
                 masquerade: network.is_on("com.docker.network.bridge.enable_ip_masquerade"),
             })
         };
-        let ports = self.sandboxes.values().flat_map(|sandbox| &sandbox.ports).map(|port| Published {
-            protocol: port.protocol,
-            host: port.host,
-            container: port.container,
+        let ports = self.sandboxes.values().flat_map(|sandbox| &sandbox.ports).filter_map(|port| {
+            // The others are passed on by the daemon.
+            let SocketAddr::V4(host) = port.host else { return None };
+            Some(Published { protocol: port.protocol, host, container: port.container })
         });
         Firewall {
             bridges: self.networks.values().filter_map(guarded).collect(),

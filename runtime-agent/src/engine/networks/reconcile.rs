@@ -19,6 +19,7 @@ impl Networks {
                 let network = self.find(&endpoint.network)?;
                 self.raise(&network).await?;
             }
+            self.serve_ipv6(sandbox);
             if self.has_names(sandbox) {
                 self.serve_names(sandbox).await?;
             }

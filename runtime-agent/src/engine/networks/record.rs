@@ -6,7 +6,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -95,7 +95,7 @@ pub(crate) struct Endpoint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Port {
     pub(crate) protocol: crate::net::Protocol,
-    pub(crate) host: SocketAddrV4,
+    pub(crate) host: SocketAddr,
     pub(crate) container: SocketAddrV4,
 }
 
@@ -131,6 +131,12 @@ impl Network {
     /// Whether its containers find each other by name.
     pub(crate) fn has_names(&self) -> bool {
         self.bridged().is_some_and(|bridged| !bridged.is_default)
+    }
+
+    /// Where ports are published when nobody says where; none means everywhere.
+    pub(crate) fn host_binding(&self) -> Option<Ipv4Addr> {
+        let address = self.options.get("com.docker.network.bridge.host_binding_ipv4")?.parse().ok()?;
+        (address != Ipv4Addr::UNSPECIFIED).then_some(address)
     }
 
     pub(crate) fn mtu(&self) -> u32 {
