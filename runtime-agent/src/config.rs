@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
@@ -69,6 +69,14 @@ pub struct TlsFiles {
     pub cert: PathBuf,
     /// Its private key.
     pub key: PathBuf,
+    /// Client certificates that were taken back, as CRLs.
+    pub revoked: Option<PathBuf>,
+}
+
+impl TlsFiles {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Path> {
+        [&self.ca, &self.cert, &self.key].into_iter().chain(&self.revoked).map(PathBuf::as_path)
+    }
 }
 
 /// Turns on roles in client certificates.
@@ -126,6 +134,9 @@ struct Flags {
     /// The server's private key
     #[arg(long, default_value = "/etc/wharf/tls/server-key.pem", value_name = "FILE")]
     tlskey: PathBuf,
+    /// Refuse client certificates that these CRLs revoke
+    #[arg(long, value_name = "FILE")]
+    tlscrl: Option<PathBuf>,
     /// Demand a role in every client certificate, for this machine id
     #[arg(long, value_name = "MACHINE")]
     tls_roles: Option<String>,
@@ -181,7 +192,12 @@ impl Config {
         }
         let config = Self {
             listen,
-            tls: secured.then_some(TlsFiles { ca: flags.tlscacert, cert: flags.tlscert, key: flags.tlskey }),
+            tls: secured.then_some(TlsFiles {
+                ca: flags.tlscacert,
+                cert: flags.tlscert,
+                key: flags.tlskey,
+                revoked: flags.tlscrl,
+            }),
             roles: flags.tls_roles.map(|machine| Roles { machine }),
             bip: flags.bip.and_then(|bip| mistakes.keep(parse_subnet(&bip))),
             bridge: flags.bridge,

@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::Api;
 use crate::config::{Listen, Roles};
-use crate::tls::{Identity, Reloading};
+use crate::tls::{Identity, Reloading, Standing};
 use unread::ReadToTheEnd;
 
 /// How long a client may take for its handshake, and for the head of a request.
@@ -68,7 +68,7 @@ impl Listener {
             };
             match accepted {
                 Ok(Accepted::Unix(stream)) => {
-                    tasks.spawn(speak(stream, Identity::local(), api.clone(), stop.clone()));
+                    tasks.spawn(speak(stream, Client::local(), api.clone(), stop.clone()));
                 }
                 Ok(Accepted::Tcp(stream)) => {
                     tasks.spawn(welcome(stream, self.door.clone(), api.clone(), stop.clone()));
@@ -99,31 +99,53 @@ async fn welcome(stream: TcpStream, door: Door, api: Api, stop: CancellationToke
     // Interactive bytes must not wait for company.
     let _ = stream.set_nodelay(true);
     let Door::Certificates(certificates, roles) = door else {
-        return speak(stream, Identity::local(), api, stop).await;
+        return speak(stream, Client::local(), api, stop).await;
     };
-    let acceptor = TlsAcceptor::from(certificates.current().0);
+    let acceptor = TlsAcceptor::from(certificates.current().server);
     let stream = match tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::debug!(%error, "a client did not pass the handshake"),
         Err(_) => return tracing::debug!("a client never finished the handshake"),
     };
-    let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    match certificate.map(|certificate| Identity::of(certificate, roles.as_ref())) {
-        Some(Ok(identity)) => speak(stream, identity, api, stop).await,
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let standing = Standing::of(chain, certificates);
+    match chain.first().map(|certificate| Identity::of(certificate, roles.as_ref())) {
+        Some(Ok(identity)) => speak(stream, Client { identity, standing }, api, stop).await,
         Some(Err(refused)) => tracing::warn!(%refused, "a client was turned away"),
         None => tracing::warn!("a client was turned away: it showed no certificate"),
     }
 }
 
+/// Who speaks, and by what right.
+#[derive(Debug, Clone)]
+struct Client {
+    identity: Identity,
+    /// Absent for whoever is let in without a certificate.
+    standing: Option<Standing>,
+}
+
+impl Client {
+    fn local() -> Self {
+        Self { identity: Identity::local(), standing: None }
+    }
+}
+
 /// HTTP until the client hangs up or takes the connection over.
-async fn speak<S>(stream: S, identity: Identity, api: Api, stop: CancellationToken)
+async fn speak<S>(stream: S, client: Client, api: Api, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut request: Request = ReadToTheEnd::new(request);
-        request.extensions_mut().insert(identity.clone());
-        api.clone().answer(request)
+        request.extensions_mut().insert(client.identity.clone());
+        let fallen = client.standing.as_ref().and_then(|standing| standing.check().err());
+        let api = api.clone();
+        async move {
+            match fallen {
+                Some(fallen) => Ok(Api::turn_away(&fallen.to_string())),
+                None => api.answer(request).await,
+            }
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

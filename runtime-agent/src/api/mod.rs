@@ -26,17 +26,20 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use axum::response::{IntoResponse, Response};
 use tower::util::ServiceExt;
 
 use crate::engine::Engine;
 use crate::engine::error::Error;
+use access::Admitted;
 use version::ApiVersion;
 
 /// The whole API over one engine. Cheap to clone: one a connection.
 #[derive(Clone)]
 pub(crate) struct Api {
     router: Router,
+    engine: Arc<Engine>,
 }
 
 impl Api {
@@ -55,21 +58,15 @@ impl Api {
             router: routes
                 .fallback(no_such_page)
                 .method_not_allowed_fallback(no_such_page)
-                .with_state(engine),
+                .with_state(Arc::clone(&engine)),
+            engine,
         }
     }
 
     /// Answers one request; every failure is an answer too.
-    pub(crate) async fn answer(self, mut request: Request) -> Result<Response, Infallible> {
-        let version =
-            version::take(&mut request).and_then(|version| access::check(&request).map(|()| version));
-        let mut response = match version {
-            Ok(version) => {
-                request.extensions_mut().insert(version);
-                self.router.oneshot(request).await.unwrap_or_else(|never| match never {})
-            }
-            Err(refusal) => error::Refusal::from(refusal).into_response(),
-        };
+    pub(crate) async fn answer(self, request: Request) -> Result<Response, Infallible> {
+        let answer = self.routed(request).await;
+        let mut response = answer.unwrap_or_else(|refusal| error::Refusal::from(refusal).into_response());
         let headers = response.headers_mut();
         headers.insert("Api-Version", HeaderValue::from_static(ApiVersion::NEWEST_TEXT));
         headers.insert("Docker-Experimental", HeaderValue::from_static("false"));
@@ -79,6 +76,21 @@ impl Api {
             HeaderValue::from_static(concat!("wharfd/", env!("CARGO_PKG_VERSION"), " (linux)")),
         );
         Ok(response)
+    }
+
+    /// The answer to whoever has no right to be here any more.
+    pub(crate) fn turn_away(why: &str) -> Response {
+        let mut response = error::Refusal::from(Error::forbidden(why)).into_response();
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response
+    }
+
+    async fn routed(self, mut request: Request) -> crate::engine::error::Result<Response> {
+        let version = version::take(&mut request)?;
+        let Admitted { mut request, veiled } = access::admit(request, &self.engine).await?;
+        request.extensions_mut().insert(version);
+        let response = self.router.oneshot(request).await.unwrap_or_else(|never| match never {});
+        if veiled { access::veil(response).await } else { Ok(response) }
     }
 }
 

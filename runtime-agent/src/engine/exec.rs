@@ -28,7 +28,7 @@ pub(crate) struct Execs {
 pub(crate) struct Exec {
     pub(crate) id: String,
     pub(crate) request: ExecCreateRequest,
-    container: Container,
+    pub(crate) container: Container,
     progress: watch::Sender<Progress>,
     shim: Mutex<Option<Arc<dyn Shim>>>,
 }

@@ -1,4 +1,4 @@
-//! The three PEM files as one rustls configuration.
+//! The PEM files as one rustls configuration, and the list of who is no longer let in.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::standing::Revoked;
 use crate::config::TlsFiles;
 
 #[derive(Debug, thiserror::Error)]
@@ -20,13 +21,18 @@ pub(crate) enum Error {
     Authority { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("cannot serve with {path}: {source}")]
     Server { path: PathBuf, source: rustls::Error },
+    #[error("{path} holds no list of revoked certificates")]
+    Revoked { path: PathBuf },
     #[error("cannot watch {path}: {source}")]
     Watch { path: PathBuf, source: std::io::Error },
 }
 
-/// What one connection is made with.
+/// What connections are made with, and held against.
 #[derive(Debug, Clone)]
-pub(crate) struct Material(pub(crate) Arc<ServerConfig>);
+pub(crate) struct Material {
+    pub(crate) server: Arc<ServerConfig>,
+    pub(super) revoked: Arc<Revoked>,
+}
 
 impl Material {
     /// Reads the files and checks that they fit each other.
@@ -56,7 +62,8 @@ impl Material {
         // A resumed session would skip the client's certificate, which may have expired or been revoked meanwhile.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Self(Arc::new(config)))
+        let revoked = files.revoked.as_deref().map(Revoked::read).transpose()?.unwrap_or_default();
+        Ok(Self { server: Arc::new(config), revoked: Arc::new(revoked) })
     }
 }
 

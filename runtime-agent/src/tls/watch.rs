@@ -1,5 +1,6 @@
 //! Certificates that follow their files: a swap needs no restart and touches no container.
 
+use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, AsRawFd, RawFd};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -53,9 +54,7 @@ impl Reloading {
             .map_err(|e| failed(&self.files.cert, e.into()))?;
         // Folders, not files: a replaced file is another inode.
         let changes = AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE;
-        for folder in
-            [&self.files.ca, &self.files.cert, &self.files.key].into_iter().filter_map(|file| file.parent())
-        {
+        for folder in self.files.all().filter_map(Path::parent) {
             inotify.add_watch(folder, changes).map_err(|e| failed(folder, e.into()))?;
         }
         AsyncFd::new(Watch(inotify)).map_err(|e| failed(&self.files.cert, e))
@@ -64,10 +63,12 @@ impl Reloading {
     async fn follow(self, watch: AsyncFd<Watch>) {
         loop {
             let Ok(mut ready) = watch.readable().await else { return };
-            let ours = [&self.files.ca, &self.files.cert, &self.files.key].map(|file| file.file_name());
             let events = watch.get_ref().0.read_events().unwrap_or_default();
             ready.clear_ready();
-            if events.iter().any(|event| ours.contains(&event.name.as_deref())) {
+            let is_ours = |name: Option<&OsStr>| {
+                self.files.all().any(|file| name.is_some() && file.file_name() == name)
+            };
+            if events.iter().any(|event| is_ours(event.name.as_deref())) {
                 self.reload();
             }
         }

@@ -237,7 +237,7 @@ impl Volume {
     }
 
     /// The device, type and options of a volume that has its own file system.
-    fn options(&self) -> Option<&BTreeMap<String, String>> {
+    pub(crate) fn options(&self) -> Option<&BTreeMap<String, String>> {
         self.record.options.as_ref().filter(|options| !options.is_empty())
     }
 }

@@ -1,127 +1,18 @@
-//! Who gets in over TCP: only clients with a certificate that our authority signed, for clients, that is still good.
+//! Who gets in over TCP: only clients with a certificate that our authority signed, for clients, that is still good; and
+//! what each of them may do.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![cfg(test)]
 
-use std::ffi::OsString;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+mod revoked;
+mod roles;
+mod world;
+
 use std::time::Duration;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
-};
+use rcgen::ExtendedKeyUsagePurpose;
 use time::OffsetDateTime;
-use wharfd::Agent;
-use wharfd::config::Config;
-use wharfd_client::{Client, Credentials, Error};
-
-struct Authority {
-    pem: String,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-struct Leaf {
-    pem: String,
-    key: String,
-}
-
-impl Authority {
-    fn new(name: &str) -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, name);
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { pem, issuer: Issuer::new(params, key) }
-    }
-
-    fn sign(&self, usage: ExtendedKeyUsagePurpose, uris: &[&str], not_after: OffsetDateTime) -> Leaf {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, "leaf");
-        params.extended_key_usages = vec![usage];
-        params.not_before = OffsetDateTime::now_utc() - time::Duration::days(30);
-        params.not_after = not_after;
-        params
-            .subject_alt_names
-            .extend(uris.iter().map(|uri| SanType::URI((*uri).to_owned().try_into().unwrap())));
-        Leaf { pem: params.signed_by(&key, &self.issuer).unwrap().pem(), key: key.serialize_pem() }
-    }
-
-    fn client(&self, uris: &[&str]) -> Leaf {
-        self.sign(ExtendedKeyUsagePurpose::ClientAuth, uris, tomorrow())
-    }
-
-    fn server(&self, machine: &str) -> Leaf {
-        self.sign(ExtendedKeyUsagePurpose::ServerAuth, &[&format!("wharf:machine:{machine}")], tomorrow())
-    }
-}
-
-fn tomorrow() -> OffsetDateTime {
-    OffsetDateTime::now_utc() + time::Duration::days(1)
-}
-
-fn replace(path: &Path, text: &str) {
-    let temporary = path.with_extension("tmp");
-    std::io::Write::write_all(&mut std::fs::File::create(&temporary).unwrap(), text.as_bytes()).unwrap();
-    std::fs::rename(temporary, path).unwrap();
-}
-
-struct World {
-    agent: Agent,
-    authority: Authority,
-    port: u16,
-    tls: PathBuf,
-    _folder: tempfile::TempDir,
-}
-
-impl World {
-    async fn new(roles: bool) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let authority = Authority::new("wharf test");
-        let tls = folder.path().join("tls");
-        std::fs::create_dir(&tls).unwrap();
-        let world_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        replace(&tls.join("ca.pem"), &authority.pem);
-        install(&tls, &authority.server("m1"));
-        let at = |name: &str| folder.path().join(name).display().to_string();
-        let mut arguments = vec![
-            "wharfd".to_owned(),
-            format!("--host=tcp://127.0.0.1:{world_port}"),
-            "--tlsverify".to_owned(),
-            "--bridge=none".to_owned(),
-        ];
-        for (flag, file) in [("tlscacert", "ca.pem"), ("tlscert", "server.pem"), ("tlskey", "server-key.pem")]
-        {
-            arguments.push(format!("--{flag}={}", tls.join(file).display()));
-        }
-        arguments.extend([format!("--data-root={}", at("data")), format!("--exec-root={}", at("exec"))]);
-        if roles {
-            arguments.push("--tls-roles=m1".to_owned());
-        }
-        let config = Config::parse(arguments.into_iter().map(OsString::from)).unwrap();
-        let agent = Agent::start(config).await.unwrap();
-        Self { agent, authority, port: world_port, tls, _folder: folder }
-    }
-
-    fn client(&self, leaf: &Leaf) -> Client {
-        self.client_for(leaf, "m1", &self.authority.pem)
-    }
-
-    fn client_for(&self, leaf: &Leaf, machine: &str, authority: &str) -> Client {
-        let credentials = Credentials {
-            authority: authority.to_owned(),
-            certificate: leaf.pem.clone(),
-            key: leaf.key.clone(),
-            machine: Some(machine.to_owned()),
-        };
-        Client::tcp("127.0.0.1", self.port, &credentials).unwrap()
-    }
-}
-
-fn install(tls: &Path, server: &Leaf) {
-    replace(&tls.join("server-key.pem"), &server.key);
-    replace(&tls.join("server.pem"), &server.pem);
-}
+use wharfd_client::Error;
+use world::{Authority, World, install, replace};
 
 #[tokio::test]
 async fn only_a_clients_certificate_of_our_authority_gets_in() {

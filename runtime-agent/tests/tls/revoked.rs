@@ -1,0 +1,77 @@
+//! A certificate that is taken back opens nothing from the next request on.
+
+use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use wharfd_client::Error;
+
+use crate::world::{Leaf, World, replace};
+
+/// One connection, kept.
+struct Kept(StreamOwned<ClientConnection, std::net::TcpStream>);
+
+impl Kept {
+    fn open(world: &World, leaf: &Leaf) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(world.authority.pem.as_bytes()).unwrap()).unwrap();
+        let chain = vec![CertificateDer::from_pem_slice(leaf.pem.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(leaf.key.as_bytes()).unwrap();
+        let config = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_client_auth_cert(chain, key)
+            .unwrap();
+        let connection = ClientConnection::new(Arc::new(config), "127.0.0.1".try_into().unwrap()).unwrap();
+        let stream = std::net::TcpStream::connect(("127.0.0.1", world.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        Self(StreamOwned::new(connection, stream))
+    }
+
+    /// Asks once more; everything of the answer, which has a body of at most a few hundred bytes.
+    fn ask(&mut self) -> String {
+        self.0.write_all(b"GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        while !answer.ends_with("OK") && !answer.ends_with("}\n") && !answer.ends_with('}') {
+            let mut buffer = [0; 4096];
+            let read = self.0.read(&mut buffer).unwrap();
+            assert_ne!(read, 0, "hung up after {answer:?}");
+            answer.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+        }
+        answer
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_connection_of_a_revoked_client_opens_nothing_more() {
+    let world = World::new(true).await;
+    let (kept, taken_back) =
+        (world.authority.client(&["wharf:role:admin"]), world.authority.client(&["wharf:role:admin"]));
+    let mut connection = Kept::open(&world, &taken_back);
+    assert!(connection.ask().starts_with("HTTP/1.1 200"));
+    replace(&world.tls.join("revoked.pem"), &world.authority.revoke(&[&taken_back]));
+    let end = std::time::Instant::now() + Duration::from_secs(10);
+    let refused = loop {
+        let answer = connection.ask();
+        if !answer.starts_with("HTTP/1.1 200") {
+            break answer;
+        }
+        assert!(std::time::Instant::now() < end, "the list is never read");
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert!(refused.starts_with("HTTP/1.1 403") && refused.contains("certificate was revoked"), "{refused}");
+    let again = world.client(&taken_back).ping().await;
+    assert!(matches!(again, Err(Error::Refused { status: 403, .. })), "{again:?}");
+    assert!(world.client(&kept).ping().await.is_ok(), "the others stay");
+
+    // A list that cannot be read leaves the last good one in force.
+    replace(&world.tls.join("revoked.pem"), "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n");
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(world.client(&taken_back).ping().await.is_err());
+    assert!(world.client(&kept).ping().await.is_ok());
+    world.agent.drain().await;
+}
