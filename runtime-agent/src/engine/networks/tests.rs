@@ -352,6 +352,52 @@ fn other_peoples_rules_stay_and_their_forward_policy_is_answered() {
 }
 
 #[test]
+fn a_last_rule_that_rejects_everything_is_answered_as_a_policy_is() {
+    in_a_namespace("a_last_rule_that_rejects_everything_is_answered_as_a_policy_is", || async {
+        let world = World::open().await;
+        let far = another_machine(&world).await;
+        far.serve(80, "far").await;
+        // As firewalld and older distributions write it.
+        run("nft", "add table inet firewalld");
+        run(
+            "nft",
+            "add chain inet firewalld filter_FORWARD { type filter hook forward priority 10 ; policy accept ; }",
+        );
+        run("nft", "add rule inet firewalld filter_FORWARD ct state established,related accept");
+        run("nft", "add rule inet firewalld filter_FORWARD ip saddr 192.0.2.1 drop");
+        run("nft", "add rule inet firewalld filter_FORWARD counter reject with icmpx admin-prohibited");
+        run("iptables-nft", "-A FORWARD -j REJECT --reject-with icmp-host-prohibited");
+        run("iptables-legacy", "-A FORWARD -j REJECT --reject-with icmp-host-prohibited");
+        let shown = || {
+            let table = run("nft", "--stateless list table inet firewalld");
+            (table, run("iptables-nft", "-S"), run("iptables-legacy", "-S"))
+        };
+        let before = shown();
+        let web = world.start("web", "bridge", &[("80/tcp", "", "8080")]).await;
+        web.serve(80, "hello").await;
+        assert_eq!(web.ask(far.address, 80).await, heard("far"));
+        assert_eq!(far.ask(far.gateway, 8080).await, heard("hello"));
+        let rules = shown().0;
+        assert!(
+            rules.find("192.0.2.1") < rules.find("jump WHARF-FORWARD"),
+            "the owner's rules come first: {rules}"
+        );
+        // Its owner loads its rules anew: the next change of ours finds it.
+        run("nft", "flush chain inet firewalld filter_FORWARD");
+        run("nft", "add rule inet firewalld filter_FORWARD counter reject with icmpx admin-prohibited");
+        world.start("second", "bridge", &[]).await;
+        assert_eq!(web.ask(far.address, 80).await, heard("far"));
+        run("nft", "insert rule inet firewalld filter_FORWARD ip saddr 192.0.2.1 drop");
+        run("nft", "insert rule inet firewalld filter_FORWARD ct state established,related accept");
+        for container in ["web", "second"] {
+            world.networks.detach(container).await.unwrap();
+        }
+        assert_eq!(shown(), before);
+        namespace::remove(&far.namespace).await.unwrap();
+    });
+}
+
+#[test]
 fn a_forward_policy_of_legacy_iptables_is_answered_too() {
     in_a_namespace("a_forward_policy_of_legacy_iptables_is_answered_too", || async {
         let world = World::open().await;

@@ -103,6 +103,12 @@ impl Batch {
         self.push(NEWRULE, NLM_F_CREATE | NLM_F_APPEND, family, rule_body(table, chain, rule));
     }
 
+    /// Before the rule with that handle.
+    pub(crate) fn insert(&mut self, family: Family, table: &str, chain: &str, before: u64, rule: &Rule) {
+        const POSITION: u16 = 6;
+        self.push(NEWRULE, NLM_F_CREATE, family, rule_body(table, chain, rule).u64(POSITION, before));
+    }
+
     pub(crate) fn remove_rule(&mut self, family: Family, table: &str, chain: &str, handle: u64) {
         let body = Attributes::default().text(1, table).text(2, chain).u64(3, handle);
         self.push(DELRULE, 0, family, body);

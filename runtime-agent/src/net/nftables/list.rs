@@ -30,6 +30,8 @@ impl FoundChain {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FoundRule {
     pub(crate) handle: u64,
+    /// Whether it drops or rejects whatever reaches it.
+    pub(crate) stops_all: bool,
     user_data: Vec<u8>,
 }
 
@@ -84,15 +86,51 @@ pub(super) fn chain(message: &Received<'_>) -> Option<FoundChain> {
     Some(found)
 }
 
+/// Whether these expressions ask nothing, and let nothing pass.
+fn stops_all(expressions: &[u8]) -> bool {
+    let mut stops = false;
+    for (_, expression) in attributes(expressions) {
+        let part =
+            |wanted: u16| attributes(expression).find(|(kind, _)| *kind == wanted).map(|(_, value)| value);
+        let data = part(2).unwrap_or_default();
+        match part(1).map(text).as_deref() {
+            Some("counter" | "log") => {}
+            Some("reject") => stops = true,
+            Some("immediate") if verdict(data) == Some(NF_DROP) => stops = true,
+            // How iptables writes it.
+            Some("target") => {
+                let name = attributes(data).find(|(kind, _)| *kind == 1).map(|(_, name)| text(name));
+                stops = name.is_some_and(|name| name == "REJECT");
+                if !stops {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
+    }
+    stops
+}
+
+/// What an immediate expression decides, if it decides anything.
+fn verdict(data: &[u8]) -> Option<u32> {
+    let inner = |bytes: &'_ [u8], wanted: u16| -> Option<Vec<u8>> {
+        attributes(bytes).find(|(kind, _)| *kind == wanted).map(|(_, value)| value.to_vec())
+    };
+    number(&inner(&inner(&inner(data, 2)?, 2)?, 1)?)
+}
+
+const NF_DROP: u32 = 0;
+
 /// Older kernels do not narrow the answer, so it is done here again.
 fn rule(message: &Received<'_>, table: &str, chain: &str) -> Option<FoundRule> {
-    let mut found = FoundRule { handle: 0, user_data: Vec::new() };
+    let mut found = FoundRule { handle: 0, stops_all: false, user_data: Vec::new() };
     let mut here = (false, false);
     for (kind, value) in message.attributes() {
         match kind {
             1 => here.0 = text(value) == table,
             2 => here.1 = text(value) == chain,
             3 => found.handle = u64::from_be_bytes(value.try_into().ok()?),
+            4 => found.stops_all = stops_all(value),
             7 => found.user_data = value.to_vec(),
             _ => {}
         }
