@@ -16,6 +16,7 @@ macro_rules! engine {
 }
 
 mod engine;
+mod networks;
 mod publish;
 mod purge;
 

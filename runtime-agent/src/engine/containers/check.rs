@@ -106,9 +106,12 @@ fn modes(host: &HostConfig) -> Result<()> {
             request.capabilities.clone().unwrap_or_default()
         )));
     }
-    if host.links.as_ref().is_some_and(|links| !links.is_empty()) {
+    // On networks with names they are names, and clients send them along with the endpoint.
+    let nameless = matches!(host.network_mode.as_str(), "" | "default" | "bridge" | "host" | "none")
+        || host.network_mode.starts_with("container:");
+    if nameless && host.links.as_ref().is_some_and(|links| !links.is_empty()) {
         return Err(Error::unimplemented(
-            "links are not supported: connect both containers to one network instead",
+            "links are not supported on the default bridge: connect both containers to one network instead",
         ));
     }
     Ok(())

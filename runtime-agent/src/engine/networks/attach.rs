@@ -332,6 +332,7 @@ impl State {
             link: format!("veth{}", id.get(..8).unwrap_or(&id)),
             inside,
             names: if network.has_names() { names(settings, who) } else { Vec::new() },
+            links: settings.links.clone().unwrap_or_default(),
             gateway: false,
             id,
         })

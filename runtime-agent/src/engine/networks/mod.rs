@@ -24,7 +24,7 @@ mod wire;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::config::Config;
@@ -57,6 +57,8 @@ struct Shared {
     applied: tokio::sync::Mutex<u64>,
     /// The host forwarded nothing before us.
     stop_transit: AtomicBool,
+    /// How many names were answered: who is named first takes turns.
+    answers: AtomicUsize,
     /// By container.
     servers: Mutex<BTreeMap<String, dns::Server>>,
     /// By container, and by place on the host.
@@ -106,6 +108,7 @@ impl Networks {
                 state: Mutex::new(state),
                 applied: tokio::sync::Mutex::new(0),
                 stop_transit: AtomicBool::new(stop_transit),
+                answers: AtomicUsize::new(0),
                 servers: Mutex::default(),
                 proxies: Mutex::default(),
             }),

@@ -1,6 +1,7 @@
 //! Names on user-defined networks: who is who, as one container sees it.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use super::record::{Network, Sandbox};
@@ -38,16 +39,23 @@ impl Names for View {
     fn addresses(&self, name: &str) -> Option<Vec<Ipv4Addr>> {
         let networks = Networks { shared: self.networks.upgrade()? };
         let state = networks.state();
-        let found: Vec<Ipv4Addr> = neighbours(&state, &self.container)
+        let mut found: Vec<Ipv4Addr> = neighbours(&state, &self.container)
             .filter(|(network, endpoint)| {
                 let bare =
                     name.strip_suffix(&network.name.to_ascii_lowercase()).and_then(|n| n.strip_suffix('.'));
+                let linked = linked(&state, &self.container, &network.id, name);
                 endpoint.names.iter().any(|known| {
-                    known.eq_ignore_ascii_case(name) || bare.is_some_and(|n| known.eq_ignore_ascii_case(n))
+                    known.eq_ignore_ascii_case(name)
+                        || bare.is_some_and(|n| known.eq_ignore_ascii_case(n))
+                        || linked.is_some_and(|n| known.eq_ignore_ascii_case(n))
                 })
             })
             .map(|(_, endpoint)| endpoint.address)
             .collect();
+        // Everybody who shares a name gets its turn to be the first, which is the one that most clients take.
+        let turn = networks.shared.answers.fetch_add(1, Ordering::Relaxed);
+        let first = turn.checked_rem(found.len()).unwrap_or_default();
+        found.rotate_left(first);
         (!found.is_empty()).then_some(found)
     }
 
@@ -74,6 +82,17 @@ impl Names for View {
         };
         networks.upstream(&sandbox)
     }
+}
+
+/// Whom the container itself calls so on this network.
+fn linked<'a>(state: &'a State, container: &str, network: &str, alias: &str) -> Option<&'a str> {
+    let sandbox = state.sandboxes.get(container)?;
+    let links =
+        sandbox.endpoints.iter().filter(|endpoint| endpoint.network == network).flat_map(|e| &e.links);
+    links
+        .filter_map(|link| link.split_once(':'))
+        .find(|(_, known)| known.eq_ignore_ascii_case(alias))
+        .map(|(name, _)| name)
 }
 
 /// Everybody on the container's networks that have names, itself included.

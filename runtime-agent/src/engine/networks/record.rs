@@ -87,6 +87,9 @@ pub(crate) struct Endpoint {
     pub(crate) inside: String,
     /// What others on the network may call it.
     pub(crate) names: Vec<String>,
+    /// What it calls others on the network by itself: `name:alias`.
+    #[serde(default)]
+    pub(crate) links: Vec<String>,
     /// The container's way to everywhere else.
     pub(crate) gateway: bool,
 }

@@ -67,11 +67,12 @@ fn hosts(record: &ContainerRecord, network: &Namespace, wired: &Wired) -> String
     text
 }
 
-/// The client's servers, else the network's, else the daemon's, else the host's that are reachable from inside.
+/// The network's servers (on a network with names, the engine's own, which asks the client's), else the client's, else
+/// the daemon's, else the host's that are reachable from inside.
 fn resolver(world: &World, record: &ContainerRecord, network: &Namespace, wired: &Wired) -> String {
     let host = host_resolver();
     let host_network = *network == Namespace::Host;
-    let chosen = [&record.host.dns, &wired.dns, &world.dns].into_iter().find(|servers| !servers.is_empty());
+    let chosen = [&wired.dns, &record.host.dns, &world.dns].into_iter().find(|servers| !servers.is_empty());
     let servers = chosen.cloned().unwrap_or_else(|| values(&host, "nameserver"));
     let reachable =
         servers.into_iter().filter(|server| host_network || chosen.is_some() || !is_loopback(server));
