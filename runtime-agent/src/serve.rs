@@ -136,7 +136,7 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let mut request: Request = ReadToTheEnd::new(request);
+        let mut request: Request = ReadToTheEnd::of(request);
         request.extensions_mut().insert(client.identity.clone());
         let fallen = client.standing.as_ref().and_then(|standing| standing.check().err());
         let api = api.clone();

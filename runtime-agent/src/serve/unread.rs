@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 impl ReadToTheEnd {
     /// Belongs to the runtime that calls. A client that waits to be told to go on has nothing on the way.
-    pub(super) fn new(request: hyper::Request<Incoming>) -> hyper::Request<axum::body::Body> {
+    pub(super) fn of(request: hyper::Request<Incoming>) -> hyper::Request<axum::body::Body> {
         let waits = request.headers().contains_key(http::header::EXPECT);
         request.map(|body| {
             if waits || body.is_end_stream() {
