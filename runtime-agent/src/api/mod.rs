@@ -17,6 +17,7 @@ mod parameters;
 pub(crate) mod stream;
 mod streams;
 mod system;
+mod usage;
 pub(crate) mod version;
 mod volumes;
 
@@ -53,6 +54,7 @@ impl Api {
             .merge(images::routes())
             .merge(networks::routes())
             .merge(system::routes())
+            .merge(usage::routes())
             .merge(volumes::routes());
         Self {
             router: routes

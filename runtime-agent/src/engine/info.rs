@@ -91,13 +91,17 @@ impl Engine {
             config.insecure_registries.iter().partition(|r| r.contains('/'));
         let mut insecure: Vec<String> = networks.into_iter().cloned().collect();
         insecure.push("127.0.0.0/8".to_owned());
-        let hub = index("docker.io", true, true, &config.registry_mirrors);
+        // As addresses of folders, as dockerd shows them.
+        let mirrors =
+            config.registry_mirrors.iter().map(|mirror| format!("{}/", mirror.trim_end_matches('/')));
+        let mirrors: Vec<String> = mirrors.collect();
+        let hub = index("docker.io", true, true, &mirrors);
         RegistryConfig {
             insecure_registry_cidrs: insecure,
             index_configs: std::iter::once(hub)
                 .chain(hosts.iter().map(|host| index(host, false, false, &[])))
                 .collect(),
-            mirrors: config.registry_mirrors.clone(),
+            mirrors,
         }
     }
 }

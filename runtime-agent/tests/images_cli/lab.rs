@@ -14,6 +14,8 @@ use nix::sched::{CloneFlags, setns};
 /// Removes everything of its own when it goes.
 pub(crate) struct Lab {
     pub(crate) folder: PathBuf,
+    /// For the daemon, when it is started next.
+    pub(crate) flags: String,
     holder: Child,
     daemon: Option<Child>,
     others: std::cell::RefCell<Vec<Child>>,
@@ -39,7 +41,16 @@ impl Lab {
         let holder = Command::new("unshare").args(["-nm", "sleep", "300"]).spawn().unwrap();
         let path = folder.path().to_owned();
         let others = std::cell::RefCell::default();
-        let mut lab = Self { folder: path, holder, daemon: None, others, registry, docker, _folder: folder };
+        let mut lab = Self {
+            folder: path,
+            flags: String::new(),
+            holder,
+            daemon: None,
+            others,
+            registry,
+            docker,
+            _folder: folder,
+        };
         // Until the holder has left our namespaces.
         let own = std::fs::read_link("/proc/self/ns/mnt").unwrap();
         let theirs = format!("/proc/{}/ns/mnt", lab.holder.id());
@@ -99,9 +110,10 @@ impl Lab {
 
     pub(crate) fn daemon(&mut self) {
         let line = format!(
-            "exec {} --data-root {1}/data --exec-root {1}/run -D >>{1}/wharfd.log 2>&1",
+            "exec {} --data-root {1}/data --exec-root {1}/run -D {2} >>{1}/wharfd.log 2>&1",
             env!("CARGO_BIN_EXE_wharfd"),
-            self.path()
+            self.path(),
+            self.flags
         );
         // Without `timeout` in between: the process that is killed must be the daemon itself.
         let mut command = Command::new("nsenter");

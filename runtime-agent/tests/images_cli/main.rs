@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod lab;
+mod malicious;
 mod token;
 mod token_server;
 
@@ -128,6 +129,40 @@ fn a_registry_of_an_own_authority_is_believed_when_told_so() {
     lab.ok("cp ca.pem /etc/docker/certs.d/registry.test:5443/ca.crt");
     lab.ok("docker push registry.test:5443/a:1 && docker rmi registry.test:5443/a:1");
     assert!(lab.ok("docker pull registry.test:5443/a:1").contains("Downloaded newer image"));
+}
+
+#[test]
+fn a_mirror_stands_in_for_docker_hub_and_digests_and_platforms_are_asked_for() {
+    let Some(mut lab) = Lab::new("mirror") else { return };
+    lab.registry("127.0.0.1:5000", "");
+    lab.import("127.0.0.1:5000/library/a:1");
+    let pushed = lab.ok("docker push 127.0.0.1:5000/library/a:1");
+    let digest = pushed.split_whitespace().find(|word| word.starts_with("sha256:")).unwrap().to_owned();
+    lab.ok("docker rmi 127.0.0.1:5000/library/a:1");
+    lab.kill_daemon();
+    lab.flags = "--registry-mirror http://127.0.0.1:5000".to_owned();
+    lab.daemon();
+    assert!(lab.ok("docker pull a:1").contains("Downloaded newer image for a:1"));
+    assert!(lab.ok("docker info").contains("http://127.0.0.1:5000/"), "the mirror is shown");
+    lab.ok("docker rmi a:1");
+    lab.ok(&format!("docker pull a@{digest}"));
+    assert_eq!(
+        lab.ok("docker images --digests --format '{{.Repository}} {{.Tag}} {{.Digest}}'"),
+        format!("a <none> {digest}")
+    );
+    lab.ok(&format!("docker rmi a@{digest}"));
+    let wrong = lab.fails("docker pull --platform linux/arm64 a:1");
+    assert!(wrong.contains("does not match the specified platform"), "{wrong}");
+    lab.ok("docker pull --platform linux/amd64 a:1");
+    let described = lab.ok(
+        "curl -sf --unix-socket run/wharfd.sock http://x/v1.44/distribution/127.0.0.1:5000/library/a:1/json",
+    );
+    assert!(described.contains(&digest), "{described}");
+    let used = lab.ok("docker system df");
+    assert!(used.contains("Images          1         0"), "{used}");
+    assert!(lab.ok("docker system df -v").contains("Images space usage"));
+    let searched = lab.fails("docker search a");
+    assert!(searched.contains("searching for images is not supported"), "{searched}");
 }
 
 #[test]

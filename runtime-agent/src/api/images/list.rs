@@ -54,7 +54,12 @@ pub(super) async fn list(
     Ok(Json(summaries).into_response())
 }
 
-fn summary(image: &Image, names: Names, shared_size: Option<u64>, version: ApiVersion) -> ImageSummary {
+pub(in crate::api) fn summary(
+    image: &Image,
+    names: Names,
+    shared_size: Option<u64>,
+    version: ApiVersion,
+) -> ImageSummary {
     let size = i64::try_from(image.size).unwrap_or(i64::MAX);
     // Old clients expect a placeholder where newer ones expect nothing.
     let or_none = |names: Vec<String>, none: &str| {

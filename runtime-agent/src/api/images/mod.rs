@@ -23,6 +23,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
 use serde::Deserialize;
 
+pub(super) use list::summary;
+
 use super::error::Result;
 use super::version::ApiVersion;
 use crate::engine::Engine;
@@ -34,12 +36,19 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
     Router::new()
         .route("/images/json", get(list::list))
         .route("/images/create", post(create::create))
+        .route("/images/search", get(search))
         .route("/images/load", post(load::load))
         .route("/images/get", get(load::save))
         .route("/images/prune", post(remove::prune))
         .route("/images/{*rest}", get(read).post(write).merge(delete(remove::remove)))
         .route("/distribution/{*rest}", get(registry::distribution))
         .route("/auth", post(registry::auth))
+}
+
+/// Docker Hub's search is an interface of its own, which no other registry has.
+async fn search() -> Result<Response> {
+    let text = "searching for images is not supported by this engine: look on the registry's own site, and pull by name";
+    Err(Error::unimplemented(text).into())
 }
 
 async fn read(

@@ -78,6 +78,13 @@ impl Images {
         Ok(sizes)
     }
 
+    /// Bytes of all layers, each counted once.
+    pub(crate) fn layers_size(&self) -> Result<u64> {
+        let contents = self.shared.catalog.contents();
+        let layers: BTreeSet<&Digest> = contents.images.values().flat_map(|image| image.layers()).collect();
+        layers.into_iter().map(|layer| Ok(self.shared.store.layers.get(layer)?.size)).sum()
+    }
+
     /// Where an image's layers are, topmost first.
     pub(crate) fn layer_folders(&self, image: &Image) -> Vec<std::path::PathBuf> {
         image.layers().iter().rev().map(|layer| self.shared.store.layers.files(layer)).collect()
