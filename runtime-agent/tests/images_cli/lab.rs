@@ -232,7 +232,6 @@ fn unpack_registry() -> Option<PathBuf> {
     Some(program)
 }
 
-#[expect(clippy::print_stderr, reason = "whoever runs the tests must see what was not tested")]
 fn skip(name: &str, why: &str) {
     eprintln!("skipped {name}: {why}");
     if let Some(file) = std::env::var_os("WHARF_TEST_SKIPS")

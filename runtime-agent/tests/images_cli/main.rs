@@ -1,7 +1,6 @@
 //! Images through the real docker client against real registries: plain, with a login, and over TLS of an own CA.
 //!
 //! Needs root, the docker client and the registry, which is unpacked from its package where it is not installed.
-#![expect(clippy::unwrap_used, reason = "a test: what fails here fails it")]
 #![cfg(test)]
 
 mod lab;

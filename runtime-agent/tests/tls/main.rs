@@ -1,6 +1,5 @@
 //! Who gets in over TCP: only clients with a certificate that our authority signed, for clients, that is still good; and
 //! what each of them may do.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![cfg(test)]
 
 mod revoked;
