@@ -7,15 +7,19 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
+use futures_util::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
 use wharfd_api_types::container::{
-    ContainerInspect, ContainerSummary, CreateRequest, CreateResponse, PruneResponse, UpdateRequest,
-    UpdateResponse, WaitError, WaitResponse,
+    ContainerInspect, ContainerSummary, CreateRequest, CreateResponse, PruneResponse, TopResponse,
+    UpdateRequest, UpdateResponse, WaitError, WaitResponse,
 };
 
 use super::error::Result;
 use super::parameters::{Parameters, body};
+use super::version::ApiVersion;
 use crate::engine::Engine;
+use crate::engine::containers::stats::Sampling;
 use crate::engine::containers::{Filter, Until, Wanted};
 use crate::engine::error::Error;
 use crate::runtime::Size;
@@ -39,6 +43,8 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
         .route("/containers/{id}/rename", post(rename))
         .route("/containers/{id}/resize", post(resize))
         .route("/containers/{id}/update", post(update))
+        .route("/containers/{id}/top", get(top))
+        .route("/containers/{id}/stats", get(stats))
 }
 
 async fn create(
@@ -141,6 +147,39 @@ async fn update(State(engine): Shared, Path(id): Path<String>, bytes: Bytes) -> 
     let container = engine.containers.find(&id)?;
     engine.containers.update(&container, request).await?;
     Ok(Json(UpdateResponse::default()))
+}
+
+async fn top(
+    State(engine): Shared,
+    Path(id): Path<String>,
+    parameters: Parameters,
+) -> Result<Json<TopResponse>> {
+    let container = engine.containers.find(&id)?;
+    Ok(Json(engine.containers.top(&container, parameters.text("ps_args")).await?))
+}
+
+async fn stats(
+    State(engine): Shared,
+    Path(id): Path<String>,
+    Extension(version): Extension<ApiVersion>,
+    parameters: Parameters,
+) -> Result<Response> {
+    let container = engine.containers.find(&id)?;
+    let sampling = match (parameters.flag_or("stream", true), parameters.flag("one-shot")) {
+        (true, true) => return Err(Error::invalid("cannot have stream=true and one-shot=true").into()),
+        (true, false) => Sampling::Stream,
+        (false, true) => Sampling::Single,
+        (false, false) => Sampling::Pair,
+    };
+    let samples = ReceiverStream::new(engine.containers.stats(&container, sampling));
+    let body = samples.map(move |sample| {
+        let mut sample = sample?;
+        sample.os_type = (version >= ApiVersion(1, 52)).then(|| "linux".to_owned());
+        let mut line = serde_json::to_vec(&sample).map_err(|e| Error::internal("describing a sample", e))?;
+        line.push(b'\n');
+        Ok::<_, Error>(Bytes::from(line))
+    });
+    Ok(([(header::CONTENT_TYPE, "application/json")], Body::from_stream(body)).into_response())
 }
 
 /// The head goes out at once and the body when it is over: clients start the container in between.

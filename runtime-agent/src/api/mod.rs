@@ -5,6 +5,7 @@
 
 mod absent;
 mod access;
+mod archive;
 mod attach;
 mod containers;
 pub(crate) mod error;
@@ -47,6 +48,7 @@ impl Api {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
         let routes = Router::new()
             .merge(absent::routes())
+            .merge(archive::routes())
             .merge(attach::routes())
             .merge(containers::routes())
             .merge(events::routes())

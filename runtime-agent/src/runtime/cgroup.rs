@@ -25,11 +25,19 @@ pub(super) struct Group {
 }
 
 impl Group {
-    fn is_v2(&self) -> bool {
+    #[cfg(test)]
+    pub(super) fn new(folder: &Path, controllers: &[&str]) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            controllers: controllers.iter().map(|&name| name.to_owned()).collect(),
+        }
+    }
+
+    pub(super) fn is_v2(&self) -> bool {
         self.controllers.is_empty()
     }
 
-    fn controls(&self, controller: &str) -> bool {
+    pub(super) fn controls(&self, controller: &str) -> bool {
         self.controllers.iter().any(|c| c == controller)
     }
 }
@@ -39,6 +47,20 @@ pub(super) fn of(pid: i32) -> io::Result<Vec<Group>> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
     let cgroups = std::fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
     Ok(groups(&hierarchies(&mounts), &cgroups))
+}
+
+/// The groups of the container that a process is the first one of: it may have moved into groups of its own making
+/// below. An error when the pid has become another process's.
+pub(super) fn container(pid: i32, id: &str) -> io::Result<Vec<Group>> {
+    let whole = |group: Group| {
+        let folder = group.folder.ancestors().find(|folder| folder.ends_with(id))?.to_owned();
+        Some(Group { folder, ..group })
+    };
+    let groups: Vec<_> = of(pid)?.into_iter().filter_map(whole).collect();
+    if groups.is_empty() {
+        return Err(io::Error::other("the process is in no control group of the container's"));
+    }
+    Ok(groups)
 }
 
 /// Moves the calling process into these groups.

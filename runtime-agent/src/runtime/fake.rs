@@ -11,7 +11,8 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 
 use super::{
-    Bundle, Error, ExecSpec, Executed, Exit, ProcessRef, Result, Runtime, Shim, Size, Streams, exit,
+    Bundle, Error, ExecSpec, Executed, Exit, Limits, Memory, ProcessFacts, ProcessRef, Result, Runtime, Shim,
+    Size, Streams, Usage, exit,
 };
 
 /// Shims survive [`FakeRuntime::clone`], as real ones survive the daemon.
@@ -100,6 +101,7 @@ struct Inner {
     paused: bool,
     signals: Vec<i32>,
     sizes: Vec<Size>,
+    limits: Vec<Limits>,
     /// The container's ends of the attached streams.
     attached: Vec<UnixStream>,
     execs: HashMap<String, FakeExec>,
@@ -147,6 +149,11 @@ impl FakeShim {
     /// What an exec was asked to be.
     pub(crate) fn exec_spec(&self, id: &str) -> Option<ExecSpec> {
         self.inner.lock().unwrap().execs.get(id).map(|exec| exec.spec.clone())
+    }
+
+    /// Limits that were set while it ran.
+    pub(crate) fn limits(&self) -> Vec<Limits> {
+        self.inner.lock().unwrap().limits.clone()
     }
 
     pub(crate) fn paused(&self) -> bool {
@@ -257,6 +264,23 @@ impl Shim for FakeShim {
 
     fn resume(&self) -> BoxFuture<'_, Result<()>> {
         self.inner.lock().unwrap().paused = false;
+        async { Ok(()) }.boxed()
+    }
+
+    fn usage(&self) -> BoxFuture<'_, Result<Usage>> {
+        let memory = Memory { usage: Some(4096), ..Memory::default() };
+        let usage = Usage { memory, pids: Some(1), ..Usage::default() };
+        async { Ok(usage) }.boxed()
+    }
+
+    fn processes(&self) -> BoxFuture<'_, Result<Vec<ProcessFacts>>> {
+        let init =
+            ProcessFacts { pid: self.pid, state: 'S', name: "sh".to_owned(), ..ProcessFacts::default() };
+        async { Ok(vec![init]) }.boxed()
+    }
+
+    fn limit(&self, limits: Limits) -> BoxFuture<'_, Result<()>> {
+        self.inner.lock().unwrap().limits.push(limits);
         async { Ok(()) }.boxed()
     }
 

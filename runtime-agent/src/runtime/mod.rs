@@ -22,7 +22,9 @@ mod exit;
 #[cfg(test)]
 mod fake;
 mod identity;
+mod limits;
 mod oci;
+mod processes;
 mod protocol;
 mod purge;
 mod record;
@@ -31,6 +33,7 @@ mod shim;
 mod shims;
 mod spec;
 mod sys;
+mod usage;
 
 use std::fmt::Debug;
 use std::os::fd::OwnedFd;
@@ -47,10 +50,13 @@ pub use exit::Exit;
 #[cfg(test)]
 pub(crate) use fake::FakeRuntime;
 pub(crate) use identity::Identity;
+pub use limits::Limits;
 pub(crate) use oci::main as runtime_main;
+pub use processes::ProcessFacts;
 pub(crate) use purge::{end_all, remove_groups};
 pub(crate) use shim::main as shim_main;
 pub use shims::Shims;
+pub use usage::{Devices, Interface, Memory, Processors, Transfer, Usage};
 
 /// Makes shims, and finds those that an earlier daemon made.
 pub trait Runtime: Debug + Send + Sync {
@@ -105,6 +111,15 @@ pub trait Shim: Debug + Send + Sync {
 
     /// Thaws them.
     fn resume(&self) -> BoxFuture<'_, Result<()>>;
+
+    /// What the container uses now.
+    fn usage(&self) -> BoxFuture<'_, Result<Usage>>;
+
+    /// Its processes, by pid.
+    fn processes(&self) -> BoxFuture<'_, Result<Vec<ProcessFacts>>>;
+
+    /// Changes limits while it runs. What the control groups refuse is an error, and what was before stays.
+    fn limit(&self, limits: Limits) -> BoxFuture<'_, Result<()>>;
 
     /// Kills what still runs, removes the runtime's state and the cgroup, and ends the shim. The exit record and the
     /// log stay. Being gone already is success.

@@ -12,7 +12,10 @@ use tokio::net::UnixStream;
 
 use super::protocol::{self, Reply, Request};
 use super::spec::{self, Grants};
-use super::{Error, ExecSpec, Executed, Exit, ProcessRef, Result, Shim, Size, Streams};
+use super::{
+    Error, ExecSpec, Executed, Exit, Limits, ProcessFacts, ProcessRef, Result, Shim, Size, Streams, Usage,
+    limits, processes, usage,
+};
 
 /// How long a shim may take for anything but waiting. Deleting kills and may take some seconds.
 const BOUND: Duration = Duration::from_secs(60);
@@ -53,6 +56,21 @@ impl Remote {
             Ok(answer) => answer,
             Err(_) => Err(Error::Gone(format!("no answer within {} s", BOUND.as_secs()))),
         }
+    }
+
+    /// Looks at the kernel's files, off the async threads; the shim has no part in it.
+    fn look<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        look: impl FnOnce(i32, &str) -> io::Result<T> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T>> {
+        let id = self.socket.parent().and_then(Path::file_name).unwrap_or_default();
+        let (pid, id) = (self.pid, id.to_string_lossy().into_owned());
+        async move {
+            let looked = tokio::task::spawn_blocking(move || look(pid, &id)).await;
+            looked.map_err(|error| Error::system(doing, error))?.map_err(|error| Error::system(doing, error))
+        }
+        .boxed()
     }
 
     fn order(&self, request: Request) -> BoxFuture<'_, Result<()>> {
@@ -125,6 +143,18 @@ impl Shim for Remote {
 
     fn resume(&self) -> BoxFuture<'_, Result<()>> {
         self.order(Request::Resume)
+    }
+
+    fn usage(&self) -> BoxFuture<'_, Result<Usage>> {
+        self.look("reading what the container uses", usage::of)
+    }
+
+    fn processes(&self) -> BoxFuture<'_, Result<Vec<ProcessFacts>>> {
+        self.look("reading the container's processes", processes::of)
+    }
+
+    fn limit(&self, limits: Limits) -> BoxFuture<'_, Result<()>> {
+        self.look("changing limits", move |pid, id| limits::set(pid, id, &limits))
     }
 
     fn delete(&self) -> BoxFuture<'_, Result<()>> {

@@ -21,15 +21,18 @@
 
 pub(crate) mod archive;
 pub(crate) mod blobs;
+pub(crate) mod chamber;
+pub(crate) mod changes;
 mod collect;
 pub(crate) mod digest;
 pub(crate) mod layers;
 mod overlay;
+pub(crate) mod pack;
 pub(crate) mod record;
 pub(crate) mod snapshots;
 pub(crate) mod spool;
-mod tree;
-mod unpack;
+pub(crate) mod tree;
+pub(crate) mod unpack;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -76,6 +79,10 @@ pub(crate) enum Error {
     ArchiveBroke(#[source] io::Error),
     #[error("cannot unpack {path:?}: {why}")]
     Archive { path: String, why: &'static str },
+    #[error("{path:?} is outside of {folder:?}")]
+    Outside { path: String, folder: String },
+    #[error("cannot overwrite {what}directory {path:?} with {with}directory {folder:?}")]
+    OtherKind { path: String, folder: String, what: &'static str, with: &'static str },
     #[error("cannot {doing} {path:?}")]
     Entry {
         doing: &'static str,

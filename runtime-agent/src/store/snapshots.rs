@@ -2,13 +2,14 @@
 //!
 //! Every verb may be repeated: what is done already is done. A mount outlives the daemon.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 
+use super::changes::{self, Change};
 use super::overlay::{self, Overlay};
 use super::record::{self, Record};
 use super::{Digest, Error, Result, blocking};
@@ -26,6 +27,35 @@ struct Shared {
     /// Held for reading while a snapshot begins to refer to layers, for writing while unreferenced ones are removed.
     gate: Arc<RwLock<()>>,
     mounting: Mounting,
+    /// Why each filesystem is mounted, by container; each entry locked while it is mounted or unmounted.
+    uses: Mutex<BTreeMap<String, Arc<Mutex<Use>>>>,
+}
+
+/// Who needs a container's filesystem mounted.
+#[derive(Debug, Default)]
+struct Use {
+    by_container: bool,
+    loans: usize,
+}
+
+/// A mounted filesystem that stays mounted as long as this lives, whatever the container does. Dropping it may block.
+#[derive(Debug)]
+pub(crate) struct Loan {
+    pub(crate) root: PathBuf,
+    used: Arc<Mutex<Use>>,
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.loans -= 1;
+        if used.loans == 0
+            && !used.by_container
+            && let Err(error) = overlay::unmount(&self.root)
+        {
+            tracing::warn!(%error, "cannot unmount a filesystem that was looked into");
+        }
+    }
 }
 
 /// What a mount is.
@@ -63,7 +93,8 @@ impl Snapshots {
     pub(super) fn new(root: &Path, gate: Arc<RwLock<()>>, mounting: Mounting) -> Result<Self> {
         let (folder, layers) = (root.join("snapshots"), root.join("layers"));
         std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
-        Ok(Self { shared: Arc::new(Shared { folder, layers, gate, mounting }) })
+        let uses = Mutex::default();
+        Ok(Self { shared: Arc::new(Shared { folder, layers, gate, mounting, uses }) })
     }
 
     /// Makes an empty writable layer for `container` over `layers` (lowest first).
@@ -75,19 +106,53 @@ impl Snapshots {
     /// Mounts the container's filesystem and says where. Mounted already is fine.
     pub(crate) async fn mount(&self, container: &str) -> Result<PathBuf> {
         let (shared, container) = (Arc::clone(&self.shared), container.to_owned());
-        blocking(move || shared.mount(&container)).await
+        blocking(move || {
+            let used = shared.use_of(&container);
+            let mut used = used.lock().unwrap_or_else(PoisonError::into_inner);
+            let mounted = shared.mount(&container)?;
+            used.by_container = true;
+            Ok(mounted)
+        })
+        .await
     }
 
-    /// Unmounts it; what was written stays.
+    /// Unmounts it, at the end of the last loan at the latest; what was written stays.
     pub(crate) async fn unmount(&self, container: &str) -> Result<()> {
-        let merged = self.shared.folder(container).join("merged");
-        blocking(move || overlay::unmount(&merged)).await
+        let (shared, container) = (Arc::clone(&self.shared), container.to_owned());
+        blocking(move || {
+            let used = shared.use_of(&container);
+            let mut used = used.lock().unwrap_or_else(PoisonError::into_inner);
+            used.by_container = false;
+            if used.loans > 0 {
+                return Ok(());
+            }
+            overlay::unmount(&shared.folder(&container).join("merged"))
+        })
+        .await
+    }
+
+    /// Mounts it for somebody who looks into it for a while.
+    pub(crate) async fn lend(&self, container: &str) -> Result<Loan> {
+        let (shared, container) = (Arc::clone(&self.shared), container.to_owned());
+        blocking(move || {
+            let used = shared.use_of(&container);
+            let root = {
+                let mut used = used.lock().unwrap_or_else(PoisonError::into_inner);
+                let root = shared.mount(&container)?;
+                used.loans += 1;
+                root
+            };
+            Ok(Loan { root, used })
+        })
+        .await
     }
 
     /// Unmounts it and removes what was written. The layers stay until nothing needs them.
     pub(crate) async fn remove(&self, container: &str) -> Result<()> {
-        let folder = self.shared.folder(container);
+        let (folder, container) = (self.shared.folder(container), container.to_owned());
+        let shared = Arc::clone(&self.shared);
         blocking(move || {
+            shared.uses.lock().unwrap_or_else(PoisonError::into_inner).remove(&container);
             overlay::unmount(&folder.join("merged"))?;
             match std::fs::remove_dir_all(&folder) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -103,6 +168,20 @@ impl Snapshots {
     pub(crate) async fn size(&self, container: &str) -> Result<u64> {
         let upper = self.shared.folder(container).join("upper");
         blocking(move || folder_size(&upper)).await
+    }
+
+    /// What the container changed, but for `made`, which the engine makes itself.
+    pub(crate) async fn changes(
+        &self,
+        container: &str,
+        made: &'static [&'static str],
+    ) -> Result<Vec<Change>> {
+        let (shared, container) = (Arc::clone(&self.shared), container.to_owned());
+        blocking(move || {
+            let parts = shared.parts(&container)?;
+            changes::changes(&parts.upper, &parts.lower, made).map_err(Error::io("compare", parts.upper))
+        })
+        .await
     }
 
     /// Where its parts are.
@@ -130,6 +209,11 @@ impl Shared {
         self.folder.join(container)
     }
 
+    fn use_of(&self, container: &str) -> Arc<Mutex<Use>> {
+        let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(uses.entry(container.to_owned()).or_default())
+    }
+
     fn prepare(&self, container: &str, layers: Vec<Digest>) -> Result<()> {
         let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(missing) = layers.iter().find(|layer| !self.layer(layer).is_dir()) {
@@ -140,6 +224,7 @@ impl Shared {
             let path = folder.join(part);
             std::fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
         }
+        mark_as_container(&folder.join("upper"))?;
         record::write(&folder.join("snapshot.json"), &Base { layers })
     }
 
@@ -169,6 +254,17 @@ impl Shared {
 
     fn layer(&self, layer: &Digest) -> PathBuf {
         self.layers.join(layer.hex()).join("fs")
+    }
+}
+
+/// Programs look for this file to find out that they are in a container.
+fn mark_as_container(upper: &Path) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mark = upper.join(".dockerenv");
+    let made = std::fs::File::options().write(true).create_new(true).mode(0o755).open(&mark);
+    match made {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(Error::io("create", mark)(error)),
+        _ => Ok(()),
     }
 }
 
@@ -225,8 +321,12 @@ mod tests {
         snapshots.prepare("c", &[layer]).await.unwrap();
         snapshots.prepare("c", &[layer]).await.unwrap();
         assert_eq!(snapshots.referenced().unwrap(), BTreeSet::from([layer]));
+        let loan = snapshots.lend("c").await.unwrap();
+        snapshots.mount("c").await.unwrap();
+        snapshots.unmount("c").await.unwrap();
         snapshots.remove("c").await.unwrap();
         snapshots.remove("c").await.unwrap();
+        drop(loan);
         assert!(matches!(snapshots.parts("c"), Err(Error::NoSnapshot(_))));
     }
 }

@@ -43,6 +43,11 @@ impl Tree {
         Ok(Self { root: root_fd, kernel_resolves: true, last: None })
     }
 
+    /// The same over a root that is open already.
+    pub(crate) const fn over(root: OwnedFd) -> Self {
+        Self { root, kernel_resolves: true, last: None }
+    }
+
     pub(crate) fn root(&self) -> &OwnedFd {
         &self.root
     }
@@ -168,7 +173,7 @@ impl Place {
         match self.existing()? {
             None => Ok(()),
             Some(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
-                remove_folder(&self.folder, &self.name)
+                remove_folder(&self.folder, &self.name, 0)
             }
             Some(_) => rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::empty()),
         }
@@ -184,7 +189,7 @@ impl Place {
 }
 
 /// The names on the way to `path`. `..` goes up, but never above the root: an archive that tries is refused.
-fn names(path: &[u8]) -> Result<Vec<&[u8]>> {
+pub(super) fn names(path: &[u8]) -> Result<Vec<&[u8]>> {
     let mut names = Vec::new();
     for name in path.split(|byte| *byte == b'/') {
         match name {
@@ -215,8 +220,11 @@ fn not_too_deep(folder: &OwnedFd) -> rustix::io::Result<()> {
     }
 }
 
-/// Depth is bounded by [`DEPTH_MAX`], so recursion and open descriptors are too.
-fn remove_folder(parent: impl AsFd, name: &CString) -> rustix::io::Result<()> {
+/// Depth is bounded, so recursion and open descriptors are too: a container may have made deeper ones than archives can.
+fn remove_folder(parent: impl AsFd, name: &CString, depth: usize) -> rustix::io::Result<()> {
+    if depth > DEPTH_MAX / 2 {
+        return Err(Errno::NAMETOOLONG);
+    }
     let folder = rustix::fs::openat(&parent, name, FOLDER | OFlags::NOFOLLOW, Mode::empty())?;
     for entry in rustix::fs::Dir::read_from(&folder)? {
         let entry = entry?;
@@ -225,7 +233,7 @@ fn remove_folder(parent: impl AsFd, name: &CString) -> rustix::io::Result<()> {
             continue;
         }
         match rustix::fs::unlinkat(&folder, name, AtFlags::empty()) {
-            Err(Errno::ISDIR | Errno::PERM) => remove_folder(&folder, &name.to_owned())?,
+            Err(Errno::ISDIR | Errno::PERM) => remove_folder(&folder, &name.to_owned(), depth + 1)?,
             removed => removed?,
         }
     }

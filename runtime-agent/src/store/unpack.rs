@@ -1,4 +1,5 @@
-//! Unpacking one layer: a tar of differences becomes an overlayfs lower folder.
+//! Unpacking one layer: a tar of differences becomes an overlayfs lower folder. And unpacking plain files into a
+//! container's filesystem ([`copy`]), where a name that begins with `.wh.` is a name like others.
 //!
 //! Promises that nothing outside the folder is read or written, whatever the archive says ([`super::tree`]); that
 //! removals become overlayfs whiteouts (character device 0:0) and opaque marks (`trusted.overlay.opaque`), also when
@@ -29,7 +30,7 @@ const OPAQUE: &str = "trusted.overlay.opaque";
 
 /// Unpacks all of `archive` into the tree and returns the bytes of its files.
 pub(super) fn unpack<R: BufRead>(archive: &mut Reader<R>, tree: Tree) -> Result<u64> {
-    let mut unpacking = Unpacking { tree, written: 0, look_at: 0, times: Vec::new() };
+    let mut unpacking = Unpacking { tree, copying: None, written: 0, look_at: 0, times: Vec::new() };
     let mut entries = 0;
     while let Some(entry) = archive.next()? {
         entries += 1;
@@ -41,8 +42,67 @@ pub(super) fn unpack<R: BufRead>(archive: &mut Reader<R>, tree: Tree) -> Result<
     unpacking.finish()
 }
 
+/// How files are copied into a container.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Copying {
+    /// The folder they go into, which exists.
+    pub(crate) folder: Vec<u8>,
+    /// Whom all of it shall belong to, instead of whom the archive names.
+    pub(crate) owner: Option<(u32, u32)>,
+    /// Refuses to put a folder in the place of something else, and something else in the place of a folder.
+    pub(crate) keep_kinds: bool,
+}
+
+/// Unpacks all of `archive` into a folder of the tree.
+pub(crate) fn copy<R: BufRead>(archive: &mut Reader<R>, tree: Tree, copying: Copying) -> Result<()> {
+    let mut unpacking = Unpacking { tree, copying: None, written: 0, look_at: 0, times: Vec::new() };
+    unpacking.copying = Some(copying.clone());
+    while let Some(entry) = archive.next()? {
+        if let Some(entry) = copying.place(entry)? {
+            unpacking.entry(&entry, archive.data())?;
+        }
+    }
+    unpacking.finish().map(drop)
+}
+
+impl Copying {
+    /// The entry under its name from the root; `None` for the folder itself, which is there.
+    fn place(&self, mut entry: Entry) -> Result<Option<Entry>> {
+        let Some(path) = self.below(&entry.path)? else { return Ok(None) };
+        if let EntryKind::Hardlink(target) = &entry.kind {
+            let target =
+                self.below(target)?.ok_or_else(|| Error::archive(&entry.path, "it links to a folder"))?;
+            entry.kind = EntryKind::Hardlink(target);
+        }
+        (entry.uid, entry.gid) = self.owner.unwrap_or((entry.uid, entry.gid));
+        entry.path = path;
+        Ok(Some(entry))
+    }
+
+    fn below(&self, path: &[u8]) -> Result<Option<Vec<u8>>> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let names = super::tree::names(path)
+            .map_err(|_| Error::Outside { path: text(path), folder: text(&self.folder) })?;
+        Ok((!names.is_empty()).then(|| [&self.folder, &b"/"[..], &names.join(&b'/')].concat()))
+    }
+
+    fn check(&self, entry: &Entry, place: &Place) -> Result<()> {
+        let existing = place.existing().map_err(Error::entry("examine", &entry.path))?;
+        let Some(existing) = existing.filter(|_| self.keep_kinds) else { return Ok(()) };
+        let (was, is) = (is_folder(&existing), entry.kind == EntryKind::Directory);
+        if was == is {
+            return Ok(());
+        }
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let other = |is_folder| if is_folder { "" } else { "non-" };
+        let (path, folder) = (text(&entry.path), text(&self.folder));
+        Err(Error::OtherKind { path, folder, what: other(was), with: other(is) })
+    }
+}
+
 struct Unpacking {
     tree: Tree,
+    copying: Option<Copying>,
     written: u64,
     look_at: u64,
     /// Folders' times, set last: every entry made in them changes them.
@@ -59,7 +119,9 @@ impl Unpacking {
             self.times.push((entry.path.clone(), timestamps(entry)));
             return Ok(());
         };
-        if place.name.as_bytes().starts_with(WHITEOUT) {
+        if let Some(copying) = &self.copying {
+            copying.check(entry, &place)?;
+        } else if place.name.as_bytes().starts_with(WHITEOUT) {
             return whiteout(&place)
                 .map_err(failed("white out"))?
                 .then_some(())
@@ -75,7 +137,7 @@ impl Unpacking {
                     EntryKind::Sparse(length, segments) => {
                         self.file(&place, entry, data, Some((*length, segments)))
                     }
-                    _ => node(&place, entry).map_err(failed("make")),
+                    _ => node(&place, entry, self.copying.is_none()).map_err(failed("make")),
                 }
             }
         }
@@ -87,7 +149,7 @@ impl Unpacking {
             Some(stat) if is_folder(&stat) => {}
             existing => {
                 // Removed and brought again by one layer: what lies below must not shine through.
-                opaque = existing.as_ref().is_some_and(is_whiteout);
+                opaque = self.copying.is_none() && existing.as_ref().is_some_and(is_whiteout);
                 self.tree_changes(place)?;
                 rustix::fs::mkdirat(&place.folder, &place.name, Mode::RWXU)?;
             }
@@ -229,8 +291,9 @@ fn whiteout(place: &Place) -> rustix::io::Result<bool> {
     Ok(true)
 }
 
-/// Everything that has no data: links, devices and pipes.
-fn node(place: &Place, entry: &Entry) -> rustix::io::Result<()> {
+/// Everything that has no data: links, devices and pipes. Attributes only where nobody else writes meanwhile: there is
+/// no call for them that needs no path.
+fn node(place: &Place, entry: &Entry, attributes: bool) -> rustix::io::Result<()> {
     let (folder, name) = (&place.folder, &place.name);
     let mode = Mode::from_raw_mode(entry.mode);
     let device = |kind, major, minor| rustix::fs::mknodat(folder, name, kind, mode, makedev(major, minor));
@@ -255,7 +318,7 @@ fn node(place: &Place, entry: &Entry) -> rustix::io::Result<()> {
         rustix::fs::chmodat(folder, name, mode, AtFlags::empty())?;
     }
     let path = place.through_descriptor();
-    for (name, value) in wanted_xattrs(entry) {
+    for (name, value) in wanted_xattrs(entry).filter(|_| attributes) {
         tolerate(name, rustix::fs::lsetxattr(&path, name, value, XattrFlags::empty()))?;
     }
     rustix::fs::utimensat(folder, name, &timestamps(entry), AtFlags::SYMLINK_NOFOLLOW)

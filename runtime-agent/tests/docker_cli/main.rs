@@ -19,6 +19,8 @@ mod engine;
 mod networks;
 mod publish;
 mod purge;
+mod files;
+mod watching;
 
 #[test]
 fn run_prints_and_passes_exit_codes_on() {

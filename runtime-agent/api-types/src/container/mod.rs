@@ -20,7 +20,9 @@ pub use host::{
 pub use inspect::{
     ContainerInspect, ContainerNetworks, ContainerState, GraphDriver, Health, HealthResult, MountPoint,
 };
-pub use operations::{PruneResponse, TopResponse, UpdateRequest, UpdateResponse, WaitError, WaitResponse};
+pub use operations::{
+    FilesystemChange, PruneResponse, TopResponse, UpdateRequest, UpdateResponse, WaitError, WaitResponse,
+};
 pub use stats::{
     BlkioEntry, BlkioStats, CpuStats, CpuUsage, MemoryStats, NetworkStats, PidsStats, Stats, ThrottlingData,
 };

@@ -33,6 +33,16 @@ pub struct TopResponse {
     pub titles: Vec<String>,
 }
 
+/// One of `GET /containers/{id}/changes`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct FilesystemChange {
+    /// From the root.
+    pub path: String,
+    /// 0 modified, 1 added, 2 removed.
+    pub kind: u8,
+}
+
 /// `POST /containers/{id}/update`: only what is given changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

@@ -14,6 +14,9 @@ pub struct Stats {
     pub name: String,
     /// The whole id.
     pub id: String,
+    /// `linux`, from API 1.52 on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_type: Option<String>,
     /// RFC 3339.
     pub read: String,
     /// When the sample before was taken, or year 1.
@@ -42,6 +45,7 @@ impl Default for Stats {
         Self {
             name: String::new(),
             id: String::new(),
+            os_type: None,
             read: NEVER.to_owned(),
             preread: NEVER.to_owned(),
             pids_stats: PidsStats::default(),

@@ -8,11 +8,13 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use wharfd_api_types::volume::VolumeCreateRequest;
 
-use super::seams::{Connections, Filesystems, Ground, VolumePlace, VolumeSource, Wired, Wiring};
+use super::seams::{Connections, Filesystems, Ground, Lent, VolumePlace, VolumeSource, Wired, Wiring};
 use crate::engine::error::{Error, Result};
 use crate::engine::images::Images;
 use crate::engine::networks::{Attach, Networks};
 use crate::engine::volumes::Volumes;
+use crate::store::chamber::Walls;
+use crate::store::changes::Change;
 use crate::store::{Digest, Snapshots};
 
 impl Ground {
@@ -44,6 +46,19 @@ impl Filesystems for Snapshots {
 
     fn remove<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>> {
         async move { Self::remove(self, container).await.map_err(failed("removing the root filesystem")) }
+            .boxed()
+    }
+
+    fn lend<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Lent>> {
+        async move {
+            let loan = Self::lend(self, container).await.map_err(failed("mounting the root filesystem"))?;
+            Ok(Lent { root: loan.root.clone(), walls: Walls::Namespace, loan: Some(loan) })
+        }
+        .boxed()
+    }
+
+    fn changes<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Vec<Change>>> {
+        async move { Self::changes(self, container, MADE).await.map_err(failed("comparing the root filesystem")) }
             .boxed()
     }
 
@@ -127,6 +142,23 @@ impl Connections for Networks {
         async move { Self::check(self, network) }.boxed()
     }
 }
+
+/// What the engine and the runtime make in every container; dockerd has it in a layer of its own.
+pub(crate) const MADE: &[&str] = &[
+    "/.dockerenv",
+    "/dev",
+    "/dev/console",
+    "/dev/mqueue",
+    "/dev/pts",
+    "/dev/shm",
+    "/etc",
+    "/etc/hostname",
+    "/etc/hosts",
+    "/etc/mtab",
+    "/etc/resolv.conf",
+    "/proc",
+    "/sys",
+];
 
 fn failed(doing: &'static str) -> impl FnOnce(crate::store::Error) -> Error {
     move |error| Error::internal(doing, error)

@@ -12,6 +12,7 @@
 pub(crate) mod check;
 mod container;
 mod create;
+pub(crate) mod files;
 pub(crate) mod fill;
 mod filter;
 mod ground;
@@ -29,9 +30,11 @@ pub(crate) mod record;
 pub(crate) mod seams;
 mod signal;
 mod spec;
+pub(crate) mod stats;
 pub(crate) mod task;
 #[cfg(test)]
 mod tests;
+mod top;
 mod update;
 mod user;
 pub(crate) mod world;

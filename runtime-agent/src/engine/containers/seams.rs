@@ -15,6 +15,9 @@ use wharfd_api_types::network::EndpointSettings;
 use crate::engine::error::Result;
 use crate::engine::images::{Image, Images};
 use crate::store::Digest;
+use crate::store::chamber::Walls;
+use crate::store::changes::Change;
+use crate::store::snapshots::Loan;
 
 /// Root filesystems, by container. Every verb may be repeated.
 pub(crate) trait Filesystems: Debug + Send + Sync {
@@ -25,10 +28,24 @@ pub(crate) trait Filesystems: Debug + Send + Sync {
     fn unmount<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>>;
     /// Everything that the container wrote is gone afterwards.
     fn remove<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>>;
+    /// Mounts it for as long as the loan lives, whatever the container does meanwhile.
+    fn lend<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Lent>>;
+    /// What the container changed.
+    fn changes<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Vec<Change>>>;
     /// Bytes that the container wrote.
     fn size<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<u64>>;
     /// The driver's folders, for inspect.
     fn folders(&self, container: &str) -> BTreeMap<String, String>;
+}
+
+/// A root filesystem on loan. Dropping it may block.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    pub(crate) root: PathBuf,
+    /// How work inside is kept from the host.
+    pub(crate) walls: Walls,
+    /// Gives it back.
+    pub(crate) loan: Option<Loan>,
 }
 
 /// A volume, as a mount needs it.

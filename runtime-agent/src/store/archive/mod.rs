@@ -8,6 +8,7 @@
 pub(crate) mod compression;
 mod pax;
 mod sparse;
+pub(crate) mod write;
 
 use std::io::{self, BufRead, Read};
 

@@ -83,7 +83,7 @@ async fn settle_inside(record: &ContainerRecord, rootfs: &Path) -> Result<Identi
     identify(rootfs, &record.config.user, record).await
 }
 
-async fn identify(rootfs: &Path, user: &str, record: &ContainerRecord) -> Result<Identity> {
+pub(super) async fn identify(rootfs: &Path, user: &str, record: &ContainerRecord) -> Result<Identity> {
     let root = rootfs.to_owned();
     let accounts = blocking("reading the container's accounts", move || {
         let inside = Inside::open(&root)?;

@@ -8,9 +8,11 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use wharfd_api_types::network::EndpointSettings;
 
-use super::{Connections, Filesystems, VolumePlace, VolumeSource, Wired, Wiring};
+use super::{Connections, Filesystems, Lent, VolumePlace, VolumeSource, Wired, Wiring};
 use crate::engine::error::{Error, Result};
 use crate::store::Digest;
+use crate::store::chamber::Walls;
+use crate::store::changes::{Change, ChangeKind};
 
 /// A folder a container.
 #[derive(Debug)]
@@ -46,6 +48,15 @@ impl Filesystems for FolderFilesystems {
     fn remove<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>> {
         let gone = std::fs::remove_dir_all(self.root.join(container));
         async move { gone.or(Ok(())) }.boxed()
+    }
+
+    fn lend<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Lent>> {
+        async move { Ok(Lent { root: self.root.join(container), walls: Walls::Pretend, loan: None }) }.boxed()
+    }
+
+    fn changes<'a>(&'a self, _container: &'a str) -> BoxFuture<'a, Result<Vec<Change>>> {
+        let change = Change { path: "/etc/new".into(), kind: ChangeKind::Added };
+        async { Ok(vec![change]) }.boxed()
     }
 
     fn size<'a>(&'a self, _container: &'a str) -> BoxFuture<'a, Result<u64>> {
