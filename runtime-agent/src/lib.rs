@@ -30,6 +30,9 @@ pub use agent::{Agent, StartError};
 /// shim and the runtime must be single-threaded.
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    if arguments.first().is_some_and(|name| name == runtime::INIT) {
+        return runtime::init_main(arguments);
+    }
     match arguments.get(1).and_then(|first| first.to_str()) {
         Some("certificate") => certificate::main(arguments),
         Some("purge") => purge::main(arguments),

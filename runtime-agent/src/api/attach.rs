@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use axum::body::Body;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -17,6 +19,7 @@ use super::hijack::{Hijacked, hijack};
 use super::parameters::Parameters;
 use super::streams::{Ended, content_type, detach_keys, frame, join};
 use super::version::ApiVersion;
+use super::websocket;
 use crate::engine::Engine;
 use crate::engine::containers::{Container, moment};
 use crate::engine::error::{Error, Kind};
@@ -24,7 +27,10 @@ use crate::engine::logs::{Entry, Wanted};
 use crate::runtime::Streams;
 
 pub(super) fn routes() -> Router<Arc<Engine>> {
-    Router::new().route("/containers/{id}/attach", post(attach)).route("/containers/{id}/logs", get(logs))
+    Router::new()
+        .route("/containers/{id}/attach", post(attach))
+        .route("/containers/{id}/attach/ws", get(attach_websocket))
+        .route("/containers/{id}/logs", get(logs))
 }
 
 async fn attach(
@@ -34,30 +40,68 @@ async fn attach(
     parameters: Parameters,
     request: Request,
 ) -> Result<Response> {
-    let container = engine.containers.find(&id)?;
-    let config = container.snapshot().record.config.clone();
-    let keys = detach_keys(parameters.text("detachKeys"), config.tty)?;
-    let streams = Streams {
-        stdin: parameters.flag("stdin") && config.open_stdin,
-        stdout: parameters.flag("stdout"),
-        stderr: parameters.flag("stderr"),
-    };
-    let backlog = if parameters.flag("logs") { Some(backlog(&engine, &container, streams)?) } else { None };
-    // Registered before the answer: the client starts the container as soon as it reads it.
-    let joined = if parameters.flag("stream") { Some(container.attach(streams).await?) } else { None };
-    Ok(hijack(request, content_type(config.tty, version), move |mut client: Hijacked| async move {
-        if let Some(backlog) = backlog {
-            replay(backlog, &mut client, config.tty).await;
+    let attachment = Attachment::prepare(&engine, &id, &parameters).await?;
+    let content_type = content_type(attachment.tty, version);
+    Ok(hijack(request, content_type, move |client: Hijacked| attachment.serve(client)))
+}
+
+/// The same for browsers: every message is bytes, and nothing says which stream they came from.
+async fn attach_websocket(
+    State(engine): State<Arc<Engine>>,
+    Path(id): Path<String>,
+    parameters: Parameters,
+    upgrade: std::result::Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response> {
+    let attachment = Attachment::prepare(&engine, &id, &parameters).await?;
+    let upgrade = upgrade.map_err(|refused| Error::invalid(refused.body_text()))?;
+    let tty = attachment.tty;
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        let (client, pumping) = websocket::bridge(socket, tty);
+        attachment.serve(client).await;
+        pumping.await;
+    }))
+}
+
+/// A client that is about to take part in a container's stdio.
+struct Attachment {
+    container: Container,
+    tty: bool,
+    streams: Streams,
+    keys: Option<Vec<u8>>,
+    backlog: Option<Lines>,
+    joined: Option<tokio::sync::oneshot::Receiver<crate::engine::error::Result<tokio::net::UnixStream>>>,
+}
+
+impl Attachment {
+    /// Registers it before the answer: the client starts the container as soon as it reads that.
+    async fn prepare(engine: &Engine, id: &str, parameters: &Parameters) -> Result<Self> {
+        let container = engine.containers.find(id)?;
+        let config = container.snapshot().record.config.clone();
+        let keys = detach_keys(parameters.text("detachKeys"), config.tty)?;
+        let streams = Streams {
+            stdin: parameters.flag("stdin") && config.open_stdin,
+            stdout: parameters.flag("stdout"),
+            stderr: parameters.flag("stderr"),
+        };
+        let backlog =
+            if parameters.flag("logs") { Some(backlog(engine, &container, streams)?) } else { None };
+        let joined = if parameters.flag("stream") { Some(container.attach(streams).await?) } else { None };
+        Ok(Self { container, tty: config.tty, streams, keys, backlog, joined })
+    }
+
+    async fn serve(self, mut client: Hijacked) {
+        if let Some(backlog) = self.backlog {
+            replay(backlog, &mut client, self.tty).await;
         }
-        if let Some(joined) = joined
+        if let Some(joined) = self.joined
             && let Ok(Ok(stream)) = joined.await
-            && join(&mut client, stream, streams.stdin, keys).await == Ended::Detached
+            && join(&mut client, stream, self.streams.stdin, self.keys).await == Ended::Detached
         {
-            container.detached().await;
+            self.container.detached().await;
         }
         // The client may be gone already.
         let _ = client.writer.shutdown().await;
-    }))
+    }
 }
 
 type Lines = tokio::sync::mpsc::Receiver<crate::engine::error::Result<Entry>>;

@@ -57,14 +57,22 @@ async fn create(
     Ok((StatusCode::CREATED, Json(made)))
 }
 
-async fn list(State(engine): Shared, parameters: Parameters) -> Result<Json<Vec<ContainerSummary>>> {
+async fn list(
+    State(engine): Shared,
+    Extension(version): Extension<ApiVersion>,
+    parameters: Parameters,
+) -> Result<Json<Vec<ContainerSummary>>> {
     let wanted = Wanted {
         all: parameters.flag("all"),
         limit: parameters.number("limit")?.unwrap_or(0),
         size: parameters.flag("size"),
         filter: Filter::list(&engine.containers, parameters.filters()?)?,
     };
-    Ok(Json(engine.containers.list(&wanted).await?))
+    let mut rows = engine.containers.list(&wanted).await?;
+    if version < ApiVersion(1, 52) {
+        rows.iter_mut().for_each(|row| row.health = None);
+    }
+    Ok(Json(rows))
 }
 
 async fn inspect(
@@ -145,8 +153,8 @@ async fn prune(State(engine): Shared, parameters: Parameters) -> Result<Json<Pru
 async fn update(State(engine): Shared, Path(id): Path<String>, bytes: Bytes) -> Result<Json<UpdateResponse>> {
     let request: UpdateRequest = body(&bytes)?;
     let container = engine.containers.find(&id)?;
-    engine.containers.update(&container, request).await?;
-    Ok(Json(UpdateResponse::default()))
+    let warnings = engine.containers.update(&container, request).await?;
+    Ok(Json(UpdateResponse { warnings: (!warnings.is_empty()).then_some(warnings) }))
 }
 
 async fn top(

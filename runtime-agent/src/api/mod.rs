@@ -7,6 +7,7 @@ mod absent;
 mod access;
 mod archive;
 mod attach;
+mod commit;
 mod containers;
 pub(crate) mod error;
 mod events;
@@ -21,6 +22,7 @@ mod system;
 mod usage;
 pub(crate) mod version;
 mod volumes;
+mod websocket;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -50,6 +52,7 @@ impl Api {
             .merge(absent::routes())
             .merge(archive::routes())
             .merge(attach::routes())
+            .merge(commit::routes())
             .merge(containers::routes())
             .merge(events::routes())
             .merge(exec::routes())

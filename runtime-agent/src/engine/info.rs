@@ -75,7 +75,7 @@ impl Engine {
             volume: vec!["local".to_owned()],
             network: networks.iter().map(|name| (*name).to_owned()).collect(),
             authorization: None,
-            log: ["json-file", "none"].map(str::to_owned).into(),
+            log: ["json-file", "local", "none"].map(str::to_owned).into(),
         }
     }
 

@@ -156,6 +156,17 @@ impl FakeShim {
         self.inner.lock().unwrap().limits.clone()
     }
 
+    /// An exec whose stream nobody has taken yet.
+    pub(crate) fn waiting_exec(&self) -> Option<String> {
+        let inner = self.inner.lock().unwrap();
+        inner.execs.iter().find(|(_, exec)| exec.stream.is_some()).map(|(id, _)| id.clone())
+    }
+
+    /// The process's end of an exec's stream, once.
+    pub(crate) fn exec_stream(&self, id: &str) -> Option<UnixStream> {
+        self.inner.lock().unwrap().execs.get_mut(id)?.stream.take()
+    }
+
     pub(crate) fn paused(&self) -> bool {
         self.inner.lock().unwrap().paused
     }

@@ -22,6 +22,7 @@ mod exit;
 #[cfg(test)]
 mod fake;
 mod identity;
+mod init;
 mod limits;
 mod oci;
 mod processes;
@@ -50,6 +51,7 @@ pub use exit::Exit;
 #[cfg(test)]
 pub(crate) use fake::FakeRuntime;
 pub(crate) use identity::Identity;
+pub(crate) use init::{INIT, INIT_WANTED, main as init_main};
 pub use limits::Limits;
 pub(crate) use oci::main as runtime_main;
 pub use processes::ProcessFacts;

@@ -131,6 +131,11 @@ impl<W: Write> Packer<W> {
         }
         let xattrs = attributes(folder)?;
         self.writer.entry(&describe(&named, EntryKind::Directory, stat, 0, xattrs))?;
+        if self.manner == Manner::Difference && has_orders(folder) {
+            return Err(io::Error::other(
+                "a renamed folder is kept as a reference by this kernel (overlayfs's redirect_dir)",
+            ));
+        }
         if self.manner == Manner::Difference && is_opaque(folder) {
             let mark = join(path, b".wh..wh..opq");
             self.writer.entry(&describe(&mark, EntryKind::File, stat, 0, Vec::new()))?;
@@ -238,6 +243,11 @@ fn attributes(file: impl AsFd) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
         }
     }
     Ok(found)
+}
+
+/// Whether overlayfs takes its content from elsewhere: then what is here is not all of it.
+fn has_orders(folder: &OwnedFd) -> bool {
+    rustix::fs::fgetxattr(folder, "trusted.overlay.redirect", &mut [0_u8; 4096]).is_ok()
 }
 
 fn is_opaque(folder: &OwnedFd) -> bool {

@@ -7,10 +7,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use super::changes::{self, Change};
 use super::overlay::{self, Overlay};
+use super::pack::{Manner, Packer};
 use super::record::{self, Record};
 use super::{Digest, Error, Result, blocking};
 
@@ -184,6 +186,22 @@ impl Snapshots {
         .await
     }
 
+    /// The same as an archive, packed while it is read. One that breaks off did not go well; the log says why.
+    pub(crate) fn difference(
+        &self,
+        container: &str,
+        made: &'static [&'static str],
+    ) -> Result<io::PipeReader> {
+        let upper = self.shared.parts(container)?.upper;
+        let (reader, writer) = io::pipe().map_err(Error::io("pack", &upper))?;
+        std::thread::spawn(move || {
+            if let Err(error) = pack(&upper, made, writer) {
+                tracing::warn!(%error, "a container's difference cannot be packed");
+            }
+        });
+        Ok(reader)
+    }
+
     /// Where its parts are.
     pub(crate) fn parts(&self, container: &str) -> Result<Parts> {
         self.shared.parts(container)
@@ -255,6 +273,19 @@ impl Shared {
     fn layer(&self, layer: &Digest) -> PathBuf {
         self.layers.join(layer.hex()).join("fs")
     }
+}
+
+/// Without what the engine made and nobody touched.
+fn pack(upper: &Path, made: &[&str], to: io::PipeWriter) -> io::Result<()> {
+    use std::os::unix::ffi::OsStringExt as _;
+    let untouched = changes::untouched(upper, made)?;
+    let untouched = untouched.into_iter().map(|path| path.into_os_string().into_vec()).collect();
+    let mut packer = Packer::new(io::BufWriter::new(to), Manner::Difference).leave_out(untouched);
+    packer.folder(
+        rustix::fs::open(upper, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?.into(),
+        b"",
+    )?;
+    packer.finish().map(drop)
 }
 
 /// Programs look for this file to find out that they are in a container.

@@ -20,6 +20,8 @@ mod networks;
 mod publish;
 mod purge;
 mod files;
+mod init;
+mod keeping;
 mod watching;
 
 #[test]

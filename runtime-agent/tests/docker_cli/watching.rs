@@ -9,7 +9,7 @@ fn processes_are_listed_as_ps_lists_them() {
         "run",
         "-d",
         "--name",
-        "c",
+        "one",
         "-u",
         "web",
         "busybox",
@@ -17,21 +17,21 @@ fn processes_are_listed_as_ps_lists_them() {
         "-c",
         "sleep 601 & sleep 602; true",
     ]);
-    engine.until(&["top", "c"], |seen| seen.contains("sleep 602"));
-    let pid = engine.ok(&["inspect", "-f", "{{.State.Pid}}", "c"]);
-    let full = engine.ok(&["top", "c"]);
+    engine.until(&["top", "one"], |seen| seen.contains("sleep 602"));
+    let pid = engine.ok(&["inspect", "-f", "{{.State.Pid}}", "one"]);
+    let full = engine.ok(&["top", "one"]);
     let rows: Vec<Vec<&str>> = full.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[0], ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]);
     assert_eq!(rows.len(), 4, "{full}");
     assert_eq!(rows[1][1], pid.trim(), "as the host sees them: {full}");
-    let user = engine.ok(&["top", "c", "aux"]);
+    let user = engine.ok(&["top", "one", "aux"]);
     assert!(user.lines().next().unwrap().starts_with("USER"), "{user}");
-    let chosen = engine.ok(&["top", "c", "-o", "pid,args"]);
+    let chosen = engine.ok(&["top", "one", "-o", "pid,args"]);
     assert!(chosen.contains("sleep 601") && chosen.lines().next().unwrap().starts_with("PID"), "{chosen}");
-    let without = engine.docker(&["top", "c", "-o", "args"]);
+    let without = engine.docker(&["top", "one", "-o", "args"]);
     assert!(without.stderr.contains("Couldn't find PID field in ps output"), "{without:?}");
-    engine.ok(&["kill", "c"]);
-    let ended = engine.docker(&["top", "c"]);
+    engine.ok(&["kill", "one"]);
+    let ended = engine.docker(&["top", "one"]);
     assert!(ended.stderr.contains("is not running"), "{ended:?}");
 }
 
@@ -67,17 +67,77 @@ fn what_is_used_is_told_so_that_clients_can_divide() {
         (&never["read"], &never["memory_stats"]),
         (&"0001-01-01T00:00:00Z".into(), &serde_json::json!({}))
     );
-    let stream = engine.spawn(&["stats", "--format", "{{.Name}}", "busy"]);
-    engine.ok(&["rm", "-f", "busy"]);
-    assert!(stream.finish().stdout.contains("busy"));
+    std::thread::scope(|scope| {
+        let stream = scope.spawn(|| engine.api("GET", "/v1.52/containers/busy/stats"));
+        engine.ok(&["rm", "-f", "busy"]);
+        let samples = stream.join().unwrap();
+        assert!(samples.lines().all(|line| line.contains("\"os_type\":\"linux\"")), "{samples}");
+    });
 }
 
 #[test]
 fn sizes_are_told_when_asked_for() {
     let engine = engine!("sizes_are_told_when_asked_for");
-    engine.ok(&["run", "--name", "c", "busybox", "dd", "if=/dev/zero", "of=/tmp/x", "bs=1000", "count=7"]);
-    assert_eq!(engine.ok(&["inspect", "-s", "-f", "{{.SizeRw}}", "c"]), "7000\n");
+    engine.ok(&["run", "--name", "one", "busybox", "dd", "if=/dev/zero", "of=/tmp/x", "bs=1000", "count=7"]);
+    assert_eq!(engine.ok(&["inspect", "-s", "-f", "{{.SizeRw}}", "one"]), "7000\n");
     let listed = engine.ok(&["ps", "-as", "--format", "{{.Size}}"]);
     assert!(listed.starts_with("7kB (virtual "), "{listed}");
-    assert_eq!(engine.ok(&["inspect", "-f", "{{.SizeRw}}", "c"]), "<nil>\n");
+    assert_eq!(engine.ok(&["inspect", "-f", "{{.SizeRw}}", "one"]), "<nil>\n");
+}
+
+/// Compose's `service_healthy` and `docker ps` read it; events follow the state.
+#[test]
+fn health_is_checked_told_and_survives_a_restart_of_the_daemon() {
+    let mut engine = engine!("health_is_checked_told_and_survives_a_restart_of_the_daemon");
+    let every = ["--health-interval", "200ms", "--health-retries", "2", "--health-cmd", "cat /tmp/ok"];
+    let create =
+        [&["run", "-d", "--name", "checked"][..], &every[..], &["busybox", "sleep", "600"][..]].concat();
+    engine.ok(&create);
+    let status = ["inspect", "-f", "{{.State.Health.Status}}", "checked"];
+    assert!(engine.ok(&["ps"]).contains("(health: starting)") || engine.ok(&status) == "unhealthy\n");
+    engine.until(&status, |seen| seen == "unhealthy\n");
+    let last = engine.ok(&["inspect", "-f", "{{(index .State.Health.Log 0).Output}}", "checked"]);
+    assert!(last.contains("No such file"), "{last}");
+    engine.ok(&["exec", "checked", "touch", "/tmp/ok"]);
+    engine.until(&status, |seen| seen == "healthy\n");
+    assert!(engine.ok(&["ps", "--filter", "health=healthy"]).contains("(healthy)"));
+    let events = engine.ok(&[
+        "events",
+        "--since",
+        "1h",
+        "--until",
+        "0s",
+        "--filter",
+        "event=health_status",
+        "--format",
+        "{{.Action}}",
+    ]);
+    assert_eq!(events, "health_status: unhealthy\nhealth_status: healthy\n");
+    engine.kill_daemon();
+    engine.start_daemon();
+    assert_eq!(engine.ok(&status), "healthy\n");
+    engine.ok(&["exec", "checked", "rm", "/tmp/ok"]);
+    engine.until(&status, |seen| seen == "unhealthy\n");
+    let slow = [
+        "run",
+        "-d",
+        "--name",
+        "slow",
+        "--health-interval",
+        "100ms",
+        "--health-timeout",
+        "100ms",
+        "--health-retries",
+        "1",
+    ];
+    engine.ok(&[&slow[..], &["--health-cmd", "echo waits; sleep 9", "busybox", "sleep", "600"][..]].concat());
+    let log = ["inspect", "-f", "{{json .State.Health.Log}}", "slow"];
+    engine.until(&log, |seen| {
+        seen.contains("Health check exceeded timeout") && seen.contains("\"ExitCode\":-1")
+    });
+    assert!(!engine.ok(&["top", "slow"]).contains("sleep 9") || engine.ok(&log).contains("exceeded"));
+    engine.ok(&["stop", "-t", "0", "slow"]);
+    assert_eq!(engine.ok(&["inspect", "-f", "{{.State.Health.Status}}", "slow"]), "unhealthy\n");
+    let wrong = engine.docker(&["create", "--health-cmd", "x", "--health-interval", "1us", "busybox"]);
+    assert!(wrong.stderr.contains("cannot be less than 1ms"), "{wrong:?}");
 }

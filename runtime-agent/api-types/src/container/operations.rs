@@ -68,6 +68,9 @@ pub struct UpdateRequest {
     /// Zero leaves it.
     #[serde(deserialize_with = "nullable")]
     pub nano_cpus: i64,
+    /// Zero leaves it.
+    #[serde(deserialize_with = "nullable")]
+    pub blkio_weight: u16,
     /// Empty leaves it.
     #[serde(deserialize_with = "nullable")]
     pub cpuset_cpus: String,

@@ -2,6 +2,7 @@
 
 use wharfd_api_types::container::{ContainerConfig, HostConfig, RestartPolicy};
 
+use super::health;
 use super::signal;
 use super::spec::{self, Facts};
 use crate::engine::error::{Error, Result};
@@ -20,21 +21,16 @@ pub(crate) fn check(config: &ContainerConfig, host: &HostConfig, facts: &Facts) 
             config.working_dir
         )));
     }
+    if let Some(check) = &config.healthcheck {
+        health::check(check).map_err(Error::invalid)?;
+    }
     restart_policy(&host.restart_policy, host.auto_remove)?;
     modes(host)?;
     limits(host)?;
     log_driver(host)?;
     let mut warnings = spec::check(host, &facts.bounds)?;
     warnings.extend(without_effect(host, facts));
-    if has_health_check(config) {
-        warnings.push("the health check has no effect: this engine does not run them yet".to_owned());
-    }
     Ok(warnings)
-}
-
-fn has_health_check(config: &ContainerConfig) -> bool {
-    let test = config.healthcheck.as_ref().and_then(|check| check.test.as_ref());
-    test.and_then(|words| words.first()).is_some_and(|word| word != "NONE")
 }
 
 pub(crate) fn restart_policy(policy: &RestartPolicy, auto_remove: bool) -> Result<()> {
@@ -171,17 +167,16 @@ fn log_driver(host: &HostConfig) -> Result<()> {
     let log = &host.log_config;
     match log.kind.as_str() {
         "none" if log.config.is_empty() => Ok(()),
-        "" | "json-file" => {
+        kind @ ("" | "json-file" | "local") => {
+            let kind = if kind.is_empty() { "json-file" } else { kind };
             for (key, value) in &log.config {
                 let good = match key.as_str() {
                     "max-size" => value == "-1" || size(value).is_some_and(|size| size > 0),
                     "max-file" => value.parse::<u32>().is_ok_and(|count| count > 0),
-                    "mode" | "max-buffer-size" | "labels" | "labels-regex" | "env" | "env-regex" | "tag"
-                    | "compress" => true,
+                    "mode" | "max-buffer-size" | "compress" => true,
+                    "labels" | "labels-regex" | "env" | "env-regex" | "tag" if kind == "json-file" => true,
                     _ => {
-                        return Err(Error::invalid(format!(
-                            "unknown log opt '{key}' for json-file log driver"
-                        )));
+                        return Err(Error::invalid(format!("unknown log opt '{key}' for {kind} log driver")));
                     }
                 };
                 if !good {
@@ -207,7 +202,6 @@ fn without_effect(host: &HostConfig, facts: &Facts) -> Vec<String> {
         host.network_mode == "host" && published,
         "Published ports are discarded when using host network mode",
     );
-    warn(host.init == Some(true), "--init has no effect: processes that nobody waits for are reaped outside");
     warn(
         host.oom_kill_disable == Some(true) && facts.cgroup_version == 2,
         "OomKillDisable has no effect: this kernel's cgroup v2 does not support it",
@@ -275,13 +269,6 @@ mod tests {
         let host = r#"{"Memory":6291456,"NanoCpus":500000000,"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":3},
             "LogConfig":{"Type":"json-file","Config":{"max-size":"10m","max-file":"3"}},"MemorySwappiness":-1}"#;
         assert_eq!(run(r#"{"StopSignal":"SIGINT","WorkingDir":"/x"}"#, host).unwrap(), Vec::<String>::new());
-    }
-
-    #[test]
-    fn a_health_check_is_not_ignored_in_silence() {
-        let warnings = run(r#"{"Healthcheck":{"Test":["CMD","true"]}}"#, "{}").unwrap();
-        assert!(warnings[0].contains("health check"), "{warnings:?}");
-        assert!(run(r#"{"Healthcheck":{"Test":["NONE"]}}"#, "{}").unwrap().is_empty());
     }
 
     #[test]

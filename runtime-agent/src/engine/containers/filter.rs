@@ -86,7 +86,7 @@ impl Filter {
                     name == network || (!end.network_id.is_empty() && end.network_id.starts_with(network))
                 })
             })
-            && any("health", &|health| health == "none")
+            && any("health", &|health| health == state.health.as_ref().map_or("none", |h| h.status.as_str()))
             && any("is-task", &|value| matches!(value, "false" | "0"))
             && any("isolation", &|isolation| matches!(isolation, "" | "default"))
             && any("publish", &|port| is_port(&state.ports.keys().collect::<Vec<_>>(), port))

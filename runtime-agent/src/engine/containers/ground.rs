@@ -1,6 +1,7 @@
 //! The real ground: overlay snapshots, volumes' folders, networks.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -52,7 +53,7 @@ impl Filesystems for Snapshots {
     fn lend<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Lent>> {
         async move {
             let loan = Self::lend(self, container).await.map_err(failed("mounting the root filesystem"))?;
-            Ok(Lent { root: loan.root.clone(), walls: Walls::Namespace, loan: Some(loan) })
+            Ok(Lent { root: loan.root.clone(), walls: Walls::Namespace, _loan: Some(loan) })
         }
         .boxed()
     }
@@ -60,6 +61,15 @@ impl Filesystems for Snapshots {
     fn changes<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Vec<Change>>> {
         async move { Self::changes(self, container, MADE).await.map_err(failed("comparing the root filesystem")) }
             .boxed()
+    }
+
+    fn difference<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Box<dyn Read + Send>>> {
+        async move {
+            let packed =
+                Self::difference(self, container, MADE).map_err(failed("packing the root filesystem"))?;
+            Ok(Box::new(packed) as Box<dyn Read + Send>)
+        }
+        .boxed()
     }
 
     fn size<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<u64>> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use wharfd_api_types::container::{ContainerInspect, ContainerNetworks, ContainerState, GraphDriver};
 
+use super::health::Health;
 use super::moment::or_never;
 use super::place::files::PLACES;
 use super::task::Snapshot;
@@ -35,7 +36,13 @@ impl Containers {
             hostname_path: file(0),
             hosts_path: file(1),
             resolv_conf_path: file(2),
-            log_path: record.log_path(&folder).map(|path| path.display().to_string()).unwrap_or_default(),
+            log_path: match record.host.log_config.kind.as_str() {
+                "json-file" => {
+                    record.log_path(&folder).map(|path| path.display().to_string()).unwrap_or_default()
+                }
+                // Other drivers' files are nobody's business.
+                _ => String::new(),
+            },
             name: format!("/{}", record.name),
             restart_count: record.state.restarts,
             driver: "overlay2".to_owned(),
@@ -71,7 +78,7 @@ pub(crate) fn state(snapshot: &Snapshot) -> ContainerState {
         error: state.error.clone(),
         started_at: or_never(state.started),
         finished_at: or_never(state.finished),
-        health: None,
+        health: state.health.as_ref().map(Health::describe),
     }
 }
 

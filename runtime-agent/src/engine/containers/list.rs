@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use wharfd_api_types::container::{ContainerSummary, PortSummary, SummaryHost, SummaryNetworks};
+use wharfd_api_types::container::{
+    ContainerSummary, PortSummary, SummaryHealth, SummaryHost, SummaryNetworks,
+};
 
 use super::record::Status;
 use super::task::Snapshot;
@@ -69,6 +71,10 @@ impl Containers {
             },
             network_settings: SummaryNetworks { networks },
             mounts: record.mounts.iter().map(super::mounts::Mount::describe).collect(),
+            health: record.state.health.as_ref().map(|health| SummaryHealth {
+                status: health.status.as_str().to_owned(),
+                failing_streak: health.failing_streak,
+            }),
             ..ContainerSummary::default()
         }
     }
@@ -110,7 +116,10 @@ fn sentence(snapshot: &Snapshot) -> String {
     };
     match state.status {
         Status::Created => "Created".to_owned(),
-        Status::Running => format!("Up {}", since(state.started)),
+        Status::Running => match &state.health {
+            Some(health) => format!("Up {} ({})", since(state.started), health.status.in_brackets()),
+            None => format!("Up {}", since(state.started)),
+        },
         Status::Paused => format!("Up {} (Paused)", since(state.started)),
         Status::Restarting => format!("Restarting ({}) {} ago", state.exit_code, since(state.finished)),
         Status::Removing => "Removal In Progress".to_owned(),

@@ -10,12 +10,14 @@
 //! word), `<id>-json.log`, and the files that are mounted inside (`hostname`, `hosts`, `resolv.conf`).
 
 pub(crate) mod check;
+pub(crate) mod commit;
 mod container;
 mod create;
 pub(crate) mod files;
 pub(crate) mod fill;
 mod filter;
 mod ground;
+mod health;
 mod index;
 mod inside;
 mod inspect;

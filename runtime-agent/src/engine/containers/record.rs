@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use wharfd_api_types::container::{ContainerConfig, HostConfig, PortBindings};
 use wharfd_api_types::network::EndpointSettings;
 
+use super::health::Health;
 use super::moment::Moment;
 use super::mounts::Mount;
 use crate::engine::error::{Error, Result};
@@ -47,6 +48,8 @@ pub(crate) struct State {
     pub(crate) stopped_by_hand: bool,
     /// The host's boot in which it was started.
     pub(crate) boot: String,
+    /// What the health checks found, if there are any.
+    pub(crate) health: Option<Health>,
     /// Its ends of networks while it runs.
     pub(crate) connected: BTreeMap<String, EndpointSettings>,
     /// Its published ports while it runs.
@@ -114,9 +117,24 @@ impl ContainerRecord {
         super::merge::words(&self.config).cloned().collect()
     }
 
-    /// Where its json-file log is, if it has one.
+    /// Where its log is, if it has one that can be read. Both drivers write the same lines.
     pub(crate) fn log_path(&self, folder: &Path) -> Option<PathBuf> {
-        (self.host.log_config.kind != "none").then(|| folder.join(format!("{}-json.log", self.id)))
+        match self.host.log_config.kind.as_str() {
+            "none" => None,
+            "local" => Some(folder.join(format!("{}-local.log", self.id))),
+            _ => Some(folder.join(format!("{}-json.log", self.id))),
+        }
+    }
+
+    /// Bytes of one log file and how many files; the local driver has a bound when nobody says one.
+    pub(crate) fn log_bounds(&self) -> (Option<u64>, u32) {
+        let options = &self.host.log_config.config;
+        let size = options.get("max-size").and_then(|size| super::check::size(size));
+        let count = options.get("max-file").and_then(|count| count.parse().ok());
+        match self.host.log_config.kind.as_str() {
+            "local" => (size.or(Some(20 << 20)), count.unwrap_or(5).max(1)),
+            _ => (size, count.unwrap_or(1).max(1)),
+        }
     }
 }
 

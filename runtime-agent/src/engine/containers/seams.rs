@@ -4,15 +4,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use wharfd_api_types::container::PortBindings;
 use wharfd_api_types::network::EndpointSettings;
 
 use crate::engine::error::Result;
+use crate::engine::images::commit::Commit;
 use crate::engine::images::{Image, Images};
 use crate::store::Digest;
 use crate::store::chamber::Walls;
@@ -32,6 +35,8 @@ pub(crate) trait Filesystems: Debug + Send + Sync {
     fn lend<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Lent>>;
     /// What the container changed.
     fn changes<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Vec<Change>>>;
+    /// The same as an archive with `.wh.` entries: a layer. An archive that breaks off did not go well.
+    fn difference<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Box<dyn Read + Send>>>;
     /// Bytes that the container wrote.
     fn size<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<u64>>;
     /// The driver's folders, for inspect.
@@ -45,7 +50,7 @@ pub(crate) struct Lent {
     /// How work inside is kept from the host.
     pub(crate) walls: Walls,
     /// Gives it back.
-    pub(crate) loan: Option<Loan>,
+    pub(crate) _loan: Option<Loan>,
 }
 
 /// A volume, as a mount needs it.
@@ -112,11 +117,17 @@ pub(crate) trait Connections: Debug + Send + Sync {
 /// Images, by any name.
 pub(crate) trait ImageSource: Debug + Send + Sync {
     fn resolve(&self, wanted: &str) -> Result<Arc<Image>>;
+    /// Makes an image of a container's difference.
+    fn commit(&self, commit: Commit, layer: Box<dyn Read + Send>) -> BoxFuture<'_, Result<Digest>>;
 }
 
 impl ImageSource for Images {
     fn resolve(&self, wanted: &str) -> Result<Arc<Image>> {
         Self::resolve(self, wanted)
+    }
+
+    fn commit(&self, commit: Commit, layer: Box<dyn Read + Send>) -> BoxFuture<'_, Result<Digest>> {
+        Self::commit(self, commit, layer).boxed()
     }
 }
 

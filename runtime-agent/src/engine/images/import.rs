@@ -57,7 +57,7 @@ impl Images {
     }
 }
 
-fn import_layer(store: &Store, archive: impl Read) -> store::Result<(Digest, Lease)> {
+pub(super) fn import_layer(store: &Store, archive: impl Read) -> store::Result<(Digest, Lease)> {
     let mut writer = store.blobs.writer()?;
     let mut tee = Tee { inner: archive, copy: &mut writer };
     let unpacked = store.layers.unpack(&mut tee)?;

@@ -5,6 +5,7 @@
 
 mod catalog;
 mod changes;
+pub(crate) mod commit;
 pub(crate) mod configuration;
 mod error;
 pub(crate) mod import;

@@ -54,8 +54,7 @@ impl Containers {
             return Err(Error::unimplemented("configured logging driver does not support reading"));
         };
         let follow = wanted.follow && snapshot.record.state.status.is_running();
-        let files =
-            snapshot.record.host.log_config.config.get("max-file").and_then(|n| n.parse().ok()).unwrap_or(1);
+        let (_, files) = snapshot.record.log_bounds();
         let (sender, receiver) = mpsc::channel(256);
         let follower = Follower { path, files, follow, wanted, container: container.clone(), sender };
         tokio::spawn(follower.run());

@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 use std::io::Write as _;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
 use libcontainer::workload::{Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError};
 use oci_spec::runtime::{Process, Spec};
 
+use super::super::INIT_WANTED;
 use super::{chain, delete, devices, program};
 
 /// Makes the container of a bundle up to the point where its program could be executed.
@@ -22,7 +25,7 @@ pub(super) fn create(
     let spec = Spec::load(bundle.join("config.json")).map_err(chain)?;
     make_working_folder(&spec);
     ContainerBuilder::new(id.to_owned(), SyscallType::Linux)
-        .with_executor(Program)
+        .with_executor(Program { init: init(&spec)? })
         .with_console_socket(console)
         .with_pid_file(Some(pid_file))
         .and_then(|builder| builder.with_root_path(root))
@@ -48,12 +51,27 @@ fn make_working_folder(spec: &Spec) {
 
 /// Executes the program with exactly the environment of the spec.
 #[derive(Debug, Clone)]
-struct Program;
+struct Program {
+    /// What the container's first process is instead, with the program as its child.
+    init: Option<Arc<OwnedFd>>,
+}
+
+/// This executable, opened while it can be named, if the spec asks for an init.
+fn init(spec: &Spec) -> Result<Option<Arc<OwnedFd>>, String> {
+    if !spec.annotations().as_ref().is_some_and(|notes| notes.contains_key(INIT_WANTED)) {
+        return Ok(None);
+    }
+    let file = std::fs::File::open("/proc/self/exe").map_err(|error| format!("opening the init: {error}"))?;
+    Ok(Some(Arc::new(file.into())))
+}
 
 impl Executor for Program {
     fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
         let why = match program::find(process(spec)?) {
-            Ok(path) => program::execute(&path, process(spec)?),
+            Ok(path) => match &self.init {
+                Some(init) => program::execute_init(init, process(spec)?),
+                None => program::execute(&path, process(spec)?),
+            },
             Err(why) => why,
         };
         // The container counts as started; its output is the only way left to say what happened.

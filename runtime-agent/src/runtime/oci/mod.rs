@@ -8,7 +8,7 @@ mod create;
 mod delete;
 mod devices;
 mod exec;
-mod program;
+pub(super) mod program;
 
 use std::ffi::OsString;
 use std::fs::File;

@@ -2,19 +2,20 @@
 
 use std::ffi::CString;
 use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access, execve};
 use oci_spec::runtime::Process;
 
-use super::super::sys;
+use super::super::{INIT, sys};
 
 /// Where programs are looked for when the environment doesn't say.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The program's path, from inside the container and as its user.
-pub(super) fn find(process: &Process) -> Result<PathBuf, String> {
+pub(in crate::runtime) fn find(process: &Process) -> Result<PathBuf, String> {
     let Some(name) = process.args().as_ref().and_then(|args| args.first()).filter(|n| !n.is_empty()) else {
         return Err("exec: no command specified".to_owned());
     };
@@ -44,7 +45,7 @@ pub(super) fn find(process: &Process) -> Result<PathBuf, String> {
 }
 
 /// Becomes the program; returns only to say why it could not.
-pub(super) fn execute(path: &Path, process: &Process) -> String {
+pub(in crate::runtime) fn execute(path: &Path, process: &Process) -> String {
     let c_string = |text: &str| CString::new(text).unwrap_or_default();
     let arguments: Vec<_> = process.args().iter().flatten().map(|a| c_string(a)).collect();
     let environment: Vec<_> = environment(process).map(c_string).collect();
@@ -53,6 +54,21 @@ pub(super) fn execute(path: &Path, process: &Process) -> String {
     }
     let Err(errno) = execve(&c_string(&path.to_string_lossy()), &arguments, &environment);
     format!("exec {}: {}", path.display(), words(&errno.into()))
+}
+
+/// Becomes the little init that runs the program as its child: this executable, by a descriptor that was opened outside.
+pub(super) fn execute_init(executable: &OwnedFd, process: &Process) -> String {
+    let c_string = |text: &str| CString::new(text).unwrap_or_default();
+    let words = [INIT, "--"].into_iter().chain(process.args().iter().flatten().map(String::as_str));
+    let arguments: Vec<_> = words.map(c_string).collect();
+    let environment: Vec<_> = environment(process).map(c_string).collect();
+    if let Err(error) = sys::reset_signals() {
+        return format!("exec {INIT}: {error}");
+    }
+    let flags = nix::fcntl::AtFlags::AT_EMPTY_PATH;
+    match nix::unistd::execveat(Some(executable.as_raw_fd()), c"", &arguments, &environment, flags) {
+        Err(errno) => format!("exec {INIT}: {errno}"),
+    }
 }
 
 fn environment(process: &Process) -> impl Iterator<Item = &str> {

@@ -1,6 +1,7 @@
 //! Plain folders and made-up addresses in the place of overlayfs and netlink.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -51,12 +52,17 @@ impl Filesystems for FolderFilesystems {
     }
 
     fn lend<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Lent>> {
-        async move { Ok(Lent { root: self.root.join(container), walls: Walls::Pretend, loan: None }) }.boxed()
+        async move { Ok(Lent { root: self.root.join(container), walls: Walls::Pretend, _loan: None }) }
+            .boxed()
     }
 
     fn changes<'a>(&'a self, _container: &'a str) -> BoxFuture<'a, Result<Vec<Change>>> {
         let change = Change { path: "/etc/new".into(), kind: ChangeKind::Added };
         async { Ok(vec![change]) }.boxed()
+    }
+
+    fn difference<'a>(&'a self, _container: &'a str) -> BoxFuture<'a, Result<Box<dyn Read + Send>>> {
+        async { Ok(Box::new(std::io::empty()) as Box<dyn Read + Send>) }.boxed()
     }
 
     fn size<'a>(&'a self, _container: &'a str) -> BoxFuture<'a, Result<u64>> {

@@ -85,6 +85,10 @@ pub(crate) fn assemble(blueprint: &Blueprint<'_>) -> Result<Spec> {
         "linux": linux(blueprint, &security)?,
         "annotations": blueprint.host.annotations.clone().unwrap_or_default(),
     });
+    // Among others' processes it would be the first one of nobody.
+    if blueprint.host.init == Some(true) && blueprint.pid == Namespace::Private {
+        document["annotations"][crate::runtime::INIT_WANTED] = json!("true");
+    }
     if !hostname.is_null() {
         document["hostname"] = hostname;
         if !blueprint.config.domainname.is_empty() {

@@ -56,6 +56,7 @@ impl Task {
 
     /// Gives back everything that a run holds. Failures are logged: the next start or the removal tries again.
     pub(super) async fn clean_up(&mut self) {
+        self.unwatch_health();
         let id = self.now.record.id.clone();
         let log = |what: &str, error: &dyn std::fmt::Display| tracing::warn!(%error, container = id, "cannot {what}");
         if let Some(shim) = self.now.shim.take()

@@ -19,6 +19,7 @@
 //! waits outside, and the end of a process comes in as a command like the others.
 
 mod exit;
+mod health;
 mod remove;
 mod start;
 
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::health::{Monitor, Probe};
 use super::record::{ContainerRecord, Status};
 use super::signal;
 use super::world::World;
@@ -64,6 +66,8 @@ pub(crate) enum Command {
     Tell(&'static str),
     /// The process of this run ended.
     Exited(u64, Exit),
+    /// A health check of this run is over.
+    Probed(u64, Probe),
     /// The wait before the restart of this run is over.
     Due(u64),
 }
@@ -105,6 +109,8 @@ pub(crate) struct Task {
     run: u64,
     /// Short runs in a row.
     failures: u32,
+    /// While it runs and has a health check.
+    monitor: Option<Monitor>,
 }
 
 impl Task {
@@ -116,8 +122,17 @@ impl Task {
         let (sender, inbox) = mpsc::channel(64);
         let (published, snapshots) = watch::channel(Arc::new(snapshot.clone()));
         let own = sender.downgrade();
-        let task =
-            Self { world, now: snapshot, published, inbox, own, waiting: Vec::new(), run: 0, failures: 0 };
+        let task = Self {
+            world,
+            now: snapshot,
+            published,
+            inbox,
+            own,
+            waiting: Vec::new(),
+            run: 0,
+            failures: 0,
+            monitor: None,
+        };
         tokio::spawn(task.serve());
         (sender, snapshots)
     }
@@ -125,6 +140,7 @@ impl Task {
     async fn serve(mut self) {
         if let Some(shim) = self.now.shim.clone() {
             self.watch_exit(shim);
+            self.watch_health();
         }
         while let Some(command) = self.inbox.recv().await {
             self.obey(command).await;
@@ -153,8 +169,9 @@ impl Task {
             Command::Remove { volumes, reply } => drop(reply.send(self.remove(volumes).await)),
             Command::Tell(action) => self.tell(action, []),
             Command::Exited(run, exit) if run == self.run => self.exited(exit).await,
+            Command::Probed(run, probe) if run == self.run => self.probed(probe).await,
             Command::Due(run) if run == self.run => self.restart_now().await,
-            Command::Exited(..) | Command::Due(_) => {}
+            Command::Exited(..) | Command::Probed(..) | Command::Due(_) => {}
         }
     }
 
@@ -220,6 +237,7 @@ impl Task {
         };
         shim.pause().await.map_err(|e| Error::internal(&format!("cannot pause container {id}"), e))?;
         self.now.record.state.status = Status::Paused;
+        self.unwatch_health();
         self.commit().await?;
         self.tell("pause", []);
         Ok(())
@@ -237,6 +255,7 @@ impl Task {
         shim.resume().await.map_err(|e| Error::internal(&format!("cannot unpause container {id}"), e))?;
         self.now.record.state.status = Status::Running;
         self.commit().await?;
+        self.watch_health();
         self.tell("unpause", []);
         Ok(())
     }

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Task;
+use crate::engine::containers::health::{Check, Health};
 use crate::engine::containers::moment::Moment;
+use crate::engine::containers::place;
 use crate::engine::containers::record::Status;
 use crate::engine::containers::seams::Wired;
 use crate::engine::containers::spec::Namespace;
-use crate::engine::containers::{check, place};
 use crate::engine::error::{Error, Result};
 use crate::runtime::{Bundle, LogTarget, Shim, Size};
 
@@ -55,8 +56,12 @@ impl Task {
         self.now.record.state.stopped_by_hand = false;
         match self.bring_up().await {
             Ok(()) => {
+                let state = &mut self.now.record.state;
+                let checked = Check::of(&self.now.record.config).is_some();
+                state.health = checked.then(|| Health::starting(state.health.take()));
                 self.commit().await?;
                 self.tell("start", []);
+                self.watch_health();
                 Ok(())
             }
             Err(error) => {
@@ -192,8 +197,6 @@ const fn failure_code(failure: &Failure) -> i32 {
 
 fn log_target(record: &crate::engine::containers::record::ContainerRecord, folder: &Path) -> LogTarget {
     let Some(path) = record.log_path(folder) else { return LogTarget::None };
-    let options = &record.host.log_config.config;
-    let max_size = options.get("max-size").and_then(|size| check::size(size));
-    let max_file = options.get("max-file").and_then(|count| count.parse().ok()).unwrap_or(1).max(1);
+    let (max_size, max_file) = record.log_bounds();
     LogTarget::JsonFile { path, max_size, max_file }
 }
