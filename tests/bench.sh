@@ -3,9 +3,12 @@
 #
 #   tests/bench.sh host [RUNS]     a test host: from "SSH answers" to "docker version answers over mutual TLS"
 #   tests/bench.sh local [RUNS]    the local driver: from the command to its end, and docker version after it
+#   tests/bench.sh engine [RUNS]   the engine beside dockerd, both in this run: containers, memory, lists, as ratios
 #
 # Five runs by default; the median is what to quote. The guest image and the host's base are built before the clock
-# starts. Needs root for `host`. Run it on a quiet machine, and compare only figures of one run.
+# starts. Needs root for `host` and `engine`. Run it on a quiet machine, and compare only figures of one run. `engine`
+# unpacks the distribution's docker.io, containerd and runc into the cache and installs nothing; WHARF_AGENT names an
+# agent that is built already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/wharf
@@ -15,10 +18,10 @@ scratch=$(mktemp -d)
 lab=/var/tmp/wharf-labs/bench-$$
 trap 'tests/lab/lab.sh down "$lab" 2>/dev/null; rm -rf "$scratch"' EXIT
 
-cargo build --locked --quiet --release -p wharf
-WHARF_AGENT=$(runtime-agent/build.sh | tail -n 1)
+[ -n "${WHARF_AGENT:-}" ] || WHARF_AGENT=$(runtime-agent/build.sh | tail -n 1)
 export WHARF_AGENT
 wharf=$CARGO_TARGET_DIR/release/wharf
+[ "$what" = engine ] || cargo build --locked --quiet --release -p wharf
 
 now() { date +%s%N; }
 milliseconds() { echo $((($2 - $1) / 1000000)); }
@@ -67,7 +70,23 @@ print(f"{int(sys.argv[1]):6d} ms in all: {shown}")
 PYTHON
 }
 
+# Two engines, each in namespaces of its own, measured by the same client in turns.
+beside_dockerd() {
+    local peer=$cache/dockerd package
+    if [ ! -x "$peer/usr/sbin/dockerd" ]; then
+        mkdir -p "$peer"
+        for package in docker.io containerd runc; do
+            (cd "$scratch" && apt-get download -qq "$package" && dpkg-deb -x "$package"_*.deb "$peer")
+        done
+    fi
+    python3 tests/lab/bench_engine.py --agent "$WHARF_AGENT" --peer "$peer" --runs "$runs"
+}
+
 case $what in
+    engine)
+        beside_dockerd
+        exit
+        ;;
     host)
         tests/lab/base.sh >/dev/null
         tests/lab/lab.sh up "$lab" $$

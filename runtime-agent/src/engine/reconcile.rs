@@ -7,10 +7,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::containers::Container;
 use super::containers::record::{ContainerRecord, Status};
 use super::containers::task::{Snapshot, attributes};
 use super::containers::world::World;
+use super::containers::{Container, place};
 use super::error::{Error, Result};
 use super::events::EventKind;
 use crate::runtime::{Exit, Shim};
@@ -137,9 +137,12 @@ async fn bury(world: &World, snapshot: &mut Snapshot, folder: &Path) {
     });
     let rebooted = snapshot.record.state.boot != world.boot;
     let exit = exit.unwrap_or_else(Exit::unknown);
-    for cleaned in
-        [world.ground.connections.disconnect(&id).await, world.ground.filesystems.unmount(&id).await]
-    {
+    let held = place::held::folder(world, &id);
+    for cleaned in [
+        world.ground.connections.disconnect(&id).await,
+        world.ground.filesystems.unmount(&id).await,
+        world.ground.filesystems.release(held).await,
+    ] {
         if let Err(error) = cleaned {
             tracing::warn!(%error, container = id, "cannot clean up after a container");
         }

@@ -98,7 +98,7 @@ fn settings(groups: &[Group], limits: &Limits) -> Vec<Setting> {
             settings.add(folder, name, weight.map(|weight| weight.to_string()));
         }
         (None, Some(folder)) => {
-            settings.add(folder, "io.weight", weight.map(|weight| format!("default {weight}")))
+            settings.add(folder, "io.weight", weight.map(|weight| format!("default {weight}")));
         }
         (None, None) => {}
     }

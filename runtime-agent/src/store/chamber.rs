@@ -11,12 +11,16 @@ use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+
+use super::holding;
 
 /// Something of the host's that appears inside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bind {
     pub(crate) source: PathBuf,
+    /// Only this part of the source, looked up within it.
+    pub(crate) part: Option<PathBuf>,
     pub(crate) inside: PathBuf,
 }
 
@@ -75,12 +79,18 @@ fn wall_in(root: &Path, binds: &[Bind]) -> io::Result<OwnedFd> {
 
 /// The target is an open descriptor, so it cannot turn into another place.
 fn furnish(root: &OwnedFd, bind: &Bind) -> io::Result<()> {
-    let is_folder = match std::fs::metadata(&bind.source) {
-        Ok(metadata) => metadata.is_dir(),
+    let found = match &bind.part {
+        Some(part) => holding::find(&bind.source, part),
+        None => {
+            rustix::fs::open(&bind.source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(Into::into)
+        }
+    };
+    let source = match found {
         // It has been removed since: what lies below shows.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
+        source => source?,
     };
+    let is_folder = FileType::from_raw_mode(rustix::fs::fstat(&source)?.st_mode) == FileType::Directory;
     let target = match find(root, &bind.inside, OFlags::PATH) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             make(root, &bind.inside, is_folder)?;
@@ -88,8 +98,15 @@ fn furnish(root: &OwnedFd, bind: &Bind) -> io::Result<()> {
         }
         found => found?,
     };
-    let at = format!("/proc/self/fd/{}", target.as_raw_fd());
-    mount(Some(&bind.source), at.as_str(), None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)?;
+    let by_number = |fd: &OwnedFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let (source, at) = (by_number(&source), by_number(&target));
+    mount(
+        Some(source.as_str()),
+        at.as_str(),
+        None::<&str>,
+        MsFlags::MS_BIND | MsFlags::MS_REC,
+        None::<&str>,
+    )?;
     Ok(())
 }
 
@@ -145,7 +162,7 @@ mod tests {
         }
         std::fs::File::create(volume.join("kept")).unwrap();
         std::os::unix::fs::symlink("/", root.join("host")).unwrap();
-        let bind = Bind { source: volume, inside: "/host/deep/inside".into() };
+        let bind = Bind { source: volume, part: None, inside: "/host/deep/inside".into() };
         (folder, root, bind)
     }
 
@@ -177,7 +194,7 @@ mod tests {
         }
         let (_folder, root, _) = world();
         let device = rustix::fs::makedev(1, 3);
-        let kind = rustix::fs::FileType::CharacterDevice;
+        let kind = FileType::CharacterDevice;
         let made = rustix::fs::mknodat(rustix::fs::CWD, root.join("null"), kind, Mode::RUSR, device);
         if made.is_err() {
             return;

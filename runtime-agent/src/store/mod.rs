@@ -25,6 +25,7 @@ pub(crate) mod chamber;
 pub(crate) mod changes;
 mod collect;
 pub(crate) mod digest;
+pub(crate) mod holding;
 pub(crate) mod layers;
 mod overlay;
 pub(crate) mod pack;

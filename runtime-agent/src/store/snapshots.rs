@@ -282,7 +282,7 @@ fn pack(upper: &Path, made: &[&str], to: io::PipeWriter) -> io::Result<()> {
     let untouched = untouched.into_iter().map(|path| path.into_os_string().into_vec()).collect();
     let mut packer = Packer::new(io::BufWriter::new(to), Manner::Difference).leave_out(untouched);
     packer.folder(
-        rustix::fs::open(upper, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?.into(),
+        rustix::fs::open(upper, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?,
         b"",
     )?;
     packer.finish().map(drop)

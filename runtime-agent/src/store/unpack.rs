@@ -54,7 +54,7 @@ pub(crate) struct Copying {
 }
 
 /// Unpacks all of `archive` into a folder of the tree.
-pub(crate) fn copy<R: BufRead>(archive: &mut Reader<R>, tree: Tree, copying: Copying) -> Result<()> {
+pub(crate) fn copy<R: BufRead>(archive: &mut Reader<R>, tree: Tree, copying: &Copying) -> Result<()> {
     let mut unpacking = Unpacking { tree, copying: None, written: 0, look_at: 0, times: Vec::new() };
     unpacking.copying = Some(copying.clone());
     while let Some(entry) = archive.next()? {

@@ -20,6 +20,7 @@ mod networks;
 mod publish;
 mod purge;
 mod files;
+mod hosting;
 mod init;
 mod keeping;
 mod watching;

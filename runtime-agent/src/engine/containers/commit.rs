@@ -57,7 +57,7 @@ impl Containers {
             match container.unpause().await {
                 // Somebody else let it go on, or ended it.
                 Err(error) if made.is_ok() => {
-                    tracing::warn!(%error, container = container.id, "cannot unpause")
+                    tracing::warn!(%error, container = container.id, "cannot unpause");
                 }
                 _ => {}
             }

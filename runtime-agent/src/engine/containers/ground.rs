@@ -16,7 +16,7 @@ use crate::engine::networks::{Attach, Networks};
 use crate::engine::volumes::Volumes;
 use crate::store::chamber::Walls;
 use crate::store::changes::Change;
-use crate::store::{Digest, Snapshots};
+use crate::store::{Digest, Snapshots, holding};
 
 impl Ground {
     /// What the engine's other parts provide.
@@ -70,6 +70,18 @@ impl Filesystems for Snapshots {
             Ok(Box::new(packed) as Box<dyn Read + Send>)
         }
         .boxed()
+    }
+
+    fn pin(&self, volume: PathBuf, inside: PathBuf, at: PathBuf) -> BoxFuture<'_, Result<()>> {
+        blocking(move || holding::pin(&volume, &inside, &at).map_err(failed("mounting a part of a volume")))
+    }
+
+    fn share_memory(&self, at: PathBuf, size: i64) -> BoxFuture<'_, Result<()>> {
+        blocking(move || holding::share_memory(&at, size).map_err(failed("mounting shared memory")))
+    }
+
+    fn release(&self, folder: PathBuf) -> BoxFuture<'_, Result<()>> {
+        blocking(move || holding::release(&folder).map_err(failed("unmounting what was held")))
     }
 
     fn size<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<u64>> {

@@ -60,7 +60,7 @@ use index::Index;
 pub(crate) use list::Wanted;
 pub(crate) use name::new_id;
 use seams::Ground;
-use spec::{Bounds, Facts};
+use spec::{Bounds, Ceilings, Facts};
 use world::{Pace, World};
 
 /// All containers of this engine. Cheap to clone.
@@ -200,6 +200,11 @@ fn look_at_host() -> Facts {
     let mut numbers = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
     Facts {
         bounds: Bounds::parse(&read("/proc/self/status")),
+        ceilings: Ceilings::parse(
+            &read("/proc/self/status"),
+            &read("/proc/self/limits"),
+            &read("/proc/self/oom_score_adj"),
+        ),
         cgroup_version: limits.cgroup_version,
         limits,
         kernel: (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)),

@@ -37,6 +37,12 @@ pub(crate) trait Filesystems: Debug + Send + Sync {
     fn changes<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Vec<Change>>>;
     /// The same as an archive with `.wh.` entries: a layer. An archive that breaks off did not go well.
     fn difference<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Box<dyn Read + Send>>>;
+    /// Holds what is at `inside` in a volume at a place of its own.
+    fn pin(&self, volume: PathBuf, inside: PathBuf, at: PathBuf) -> BoxFuture<'_, Result<()>>;
+    /// Holds memory that several containers may share.
+    fn share_memory(&self, at: PathBuf, size: i64) -> BoxFuture<'_, Result<()>>;
+    /// Lets go of everything that is held in a folder.
+    fn release(&self, folder: PathBuf) -> BoxFuture<'_, Result<()>>;
     /// Bytes that the container wrote.
     fn size<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<u64>>;
     /// The driver's folders, for inspect.

@@ -54,7 +54,8 @@ impl Containers {
         let mut mounts: Vec<_> = record.mounts.iter().filter(|mount| mount.kind != Kind::Tmpfs).collect();
         mounts.sort_by_key(|mount| mount.destination.components().count());
         let bind = |mount: &super::mounts::Mount| Bind {
-            source: mount.source.clone(),
+            source: mount.volume_root(),
+            part: (!mount.subpath.is_empty()).then(|| mount.subpath.clone().into()),
             inside: mount.destination.clone(),
         };
         let mut binds: Vec<_> = mounts.into_iter().map(bind).collect();
@@ -63,7 +64,7 @@ impl Containers {
             let source = folder.join(name);
             let theirs = record.mounts.iter().any(|mount| mount.destination.as_os_str() == *inside);
             // Written at the first start.
-            (source.exists() && !theirs).then(|| Bind { source, inside: inside.into() })
+            (source.exists() && !theirs).then(|| Bind { source, part: None, inside: inside.into() })
         }));
         Ok(binds)
     }

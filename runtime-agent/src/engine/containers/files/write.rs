@@ -41,9 +41,8 @@ impl Containers {
         let record = container.snapshot().record.clone();
         writable(&record, &clean(&upload.path))?;
         let owner = if upload.own { self.owner(container, &record).await? } else { None };
-        let copying = Copying { folder: Vec::new(), owner, keep_kinds: upload.keep_kinds };
-        let wanted = upload.path.clone();
-        let unpacked = self.inside(container, true, move |root| unpack(root, &wanted, copying, body)).await?;
+        let wanted = upload.clone();
+        let unpacked = self.inside(container, true, move |root| unpack(root, &wanted, owner, body)).await?;
         unpacked.map_err(|failure| match failure {
             Failure::Lookup(errno) => lookup_failed(container, &upload.path, errno),
             Failure::NoFolder => Error::invalid("extraction point is not a directory"),
@@ -83,7 +82,8 @@ fn writable(record: &ContainerRecord, path: &str) -> Result<()> {
     }
 }
 
-fn unpack(root: &OwnedFd, path: &str, copying: Copying, body: Pieces) -> Result<(), Failure> {
+fn unpack(root: &OwnedFd, upload: &Upload, owner: Option<(u32, u32)>, body: Pieces) -> Result<(), Failure> {
+    let path = &upload.path;
     match path::open_folder(root, &clean(path)) {
         Ok(_) => {}
         Err(Errno::NOTDIR) => return Err(Failure::NoFolder),
@@ -93,8 +93,12 @@ fn unpack(root: &OwnedFd, path: &str, copying: Copying, body: Pieces) -> Result<
     let (contents, _) = decompress(BufReader::with_capacity(BUFFER, Inward::new(body))).map_err(broken)?;
     let mut archive = Reader::new(BufReader::with_capacity(BUFFER, contents));
     let tree = path::open_folder(root, "/").map(Tree::over).map_err(Failure::Lookup)?;
-    let copying = Copying { folder: clean(path).trim_end_matches('/').as_bytes().to_vec(), ..copying };
-    unpack::copy(&mut archive, tree, copying).map_err(Failure::Unpack)?;
+    let copying = Copying {
+        folder: clean(path).trim_end_matches('/').as_bytes().to_vec(),
+        owner,
+        keep_kinds: upload.keep_kinds,
+    };
+    unpack::copy(&mut archive, tree, &copying).map_err(Failure::Unpack)?;
     // Clients send zeros to the end of a record, and expect them to be taken.
     std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).map(drop).map_err(broken)
 }

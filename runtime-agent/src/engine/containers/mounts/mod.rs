@@ -38,9 +38,17 @@ pub(crate) struct Mount {
     /// Whether mounts below a bind's source stay away.
     #[serde(default)]
     pub(crate) not_recursive: bool,
+    /// The part of the volume that is mounted; empty for all of it.
+    #[serde(default)]
+    pub(crate) subpath: String,
     /// A tmpfs's options.
     #[serde(default)]
     pub(crate) options: Vec<String>,
+}
+
+/// A part of a volume without what means nothing; it never climbs.
+pub(super) fn names(subpath: &str) -> PathBuf {
+    Path::new(subpath).components().filter(|part| matches!(part, std::path::Component::Normal(_))).collect()
 }
 
 /// What a mount is.
@@ -53,6 +61,12 @@ pub(crate) enum Kind {
 }
 
 impl Mount {
+    /// The whole volume's folder, of whose content `source` may be a part.
+    pub(crate) fn volume_root(&self) -> PathBuf {
+        let parts = names(&self.subpath).components().count();
+        self.source.ancestors().nth(parts).unwrap_or(&self.source).to_owned()
+    }
+
     /// How inspect and lists show it.
     pub(crate) fn describe(&self) -> MountPoint {
         let (kind, driver) = match self.kind {

@@ -29,6 +29,7 @@ pub(crate) async fn settle(wishes: Vec<Wish>, volumes: &dyn VolumeSource) -> Res
             mode,
             propagation,
             not_recursive,
+            subpath: String::new(),
             options: Vec::new(),
         };
         let mut fill = false;
@@ -42,6 +43,7 @@ pub(crate) async fn settle(wishes: Vec<Wish>, volumes: &dyn VolumeSource) -> Res
                 mount.source = within(&volume.mountpoint, &subpath)?;
                 mount.volume = Some(volume.name);
                 fill = copy && subpath.is_empty();
+                mount.subpath = subpath;
             }
         }
         if fill {
@@ -69,6 +71,7 @@ async fn bind_source(path: PathBuf, make: bool) -> Result<PathBuf> {
     }
 }
 
+/// Refuses a part that is not there. What its name means then is looked up again at each start.
 fn within(volume: &Path, subpath: &str) -> Result<PathBuf> {
     if subpath.is_empty() {
         return Ok(volume.to_owned());
@@ -76,7 +79,7 @@ fn within(volume: &Path, subpath: &str) -> Result<PathBuf> {
     let inside = crate::engine::containers::inside::Inside::open(volume)
         .map_err(|e| Error::internal(&format!("opening {}", volume.display()), e))?;
     match inside.locate(Path::new(subpath)) {
-        Ok(Some(place)) => Ok(place),
+        Ok(Some(_)) => Ok(volume.join(super::names(subpath))),
         Ok(None) => Err(Error::invalid(format!(
             "cannot access path {}: no such file or directory",
             volume.join(subpath).display()

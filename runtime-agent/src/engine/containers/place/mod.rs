@@ -2,6 +2,7 @@
 
 pub(super) mod devices;
 pub(super) mod files;
+pub(in crate::engine) mod held;
 pub(super) mod network;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ pub(super) async fn specification(
     rootfs: &Path,
     network: Namespace,
     files: Vec<(PathBuf, &'static str)>,
+    held: &held::Held,
 ) -> Result<Spec> {
     let identity = settle_inside(record, rootfs).await?;
     let devices = devices::wanted(&record.host)?;
@@ -32,13 +34,14 @@ pub(super) async fn specification(
         id: &record.id,
         config: &record.config,
         host: &record.host,
-        mounts: &record.mounts,
+        mounts: &held.mounts,
         identity,
         command: record.command(),
         files,
         network,
         pid,
         ipc,
+        shared_memory: held.shared_memory.as_deref(),
         devices,
         facts: &world.facts,
     })
@@ -64,6 +67,7 @@ pub(crate) async fn exec_process(
         network: Namespace::Private,
         pid: Namespace::Private,
         ipc: Namespace::Private,
+        shared_memory: None,
         devices: Vec::new(),
         facts: &world.facts,
     };

@@ -14,7 +14,8 @@ mod security;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Process, Spec};
 use serde_json::{Value, json};
@@ -44,6 +45,8 @@ pub(crate) struct Blueprint<'a> {
     pub(crate) network: Namespace,
     pub(crate) pid: Namespace,
     pub(crate) ipc: Namespace,
+    /// The host's folder that is `/dev/shm` inside, when it is not the container's own alone.
+    pub(crate) shared_memory: Option<&'a Path>,
     /// Devices of the host that the container sees.
     pub(crate) devices: Vec<Device>,
     pub(crate) facts: &'a Facts,
@@ -58,8 +61,58 @@ pub(crate) struct Facts {
     pub(crate) cgroup_version: u8,
     /// What control groups can limit here.
     pub(crate) limits: crate::engine::host::Limits,
+    /// What processes here may have at most, by the limit's name; `None` where it may be raised.
+    pub(crate) ceilings: Option<Ceilings>,
     /// Of the running kernel, for seccomp rules that depend on it.
     pub(crate) kernel: (u32, u32),
+}
+
+/// What an engine without CAP_SYS_RESOURCE cannot go beyond.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Ceilings {
+    /// Hard limits; one without a bound is absent.
+    limits: BTreeMap<&'static str, u64>,
+    /// The badness for the out-of-memory killer that it cannot go below.
+    badness: i64,
+}
+
+impl Ceilings {
+    /// From the process's own `status`, `limits` and `oom_score_adj`.
+    pub(crate) fn parse(status: &str, limits: &str, badness: &str) -> Option<Self> {
+        const SYS_RESOURCE: u64 = 1 << 24;
+        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+        let bits = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
+        if bits & SYS_RESOURCE != 0 {
+            return None;
+        }
+        let hard = |title: &str| {
+            let rest = limits.lines().find_map(|line| line.strip_prefix(title))?;
+            rest.split_whitespace().nth(1)?.parse().ok()
+        };
+        let limits = process::TITLES.iter().filter_map(|(name, title)| Some((*name, hard(title)?))).collect();
+        Some(Self { limits, badness: badness.trim().parse().unwrap_or(0) })
+    }
+
+    /// Refuses what this host does not grant, with value and reason.
+    fn check(&self, host: &HostConfig) -> Result<()> {
+        const REASON: &str = "this host does not grant the capability CAP_SYS_RESOURCE";
+        for limit in &host.ulimits {
+            let Some(most) = self.limits.get(limit.name.to_ascii_uppercase().as_str()) else { continue };
+            if u64::try_from(limit.hard).map_or(true, |hard| hard > *most) {
+                return Err(Error::invalid(format!(
+                    "ulimit {} cannot be {}: {REASON}, and the hard limit is {most}",
+                    limit.name, limit.hard
+                )));
+            }
+        }
+        if host.oom_score_adj < self.badness && host.oom_score_adj != 0 {
+            return Err(Error::invalid(format!(
+                "oom score adj cannot be {}: {REASON}, and the lowest is {}",
+                host.oom_score_adj, self.badness
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// Where one of the kernel's namespaces comes from.
@@ -100,8 +153,11 @@ pub(crate) fn assemble(blueprint: &Blueprint<'_>) -> Result<Spec> {
 }
 
 /// Refuses what could never be assembled, and returns what will not be honoured.
-pub(crate) fn check(host: &HostConfig, bounds: &Bounds) -> Result<Vec<String>> {
-    let granted = capabilities::granted(host, bounds)?;
+pub(crate) fn check(host: &HostConfig, facts: &Facts) -> Result<Vec<String>> {
+    let granted = capabilities::granted(host, &facts.bounds)?;
+    if let Some(ceilings) = &facts.ceilings {
+        ceilings.check(host)?;
+    }
     let security = Security::parse(host)?;
     security.seccomp.rules(&granted, (u32::MAX, 0))?;
     process::limits(host)?;

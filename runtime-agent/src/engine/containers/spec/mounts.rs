@@ -65,7 +65,14 @@ fn kernel(blueprint: &Blueprint<'_>) -> Vec<Value> {
         _ => {
             list.push(mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]));
             let size = format!("size={shm}");
-            list.push(mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", &size]));
+            match blueprint.shared_memory {
+                Some(shared) => list.push(
+                    json!({ "destination": "/dev/shm", "type": "bind", "source": shared, "options": ["rbind", "rw"] }),
+                ),
+                // Asked for: then there is none.
+                None if blueprint.host.ipc_mode == "none" => {}
+                None => list.push(mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", &size])),
+            }
         }
     }
     list

@@ -114,6 +114,26 @@ pub(super) fn limits(host: &HostConfig) -> Result<Vec<Value>> {
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// What `/proc/self/limits` calls them.
+pub(super) const TITLES: [(&str, &str); 16] = [
+    ("AS", "Max address space"),
+    ("CORE", "Max core file size"),
+    ("CPU", "Max cpu time"),
+    ("DATA", "Max data size"),
+    ("FSIZE", "Max file size"),
+    ("LOCKS", "Max file locks"),
+    ("MEMLOCK", "Max locked memory"),
+    ("MSGQUEUE", "Max msgqueue size"),
+    ("NICE", "Max nice priority"),
+    ("NOFILE", "Max open files"),
+    ("NPROC", "Max processes"),
+    ("RSS", "Max resident set"),
+    ("RTPRIO", "Max realtime priority"),
+    ("RTTIME", "Max realtime timeout"),
+    ("SIGPENDING", "Max pending signals"),
+    ("STACK", "Max stack size"),
+];
+
 const LIMITS: &[&str] = &[
     "CORE",
     "CPU",

@@ -6,6 +6,7 @@ use crate::engine::containers::mounts::Kind;
 fn facts() -> Facts {
     Facts {
         bounds: Bounds::all(),
+        ceilings: None,
         cgroup_version: 2,
         limits: crate::engine::host::Limits {
             memory: true,
@@ -30,6 +31,7 @@ fn mount(destination: &str, kind: Kind) -> Mount {
         mode: String::new(),
         propagation: String::new(),
         not_recursive: false,
+        subpath: String::new(),
         options: vec!["exec".to_owned(), "size=1m".to_owned()],
     }
 }
@@ -53,6 +55,7 @@ fn blueprint<'a>(config: &'a ContainerConfig, host: &'a HostConfig, mounts: &'a 
         network: Namespace::Path("/run/netns/abc".into()),
         pid: Namespace::Private,
         ipc: Namespace::Private,
+        shared_memory: None,
         devices: Vec::new(),
         facts: Box::leak(Box::new(facts())),
     }
@@ -173,4 +176,24 @@ fn wrong_limits_are_refused() {
         let host: HostConfig = serde_json::from_str(host).unwrap();
         assert!(assemble(&blueprint(&config, &host, &[])).is_err());
     }
+}
+
+#[test]
+fn what_the_host_does_not_grant_is_refused_with_value_and_reason() {
+    let limits = "Limit  Soft Limit  Hard Limit  Units\nMax open files  1024  4096  files\nMax stack size  1  unlimited  bytes\n";
+    let ceilings = Ceilings::parse("CapEff:\t000001fffeffffff\n", limits, "-5\n").unwrap();
+    let check =
+        |json: &str| ceilings.check(&serde_json::from_str(json).unwrap()).map_err(|error| error.to_string());
+    let nofile = |hard: i64| check(&format!(r#"{{"Ulimits":[{{"Name":"nofile","Soft":1,"Hard":{hard}}}]}}"#));
+    assert!(nofile(4096).is_ok());
+    let refused = nofile(5000).unwrap_err();
+    assert!(
+        refused.contains("5000") && refused.contains("CAP_SYS_RESOURCE") && refused.contains("4096"),
+        "{refused}"
+    );
+    assert!(nofile(-1).is_err() && check(r#"{"Ulimits":[{"Name":"stack","Soft":1,"Hard":-1}]}"#).is_ok());
+    assert!(
+        check(r#"{"OomScoreAdj":-6}"#).unwrap_err().contains("-6") && check(r#"{"OomScoreAdj":-5}"#).is_ok()
+    );
+    assert_eq!(Ceilings::parse("CapEff:\t000001ffffffffff\n", limits, "0"), None);
 }

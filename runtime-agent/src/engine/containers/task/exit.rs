@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Command, Task};
 use crate::engine::containers::moment::Moment;
+use crate::engine::containers::place;
 use crate::engine::containers::record::Status;
 use crate::runtime::{Error, Exit, ProcessRef, Shim};
 
@@ -65,8 +66,15 @@ impl Task {
             log("end the shim", &error);
         }
         let ground = &self.world.ground;
-        let (disconnected, unmounted) =
-            tokio::join!(ground.connections.disconnect(&id), ground.filesystems.unmount(&id));
+        let held = place::held::folder(&self.world, &id);
+        let (disconnected, unmounted, released) = tokio::join!(
+            ground.connections.disconnect(&id),
+            ground.filesystems.unmount(&id),
+            ground.filesystems.release(held)
+        );
+        if let Err(error) = released {
+            log("let go of mounts", &error);
+        }
         if let Err(error) = disconnected {
             log("disconnect", &error);
         }

@@ -113,7 +113,8 @@ impl Task {
         let record = &self.now.record;
         let folder = self.world.folder_of(&record.id);
         let files = place::files::write(&self.world, record, &folder, &network, &wired).await?;
-        let spec = place::specification(&self.world, record, &rootfs, network, files).await?;
+        let held = place::held::prepare(&self.world, record).await?;
+        let spec = place::specification(&self.world, record, &rootfs, network, files, &held).await?;
         let [rows, columns] = record.host.console_size;
         Ok(Bundle {
             id: record.id.clone(),

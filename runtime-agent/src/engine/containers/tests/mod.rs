@@ -91,6 +91,7 @@ impl Host {
             runtime: Arc::new(self.runtime.clone()),
             facts: Facts {
                 bounds: Bounds::all(),
+                ceilings: None,
                 cgroup_version: 2,
                 limits: crate::engine::host::Limits {
                     memory: true,
