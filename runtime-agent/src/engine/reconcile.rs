@@ -104,7 +104,12 @@ async fn settle(world: &World, record: ContainerRecord) -> (Snapshot, FollowUp) 
         }
         Some(shim) => let_go(&snapshot, &*shim).await,
         None if snapshot.record.state.status.has_process() => bury(world, &mut snapshot, &folder).await,
-        None => {}
+        // A daemon that was killed while somebody looked into it left it mounted.
+        None => {
+            if let Err(error) = world.ground.filesystems.unmount(&snapshot.record.id).await {
+                tracing::warn!(%error, container = snapshot.record.id, "cannot unmount the root filesystem");
+            }
+        }
     }
     let follow_up = follow_up(&mut snapshot);
     (snapshot, follow_up)

@@ -158,7 +158,7 @@ fn mounts_propagate_and_show_their_parts() {
     let part = |subpath: &str| format!("type=volume,src=vol,dst=/p,volume-subpath={subpath}");
     assert_eq!(inside(&engine, &["--mount", &part("sub/deep")], "cat /p/f").stdout, "part\n");
     let missing = inside(&engine, &["--mount", &part("gone")], "true");
-    assert!(missing.code == 125 && missing.stderr.contains("no such file or directory"), "{missing:?}");
+    assert!(missing.code != 0 && missing.stderr.contains("no such file or directory"), "{missing:?}");
     // A part that becomes a link to the host's files between the create and the start.
     engine.ok(&["create", "--name", "late", "--mount", &part("sub/deep"), "busybox", "ls", "/p"]);
     engine.ok(&[

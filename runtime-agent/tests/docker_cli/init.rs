@@ -42,7 +42,9 @@ fn an_init_hands_signals_on_and_reaps() {
     engine.until(&["logs", "one"], |seen| seen.contains("ready"));
     engine.ok(&["kill", "-s", "HUP", "one"]);
     engine.until(&["logs", "one"], |seen| seen.contains("hup"));
-    engine.until(&["top", "one"], |seen| !seen.contains("defunct") && !seen.contains("sleep 0.3"));
+    engine.until(&["top", "one"], |seen| {
+        !seen.lines().any(|line| line.ends_with("sleep 0.3") || line.contains("defunct"))
+    });
     engine.ok(&["stop", "one"]);
     assert_eq!(engine.ok(&["inspect", "-f", "{{.State.ExitCode}}", "one"]), "5\n");
     assert!(engine.ok(&["logs", "one"]).ends_with("bye\n"));

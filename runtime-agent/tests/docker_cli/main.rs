@@ -16,13 +16,13 @@ macro_rules! engine {
 }
 
 mod engine;
-mod networks;
-mod publish;
-mod purge;
 mod files;
 mod hosting;
 mod init;
 mod keeping;
+mod networks;
+mod publish;
+mod purge;
 mod watching;
 
 #[test]

@@ -5,6 +5,7 @@
 //! misspelt value is an error here and not in the runtime.
 
 mod capabilities;
+mod ceilings;
 mod devices;
 mod mounts;
 mod process;
@@ -14,7 +15,6 @@ mod security;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Process, Spec};
@@ -23,6 +23,7 @@ use wharfd_api_types::container::{ContainerConfig, HostConfig};
 use wharfd_api_types::exec::ExecCreateRequest;
 
 pub(crate) use capabilities::Bounds;
+pub(crate) use ceilings::Ceilings;
 pub(crate) use devices::Device;
 use security::Security;
 
@@ -65,54 +66,6 @@ pub(crate) struct Facts {
     pub(crate) ceilings: Option<Ceilings>,
     /// Of the running kernel, for seccomp rules that depend on it.
     pub(crate) kernel: (u32, u32),
-}
-
-/// What an engine without CAP_SYS_RESOURCE cannot go beyond.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Ceilings {
-    /// Hard limits; one without a bound is absent.
-    limits: BTreeMap<&'static str, u64>,
-    /// The badness for the out-of-memory killer that it cannot go below.
-    badness: i64,
-}
-
-impl Ceilings {
-    /// From the process's own `status`, `limits` and `oom_score_adj`.
-    pub(crate) fn parse(status: &str, limits: &str, badness: &str) -> Option<Self> {
-        const SYS_RESOURCE: u64 = 1 << 24;
-        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-        let bits = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
-        if bits & SYS_RESOURCE != 0 {
-            return None;
-        }
-        let hard = |title: &str| {
-            let rest = limits.lines().find_map(|line| line.strip_prefix(title))?;
-            rest.split_whitespace().nth(1)?.parse().ok()
-        };
-        let limits = process::TITLES.iter().filter_map(|(name, title)| Some((*name, hard(title)?))).collect();
-        Some(Self { limits, badness: badness.trim().parse().unwrap_or(0) })
-    }
-
-    /// Refuses what this host does not grant, with value and reason.
-    fn check(&self, host: &HostConfig) -> Result<()> {
-        const REASON: &str = "this host does not grant the capability CAP_SYS_RESOURCE";
-        for limit in &host.ulimits {
-            let Some(most) = self.limits.get(limit.name.to_ascii_uppercase().as_str()) else { continue };
-            if u64::try_from(limit.hard).map_or(true, |hard| hard > *most) {
-                return Err(Error::invalid(format!(
-                    "ulimit {} cannot be {}: {REASON}, and the hard limit is {most}",
-                    limit.name, limit.hard
-                )));
-            }
-        }
-        if host.oom_score_adj < self.badness && host.oom_score_adj != 0 {
-            return Err(Error::invalid(format!(
-                "oom score adj cannot be {}: {REASON}, and the lowest is {}",
-                host.oom_score_adj, self.badness
-            )));
-        }
-        Ok(())
-    }
 }
 
 /// Where one of the kernel's namespaces comes from.

@@ -6,6 +6,7 @@ use wharfd_api_types::exec::ExecCreateRequest;
 
 use super::Blueprint;
 use super::capabilities;
+use super::ceilings::TITLES;
 use super::security::Security;
 use crate::engine::error::{Error, Result};
 
@@ -96,7 +97,7 @@ fn environment(blueprint: &Blueprint<'_>, tty: bool, more: &[String]) -> Vec<Str
 pub(super) fn limits(host: &HostConfig) -> Result<Vec<Value>> {
     host.ulimits.iter().map(|limit| {
         let name = limit.name.to_ascii_uppercase();
-        if !LIMITS.contains(&name.as_str()) {
+        if !TITLES.iter().any(|(known, _)| *known == name) {
             return Err(Error::invalid(format!("invalid ulimit type: {}", limit.name)));
         }
         if limit.soft > limit.hard && limit.hard != -1 {
@@ -113,42 +114,3 @@ pub(super) fn limits(host: &HostConfig) -> Result<Vec<Value>> {
 }
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// What `/proc/self/limits` calls them.
-pub(super) const TITLES: [(&str, &str); 16] = [
-    ("AS", "Max address space"),
-    ("CORE", "Max core file size"),
-    ("CPU", "Max cpu time"),
-    ("DATA", "Max data size"),
-    ("FSIZE", "Max file size"),
-    ("LOCKS", "Max file locks"),
-    ("MEMLOCK", "Max locked memory"),
-    ("MSGQUEUE", "Max msgqueue size"),
-    ("NICE", "Max nice priority"),
-    ("NOFILE", "Max open files"),
-    ("NPROC", "Max processes"),
-    ("RSS", "Max resident set"),
-    ("RTPRIO", "Max realtime priority"),
-    ("RTTIME", "Max realtime timeout"),
-    ("SIGPENDING", "Max pending signals"),
-    ("STACK", "Max stack size"),
-];
-
-const LIMITS: &[&str] = &[
-    "CORE",
-    "CPU",
-    "DATA",
-    "FSIZE",
-    "LOCKS",
-    "MEMLOCK",
-    "MSGQUEUE",
-    "NICE",
-    "NOFILE",
-    "NPROC",
-    "RSS",
-    "RTPRIO",
-    "RTTIME",
-    "SIGPENDING",
-    "STACK",
-    "AS",
-];

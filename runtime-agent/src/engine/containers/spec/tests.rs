@@ -177,23 +177,3 @@ fn wrong_limits_are_refused() {
         assert!(assemble(&blueprint(&config, &host, &[])).is_err());
     }
 }
-
-#[test]
-fn what_the_host_does_not_grant_is_refused_with_value_and_reason() {
-    let limits = "Limit  Soft Limit  Hard Limit  Units\nMax open files  1024  4096  files\nMax stack size  1  unlimited  bytes\n";
-    let ceilings = Ceilings::parse("CapEff:\t000001fffeffffff\n", limits, "-5\n").unwrap();
-    let check =
-        |json: &str| ceilings.check(&serde_json::from_str(json).unwrap()).map_err(|error| error.to_string());
-    let nofile = |hard: i64| check(&format!(r#"{{"Ulimits":[{{"Name":"nofile","Soft":1,"Hard":{hard}}}]}}"#));
-    assert!(nofile(4096).is_ok());
-    let refused = nofile(5000).unwrap_err();
-    assert!(
-        refused.contains("5000") && refused.contains("CAP_SYS_RESOURCE") && refused.contains("4096"),
-        "{refused}"
-    );
-    assert!(nofile(-1).is_err() && check(r#"{"Ulimits":[{"Name":"stack","Soft":1,"Hard":-1}]}"#).is_ok());
-    assert!(
-        check(r#"{"OomScoreAdj":-6}"#).unwrap_err().contains("-6") && check(r#"{"OomScoreAdj":-5}"#).is_ok()
-    );
-    assert_eq!(Ceilings::parse("CapEff:\t000001ffffffffff\n", limits, "0"), None);
-}
