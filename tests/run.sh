@@ -25,8 +25,9 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 install_packages() {
-    local wanted=(busybox-static ca-certificates cpio curl debootstrap dbus docker-registry dropbear-bin e2fsprogs gcc gnome-keyring iproute2
-        iptables libc6-dev libseccomp-dev lz4 make nftables openssh-client openssh-server perl pkg-config python3
+    local wanted=(busybox-static ca-certificates cpio curl debootstrap dbus docker-registry dropbear-bin e2fsprogs gcc
+        gnome-keyring iproute2 iptables libc6-dev libseccomp-dev lz4 make nftables openssh-client openssh-server openssl perl
+        pkg-config python3
         qemu-system-x86 qemu-utils systemd-container util-linux xz-utils zstd)
     local missing=()
     for package in "${wanted[@]}"; do

@@ -4,6 +4,8 @@
 #   tests/soak.sh [all]        all of them
 #   tests/soak.sh fuzz         ten minutes of random input for each parser (MINUTES=10)
 #   tests/soak.sh cloud-image  a machine of the local driver from a cloud image with cloud-init: minutes under emulation
+#   tests/soak.sh judge        Microsoft's own Python SDK, of today and the last that knew hybrid profiles, judges the
+#                              simulated clouds (needs python3-venv and the Python package index)
 #
 # Needs what tests/run.sh needs; run that first.
 set -euo pipefail
@@ -43,10 +45,42 @@ cloud_image() {
     if tests/lab/cloud-machine.sh "$CARGO_TARGET_DIR/debug/wharf" "$image"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 }
 
+sdk() { # sdk NAME PACKAGE…: a Python of its own with these packages
+    [ -x "$cache/sdk-$1/bin/python" ] || python3 -m venv "$cache/sdk-$1"
+    "$cache/sdk-$1/bin/pip" install --quiet --disable-pip-version-check "${@:2}"
+}
+
+judged_by() { # judged_by SDK CLOUD
+    local facts pid status=0
+    facts=$(mktemp)
+    "$CARGO_TARGET_DIR/debug/wharf-sim" --cloud "$2" >"$facts" &
+    pid=$!
+    for _ in $(seq 100); do grep -q ^control "$facts" && break || sleep 0.1; done
+    timeout 300 "$cache/sdk-$1/bin/python" drivers/testkit/sim/tests/judge.py "$facts" || status=$?
+    kill $pid
+    rm -f "$facts"
+    return $status
+}
+
+judge() {
+    cargo build --locked --quiet -p wharf-sim
+    sdk current azure-identity azure-mgmt-resource azure-mgmt-network azure-mgmt-compute
+    sdk hybrid azure-identity azure-mgmt-resource==23.1.1 azure-mgmt-network==25.4.0 azure-mgmt-compute==30.6.0
+    tally "judge: today's SDK, public" judged_by current public
+    for cloud in public usgov hub-2020-09-01 hub-2019-03-01; do
+        tally "judge: the last hybrid SDK, $cloud" judged_by hybrid "$cloud"
+    done
+}
+
 case "${1:-all}" in
     fuzz) fuzz ;;
     cloud-image) cloud_image ;;
-    all) cloud_image && fuzz ;;
+    judge) judge ;;
+    all)
+        cloud_image
+        judge
+        fuzz
+        ;;
     *) echo "tests/soak.sh: there is no $1" >&2 && exit 2 ;;
 esac
 printf '\n%d passed, %d failed\n' "$passed" "$failed"

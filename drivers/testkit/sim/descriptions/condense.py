@@ -44,6 +44,8 @@ CLOSED = {"applicationGatewayBackendAddressPools", "loadBalancerBackendAddressPo
           "applicationGatewayIPConfigurations", "applicationGatewayIpConfigurations", "ipAllocations", "routeTable",
           "privateLinkService", "linkedPublicIPAddress", "servicePublicIPAddress", "flowLogs", "peeredRemote",
           "ipamPoolPrefixAllocations", "frontendIPConfiguration"}
+# Enumerations that the service itself does not keep to: sizes come and go between versions.
+OPEN = {"vmSize"}
 # Versions whose own description is not in the snapshot: the next one's, less what came with it.
 DERIVED = [
     ("compute", "2017-03-30", "2017-12-01", ["virtualMachines", "availabilitySets"],
@@ -116,8 +118,7 @@ class Swagger:
                 self.collect(into, target, path)
         required = set(schema.get("required", []))
         for name, prop in schema.get("properties", {}).items():
-            closed = name in CLOSED
-            kind = "any" if closed else self.field(prop, here)
+            kind = "any" if name in CLOSED else "string" if name in OPEN else self.field(prop, here)
             mark = "!" if name in required else "-" if prop.get("readOnly") else ""
             into[name] = mark + kind
 
@@ -195,7 +196,7 @@ def bicep_file(path, namespace, types):
             name += "2"
         index[at], models[name] = name, {}
         for prop, value in node["properties"].items():
-            kind = "any" if prop in CLOSED else field(int(value["type"]["$ref"][2:]))
+            kind = ("any" if prop in CLOSED else "string" if prop in OPEN else field(int(value["type"]["$ref"][2:])))
             flags = value["flags"]
             if prop in ("name", "type", "apiVersion", "id") and flags & 8:
                 if prop == "apiVersion":

@@ -23,7 +23,7 @@ mod route;
 mod sign_in;
 mod simulator;
 
-pub use cloud::{Clock, Effect, Entry, Fault, Policy};
+pub use cloud::{Clock, Cloud, Effect, Entry, Fault, Policy};
 pub use config::{Account, Config, Naming, Quotas};
 pub use error::ArmError;
 pub use flavour::{Flavour, IdentitySystem};

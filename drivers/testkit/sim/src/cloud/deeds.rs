@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Cloud, Deed, Due, Fate, Order, State, Status};
 use crate::error::ArmError;
-use crate::resource::{self, BodyState, Kind, key, machine};
+use crate::resource::{self, BodyState, Kind, Resource, key, machine};
 
 /// For how long an interface of a machine that failed stays reserved, in the real cloud's time.
 const RESERVED: Duration = Duration::from_secs(180);
@@ -94,14 +94,12 @@ fn fail(cloud: &Cloud, state: &mut State, deed: &Deed, error: &ArmError, at: Dur
         Deed::MachineReady(id) => {
             settle(state, id, "Failed");
             let until = at + cloud.clock().scaled(RESERVED);
-            let vm = state.resources.get_mut(id).map(|vm| {
-                if let Some(machine) = &mut vm.machine {
-                    machine.failure = Some(error.clone());
-                }
-                (vm.id.clone(), machine::interfaces(vm).map(key).collect::<Vec<_>>())
-            });
-            let (vm, nics) = vm.unwrap_or_default();
-            state.reserved.extend(nics.into_iter().map(|nic| (nic, (vm.clone(), until))));
+            if let Some(machine) = state.resources.get_mut(id).and_then(|vm| vm.machine.as_mut()) {
+                machine.failure = Some(error.clone());
+            }
+            if let Some(vm) = state.resources.get(id).cloned() {
+                reserve(state, &vm, until);
+            }
         }
         Deed::Ready(id) | Deed::Remove(id) | Deed::Power(id, _) => settle(state, id, "Failed"),
         Deed::RemoveGroup(group) => {
@@ -113,12 +111,21 @@ fn fail(cloud: &Cloud, state: &mut State, deed: &Deed, error: &ArmError, at: Dur
     Status::Failed(error.clone())
 }
 
+/// Keeps the interfaces of a machine that failed for it.
+fn reserve(state: &mut State, vm: &Resource, until: Duration) {
+    let nics = machine::interfaces(vm).map(key);
+    state.reserved.extend(nics.map(|nic| (nic, (vm.id.clone(), until))));
+}
+
 /// Takes a resource away, with what goes along.
 fn remove(cloud: &Cloud, state: &mut State, id: &str, at: Duration) {
     let Some(gone) = state.resources.remove(id) else { return };
     let lag = cloud.clock().scaled(cloud.config.list_lag);
     if !lag.is_zero() {
         state.ghosts.push((at + lag, gone.clone()));
+    }
+    if gone.machine.as_ref().is_some_and(|machine| !machine.provisioned) {
+        reserve(state, &gone, at + cloud.clock().scaled(RESERVED));
     }
     if gone.kind == Kind::Machine {
         if let Some(BodyState::Here(body)) = gone.machine.as_ref().map(|m| m.body.clone()) {

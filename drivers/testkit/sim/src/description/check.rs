@@ -30,11 +30,27 @@ pub enum Reason {
     Value(String, Vec<String>),
 }
 
+/// What a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Sent to make or replace something.
+    Whole,
+    /// Sent to change something: required fields may be left out.
+    Partial,
+    /// Answered: fields that are read-only are judged, too.
+    Answer,
+}
+
 impl Description {
-    /// The first thing wrong with `body` as a `model`. `partial` bodies (PATCH) may leave required fields out.
-    pub fn check(&self, model: &str, body: &Value, partial: bool) -> Result<(), Complaint> {
-        let kind = Kind::Model(model.to_owned());
-        self.check_value(&Place { path: String::new(), member: "", model, partial }, &kind, body)
+    /// The first thing wrong with `body` as a `model`.
+    pub fn check(&self, model: &str, body: &Value, role: Role) -> Result<(), Complaint> {
+        self.check_kind(&Kind::Model(model.to_owned()), body, role)
+    }
+
+    /// The first thing wrong with `body` as a `kind`.
+    pub fn check_kind(&self, kind: &Kind, body: &Value, role: Role) -> Result<(), Complaint> {
+        let model = kind.model().unwrap_or_default();
+        self.check_value(&Place { path: String::new(), member: "", model, role }, kind, body)
     }
 
     fn check_value(&self, at: &Place<'_>, kind: &Kind, value: &Value) -> Result<(), Complaint> {
@@ -75,11 +91,11 @@ impl Description {
             let below = at.below(name, model);
             match find(fields.iter(), name) {
                 None => return Err(below.complain(Reason::Unknown)),
-                Some((_, field)) if field.read_only => {}
+                Some((_, field)) if field.read_only && at.role != Role::Answer => {}
                 Some((_, field)) => self.check_value(&below, &field.kind, value)?,
             }
         }
-        for (name, _) in fields.iter().filter(|(_, f)| f.required && !at.partial) {
+        for (name, _) in fields.iter().filter(|(_, f)| f.required && at.role != Role::Partial) {
             if object.iter().all(|(sent, value)| !sent.eq_ignore_ascii_case(name) || value.is_null()) {
                 return Err(at.below(name, model).complain(Reason::Missing));
             }
@@ -152,13 +168,13 @@ struct Place<'p> {
     path: String,
     member: &'p str,
     model: &'p str,
-    partial: bool,
+    role: Role,
 }
 
 impl<'p> Place<'p> {
     fn below<'q>(&self, member: &'q str, model: &'q str) -> Place<'q> {
         let path = if self.path.is_empty() { member.to_owned() } else { format!("{}.{member}", self.path) };
-        Place { path, member, model, partial: self.partial }
+        Place { path, member, model, role: self.role }
     }
 
     fn item(&self, number: usize) -> Place<'p> {
@@ -166,7 +182,7 @@ impl<'p> Place<'p> {
             path: format!("{}[{number}]", self.path),
             member: self.member,
             model: self.model,
-            partial: self.partial,
+            role: self.role,
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-pub use check::{Complaint, Reason};
+pub use check::{Complaint, Reason, Role};
 pub use field::{Field, Kind};
 
 /// One provider in one api-version.

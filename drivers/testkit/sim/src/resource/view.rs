@@ -117,3 +117,12 @@ pub(crate) fn show_part(kind: &str, version: &str, body: &Value) -> Value {
     let Some(description) = Description::find("network", kind, version) else { return body.clone() };
     description.body(kind).map_or_else(|| body.clone(), |model| description.project(model, body))
 }
+
+/// What `version` shows of an answer that belongs to no resource; `route` is as the descriptions name it.
+pub(crate) fn show_route(provider: &str, version: &str, route: &str, body: &Value) -> Value {
+    let kind = route.trim_start_matches('/').split('/').next().unwrap_or_default();
+    let described =
+        Description::find(provider, kind, version).and_then(|d| Some((d, d.route(route, "GET")?)));
+    let model = described.and_then(|(d, said)| Some((d, said["answer"].as_str()?.strip_prefix("ref:")?)));
+    model.map_or_else(|| body.clone(), |(description, model)| description.project(model, body))
+}

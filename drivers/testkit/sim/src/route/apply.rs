@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::cloud::{Cloud, Deed, Due, Effect, Fate, Operation, State, Status, Style, Work};
-use crate::description::{Complaint, Description, Reason};
+use crate::description::{Complaint, Description, Reason, Role};
 use crate::error::{ArmError, parameter};
 use crate::http::Call;
 use crate::resource::Kind;
@@ -51,12 +51,12 @@ pub(super) fn check_body(
     kind: &str,
     version: &str,
     body: &Value,
-    partial: bool,
+    role: Role,
     call: &Call,
 ) -> Result<(), ArmError> {
     let Some(description) = Description::find(provider, kind, version) else { return Ok(()) };
     let Some(model) = description.body(kind) else { return Ok(()) };
-    description.check(model, body, partial).map_err(|complaint| word(provider, kind, &complaint, call))
+    description.check(model, body, role).map_err(|complaint| word(provider, kind, &complaint, call))
 }
 
 fn word(provider: &str, kind: &str, complaint: &Complaint, call: &Call) -> ArmError {

@@ -7,12 +7,12 @@ use crate::catalog::{self, Image, Size};
 use crate::cloud::Cloud;
 use crate::error::ArmError;
 use crate::http::Answer;
-use crate::resource::{Kind, machine};
+use crate::resource::{Kind, machine, view};
 
 /// `…/Microsoft.Compute/locations/LOCATION/…`.
 pub(super) fn route(
     request: &Request<'_>,
-    _: &Version,
+    version: &Version,
     location: &str,
     rest: &[&str],
 ) -> Result<Answer, ArmError> {
@@ -60,7 +60,7 @@ pub(super) fn route(
             let image = catalog::images(cloud.flavour(), cloud.has_images())
                 .find(|i| same(i.publisher, publisher) && same(i.offer, offer) && same(i.sku, sku));
             let image = image.ok_or_else(|| missing(sku))?;
-            versions(request, &location, image, rest)
+            versions(request, version, &location, image, rest)
         }
         _ => Err(super::not_found(request.call)),
     }
@@ -104,6 +104,7 @@ fn found(answer: Answer, what: &str) -> Result<Answer, ArmError> {
 
 fn versions(
     request: &Request<'_>,
+    api: &Version,
     location: &str,
     image: &'static Image,
     rest: &[&str],
@@ -147,11 +148,14 @@ fn versions(
                 body["properties"]["plan"] =
                     json!({"name": image.sku, "product": image.offer, "publisher": image.publisher});
             }
-            Ok(Answer::json(200, body))
+            Ok(Answer::json(200, view::show_route("compute", &api.version, IMAGE, &body)))
         }
         _ => Err(super::not_found(request.call)),
     }
 }
+
+/// Where an image's version is told, as the descriptions name it.
+const IMAGE: &str = "/locations/{location}/publishers/{publisherName}/artifacttypes/vmimage/offers/{offer}/skus/{skus}/versions/{version}";
 
 /// Sizes in the old form.
 pub(super) fn sizes(cloud: &Cloud) -> impl Iterator<Item = Value> {

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::Request;
+use super::{Request, Version};
 use crate::cloud::Cloud;
 use crate::error::ArmError;
 use crate::flavour::IdentitySystem;
 use crate::http::{Answer, Call};
+use crate::resource::view;
 
 /// `GET /metadata/endpoints`, in the shape of the version asked for.
 pub(super) fn endpoints(cloud: &Cloud, call: &Call) -> Answer {
@@ -81,8 +82,9 @@ fn new(cloud: &Cloud) -> Value {
 }
 
 /// The one subscription there is.
-pub(super) fn subscription(cloud: &Cloud) -> Answer {
-    Answer::json(200, subscription_body(cloud))
+pub(super) fn subscription(cloud: &Cloud, version: &Version) -> Answer {
+    let list = subscriptions(cloud, version).body.unwrap_or_default();
+    Answer::json(200, list["value"][0].clone())
 }
 
 fn subscription_body(cloud: &Cloud) -> Value {
@@ -101,10 +103,9 @@ fn subscription_body(cloud: &Cloud) -> Value {
 }
 
 /// Every subscription that the caller sees.
-pub(super) fn subscriptions(cloud: &Cloud) -> Answer {
-    let mut body = json!({"value": [subscription_body(cloud)]});
-    body["count"] = json!({"type": "Total", "value": 1});
-    Answer::json(200, body)
+pub(super) fn subscriptions(cloud: &Cloud, version: &Version) -> Answer {
+    let list = json!({"value": [subscription_body(cloud)]});
+    Answer::json(200, view::show_route("resources", &version.version, "/subscriptions", &list))
 }
 
 /// Every tenant that the caller sees.

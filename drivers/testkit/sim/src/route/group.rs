@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Request, Version, apply};
 use crate::cloud::{Deed, Fate, Group, Status, Style, Work};
-use crate::description::Description;
+use crate::description::{Description, Role};
 use crate::error::{ArmError, group_not_found};
 use crate::http::Answer;
 use crate::resource::Kind;
@@ -74,7 +74,7 @@ fn put(request: &Request<'_>, version: &Version, name: &str) -> Result<Answer, A
     }
     let body = request.call.json()?;
     apply::check_envelope(request.call, &body)?;
-    apply::check_body("resources", "resourceGroups", &version.version, &body, false, request.call)?;
+    apply::check_body("resources", "resourceGroups", &version.version, &body, Role::Whole, request.call)?;
     Request::check_tags(&body)?;
     let wanted = body["location"].as_str().unwrap_or_default();
     let Some(location) = apply::location(cloud, wanted) else {
@@ -131,7 +131,7 @@ pub(super) fn being_deleted(group: &Group) -> Result<(), ArmError> {
 fn patch(request: &Request<'_>, version: &Version, name: &str) -> Result<Answer, ArmError> {
     request.allowed("Microsoft.Resources/subscriptions/resourceGroups/write", &scope(request, name))?;
     let body = request.call.json()?;
-    apply::check_body("resources", "resourceGroups", &version.version, &body, true, request.call)?;
+    apply::check_body("resources", "resourceGroups", &version.version, &body, Role::Partial, request.call)?;
     Request::check_tags(&body)?;
     let mut state = request.cloud.state();
     let group = state.groups.get_mut(&name.to_ascii_lowercase()).ok_or_else(|| group_not_found(name))?;

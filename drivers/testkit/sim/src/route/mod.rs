@@ -118,7 +118,7 @@ fn route(
     let resources = |kind: &str| version("Microsoft.Resources", kind);
     match (call.method.as_str(), &parts[..]) {
         ("GET", ["subscriptions"]) => {
-            resources("subscriptions").map(|_| discovery::subscriptions(request.cloud))
+            resources("subscriptions").map(|v| discovery::subscriptions(request.cloud, &v))
         }
         ("GET", ["tenants"]) => resources("tenants").map(|_| discovery::tenants(request.cloud)),
         (_, ["subscriptions", id, ..]) => {
@@ -140,7 +140,7 @@ fn in_subscription(
     let resources = |kind: &str| version("Microsoft.Resources", kind);
     let compute = |kind: &str| version("Microsoft.Compute", kind);
     match (call.method.as_str(), parts) {
-        ("GET", []) => resources("subscriptions").map(|_| discovery::subscription(cloud)),
+        ("GET", []) => resources("subscriptions").map(|v| discovery::subscription(cloud, &v)),
         ("GET", ["locations"]) => resources("subscriptions/locations").map(|_| discovery::locations(cloud)),
         ("GET", ["operationresults", id]) => list::operation(request, id, true),
         ("GET", ["resources"]) => list::resources(request, &resources("resources")?, None),
@@ -149,7 +149,7 @@ fn in_subscription(
             list::resources(request, &resources("resources")?, Some(name))
         }
         (_, ["resourcegroups", _]) => group::one(request, &resources("resourceGroups")?, own(1)),
-        ("GET", ["providers"]) => resources("providers").map(|_| provider::list(cloud)),
+        ("GET", ["providers"]) => resources("providers").map(|version| provider::list(cloud, &version)),
         ("GET", ["providers", _]) => resources("providers").and_then(|_| provider::one(cloud, own(1))),
         ("POST", ["providers", _, "register"]) => {
             resources("providers").and_then(|_| provider::register(request, own(1)))

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{Request, Version, apply, list, resource};
-use crate::description::Description;
+use crate::description::{Description, Role};
 use crate::error::ArmError;
 use crate::http::Answer;
 use crate::resource::{Kind, Put, Resource, network, view};
@@ -107,7 +107,7 @@ pub(super) fn route(
 /// What was sent for a part, checked.
 fn sent(request: &Request<'_>, version: &Version, part: Part, name: &str) -> Result<Value, ArmError> {
     let body = request.call.json()?;
-    apply::check_body("network", part.kind(), &version.version, &body, false, request.call)?;
+    apply::check_body("network", part.kind(), &version.version, &body, Role::Whole, request.call)?;
     let description = Description::find("network", part.kind(), &version.version);
     let model = description.and_then(|d| d.body(part.kind()).map(|model| (d, model)));
     let mut body = model.map_or_else(|| body.clone(), |(d, model)| d.settable(model, &body));

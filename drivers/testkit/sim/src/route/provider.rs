@@ -4,18 +4,21 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Request;
+use super::{Request, Version};
 use crate::cloud::{Cloud, State};
 use crate::error::ArmError;
 use crate::http::Answer;
+use crate::resource::view;
 
 /// How long a registration takes, in the real cloud's time.
 const REGISTERING: Duration = Duration::from_secs(40);
 
 /// All of them.
-pub(super) fn list(cloud: &Cloud) -> Answer {
+pub(super) fn list(cloud: &Cloud, version: &Version) -> Answer {
     let state = cloud.state();
-    Answer::list(cloud.advertised.keys().map(|namespace| show(cloud, &state, namespace)))
+    let all = Answer::list(cloud.advertised.keys().map(|namespace| show(cloud, &state, namespace)));
+    let body = all.body.map(|body| view::show_route("resources", &version.version, "/providers", &body));
+    Answer { body, ..all }
 }
 
 /// One of them.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Request, Version, apply, list, provider};
 use crate::cloud::{Deed, Due, State, Work};
-use crate::description::Description;
+use crate::description::{Description, Role};
 use crate::error::{ArmError, group_not_found, in_progress, resource_not_found};
 use crate::http::Answer;
 use crate::resource::{self, BodyState, Kind, MachineState, Put, Resource, key, machine, view};
@@ -84,7 +84,7 @@ fn put(
     let location = apply::location(cloud, wanted).ok_or_else(|| no_such_location(request, kind, wanted))?;
     Request::check_tags(&body)?;
     apply::policy(&state, &kind.full(), name, &body)?;
-    apply::check_body(kind.provider(), kind.name(), &version.version, &body, false, call)?;
+    apply::check_body(kind.provider(), kind.name(), &version.version, &body, Role::Whole, call)?;
     let id = cloud.id(&group_name, kind, name);
     let settable = settable(kind, version, &body);
     let put = Put { cloud, kind, id, name: name.to_owned(), group: group_name, location, body: settable };
@@ -354,7 +354,7 @@ fn patch(
             ArmError::bad("InvalidRequestFormat", "Cannot parse the request.").detail("InvalidJson", message)
         );
     }
-    apply::check_body(kind.provider(), kind.name(), &version.version, &body, true, call)?;
+    apply::check_body(kind.provider(), kind.name(), &version.version, &body, Role::Partial, call)?;
     Request::check_tags(&body)?;
     let mut merged = before.body.clone();
     merge(&mut merged, &settable(kind, version, &body));
