@@ -22,6 +22,7 @@ mod resource;
 mod route;
 mod sign_in;
 mod simulator;
+pub mod user_data;
 
 pub use cloud::{Clock, Cloud, Effect, Entry, Fault, Policy};
 pub use config::{Account, Config, Naming, Quotas};

@@ -1,0 +1,173 @@
+//! The cloud-config keys that are known, typed. Another key is an error, not a warning.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+use super::Refused;
+
+/// A cloud-config.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CloudConfig {
+    /// What the machine calls itself.
+    pub hostname: Option<String>,
+    /// Whether the name stays as it is.
+    pub preserve_hostname: Option<bool>,
+    /// Who may sign in.
+    pub users: Vec<User>,
+    /// Keys of the first user.
+    pub ssh_authorized_keys: Vec<String>,
+    /// Whether passwords sign in.
+    pub ssh_pwauth: Option<bool>,
+    /// Whether root may not sign in.
+    pub disable_root: Option<bool>,
+    /// Whether the image's host keys go.
+    pub ssh_deletekeys: Option<bool>,
+    /// Which host keys are made anew.
+    pub ssh_genkeytypes: Option<Vec<String>>,
+    /// The host keys.
+    pub ssh_keys: Keys,
+    /// Files.
+    pub write_files: Vec<File>,
+    /// Commands: a line for a shell, or a program with its arguments.
+    pub runcmd: Vec<Command>,
+    /// Whether packages are looked up and renewed.
+    pub package_update: Option<bool>,
+    /// Whether packages are renewed.
+    pub package_upgrade: Option<bool>,
+}
+
+/// A user.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// The name.
+    pub name: String,
+    /// The shell.
+    #[serde(default)]
+    pub shell: Option<String>,
+    /// Whether no password signs in.
+    #[serde(default)]
+    pub lock_passwd: Option<bool>,
+    /// What sudo allows.
+    #[serde(default)]
+    pub sudo: Option<String>,
+    /// Further groups, with commas between.
+    #[serde(default)]
+    pub groups: Option<String>,
+    /// Who may sign in as this user.
+    #[serde(default)]
+    pub ssh_authorized_keys: Vec<String>,
+}
+
+/// Host keys: `ed25519_private`, `ed25519_public`, `rsa_private`, …
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Keys(pub BTreeMap<String, String>);
+
+/// A file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Where.
+    pub path: String,
+    /// What stands in it.
+    #[serde(default)]
+    pub content: String,
+    /// How `content` is written: `b64`, `base64`, or as it is.
+    #[serde(default)]
+    pub encoding: Option<String>,
+    /// As `0644`.
+    #[serde(default)]
+    pub permissions: Option<String>,
+    /// As `root:root`.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// Added to the end of what is there.
+    #[serde(default)]
+    pub append: bool,
+}
+
+/// A command.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Command {
+    /// For a shell.
+    Line(String),
+    /// A program and its arguments.
+    Words(Vec<String>),
+}
+
+const KEY_KINDS: &[&str] = &["rsa", "ecdsa", "ed25519"];
+
+impl CloudConfig {
+    /// Reads one, and checks what the types cannot say.
+    pub fn parse(text: &str) -> Result<Self, Refused> {
+        let config: Self =
+            serde_saphyr::from_str(text).map_err(|error| Refused(format!("cloud-config: {error}")))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), Refused> {
+        for name in self.ssh_keys.0.keys() {
+            let kind = name.strip_suffix("_private").or_else(|| name.strip_suffix("_public"));
+            if !kind.is_some_and(|kind| KEY_KINDS.contains(&kind)) {
+                return Err(Refused(format!("cloud-config: `ssh_keys` knows no `{name}`")));
+            }
+        }
+        for kind in self.ssh_genkeytypes.iter().flatten().filter(|kind| !KEY_KINDS.contains(&kind.as_str())) {
+            return Err(Refused(format!("cloud-config: `ssh_genkeytypes` knows no `{kind}`")));
+        }
+        let name = |text: &str| {
+            text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+                && text
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-'))
+        };
+        if let Some(user) = self.users.iter().find(|user| !name(&user.name)) {
+            return Err(Refused(format!("cloud-config: no system has a user `{}`", user.name)));
+        }
+        if self.package_update == Some(true) || self.package_upgrade == Some(true) {
+            return Err(Refused("cloud-config: there is no package manager to reach from here".to_owned()));
+        }
+        self.write_files.iter().try_for_each(|file| file.bytes().map(drop))
+    }
+
+    /// Adds a later part: lists are appended, what is set stays.
+    pub fn join(&mut self, later: Self) {
+        self.hostname = self.hostname.take().or(later.hostname);
+        self.preserve_hostname = self.preserve_hostname.or(later.preserve_hostname);
+        self.users.extend(later.users);
+        self.ssh_authorized_keys.extend(later.ssh_authorized_keys);
+        self.ssh_pwauth = self.ssh_pwauth.or(later.ssh_pwauth);
+        self.disable_root = self.disable_root.or(later.disable_root);
+        self.ssh_deletekeys = self.ssh_deletekeys.or(later.ssh_deletekeys);
+        self.ssh_genkeytypes = self.ssh_genkeytypes.take().or(later.ssh_genkeytypes);
+        for (name, key) in later.ssh_keys.0 {
+            self.ssh_keys.0.entry(name).or_insert(key);
+        }
+        self.write_files.extend(later.write_files);
+        self.runcmd.extend(later.runcmd);
+        self.package_update = self.package_update.or(later.package_update);
+        self.package_upgrade = self.package_upgrade.or(later.package_upgrade);
+    }
+}
+
+impl File {
+    /// What is to stand in it.
+    pub fn bytes(&self) -> Result<Vec<u8>, Refused> {
+        match self.encoding.as_deref() {
+            None | Some("text/plain") => Ok(self.content.clone().into_bytes()),
+            Some("b64" | "base64") => STANDARD
+                .decode(self.content.split_whitespace().collect::<String>())
+                .map_err(|error| Refused(format!("cloud-config: the content of {}: {error}", self.path))),
+            Some(other) => {
+                Err(Refused(format!("cloud-config: nothing here decodes `{other}`, of {}", self.path)))
+            }
+        }
+    }
+}
