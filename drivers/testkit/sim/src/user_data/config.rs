@@ -1,10 +1,13 @@
 //! The cloud-config keys that are known, typed. Another key is an error, not a warning.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::Refused;
 
@@ -16,8 +19,8 @@ pub struct CloudConfig {
     pub hostname: Option<String>,
     /// Whether the name stays as it is.
     pub preserve_hostname: Option<bool>,
-    /// Who may sign in.
-    pub users: Vec<User>,
+    /// Who may sign in. Where any are named, the cloud's own first user is made only if `default` is among them.
+    pub users: Vec<Entry>,
     /// Keys of the first user.
     pub ssh_authorized_keys: Vec<String>,
     /// Whether passwords sign in.
@@ -38,6 +41,44 @@ pub struct CloudConfig {
     pub package_update: Option<bool>,
     /// Whether packages are renewed.
     pub package_upgrade: Option<bool>,
+}
+
+/// An entry of the list of users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// The user whom the cloud was told of.
+    Default,
+    /// Another.
+    User(User),
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(EntryVisitor)
+    }
+}
+
+/// By hand, so that a wrong field is named.
+struct EntryVisitor;
+
+impl<'de> Visitor<'de> for EntryVisitor {
+    type Value = Entry;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`default` or a user")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Entry, E> {
+        if text == "default" {
+            Ok(Entry::Default)
+        } else {
+            Err(E::invalid_value(Unexpected::Str(text), &self))
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Entry, A::Error> {
+        User::deserialize(MapAccessDeserializer::new(map)).map(Entry::User)
+    }
 }
 
 /// A user.
@@ -128,8 +169,12 @@ impl CloudConfig {
                     .chars()
                     .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-'))
         };
-        if let Some(user) = self.users.iter().find(|user| !name(&user.name)) {
-            return Err(Refused(format!("cloud-config: no system has a user `{}`", user.name)));
+        for entry in &self.users {
+            if let Entry::User(user) = entry
+                && !name(&user.name)
+            {
+                return Err(Refused(format!("cloud-config: no system has a user `{}`", user.name)));
+            }
         }
         if self.package_update == Some(true) || self.package_upgrade == Some(true) {
             return Err(Refused("cloud-config: there is no package manager to reach from here".to_owned()));

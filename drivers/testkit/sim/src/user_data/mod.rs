@@ -7,7 +7,9 @@ mod script;
 
 use std::fmt;
 
-pub use config::{CloudConfig, File, Keys, User};
+pub use config::{CloudConfig, Entry, File, Keys, User};
+
+use crate::body::Birth;
 
 /// Everything that a first boot does.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,6 +56,31 @@ impl UserData {
             other => return Err(Refused(format!("nothing reads a part of type `{other}`"))),
         }
         Ok(())
+    }
+
+    /// What a machine does at its first boot: its user data, where the image reads any, and the user whom the cloud was
+    /// told of, where the user data does not name others instead.
+    pub fn of(birth: &Birth) -> Result<Self, Refused> {
+        let data = birth.custom_data.as_ref().or(birth.user_data.as_ref()).filter(|_| birth.cloud_init);
+        let mut user_data = data.map_or_else(|| Ok(Self::default()), |data| Self::parse(data))?;
+        let config = &mut user_data.config;
+        if config.hostname.is_none() {
+            config.hostname = Some(birth.host_name.clone());
+        }
+        let told = Entry::User(User {
+            name: birth.user.clone(),
+            shell: Some("/bin/bash".to_owned()),
+            lock_passwd: Some(true),
+            sudo: Some("ALL=(ALL) NOPASSWD:ALL".to_owned()),
+            groups: None,
+            ssh_authorized_keys: birth.keys.clone(),
+        });
+        match config.users.iter().position(|entry| *entry == Entry::Default) {
+            Some(at) => config.users[at] = told,
+            None if config.users.is_empty() => config.users.push(told),
+            None => {}
+        }
+        Ok(user_data)
     }
 
     /// A shell script that does it all, as root, once.

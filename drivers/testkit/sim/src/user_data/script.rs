@@ -5,7 +5,7 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::config::Command;
+use super::config::{Command, Entry};
 use super::{File, User, UserData};
 
 /// The script.
@@ -19,7 +19,11 @@ pub(super) fn first_boot(data: &UserData) -> String {
         );
     }
     host_keys(&mut script, data);
-    for (number, user) in config.users.iter().enumerate() {
+    let users = config.users.iter().filter_map(|entry| match entry {
+        Entry::User(user) => Some(user),
+        Entry::Default => None,
+    });
+    for (number, user) in users.enumerate() {
         let first: &[String] = if number == 0 { &config.ssh_authorized_keys } else { &[] };
         add_user(&mut script, user, first);
     }
