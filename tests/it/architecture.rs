@@ -21,7 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("wharfd", &["wharfd-api-types"]),
     ("wharfd-api-types", &[]),
     ("wharfd-client", &["wharfd-api-types"]),
-    ("wharf-tests", &["wharf-ssh"]),
+    ("wharf-tests", &["wharf-ssh", "wharf-sim"]),
 ];
 
 /// Packages that may stand in nothing that ships, and why.

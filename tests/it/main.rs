@@ -4,6 +4,7 @@
 mod architecture;
 mod bootstrap;
 mod cli;
+mod cloud;
 mod cycles;
 mod docker;
 mod jumps;

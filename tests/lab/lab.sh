@@ -3,6 +3,11 @@
 #
 #   lab.sh up LAB OWNER            a network namespace with a bridge, 10.99.0.1/24; OWNER is the pid it belongs to
 #   lab.sh host LAB NAME ADDRESS   boot one host; returns when it was started, not when it answers
+#   lab.sh machine LAB NAME ADDRESS PRIVATE
+#                                  the same for a simulated cloud's: nobody's keys, and what standard input says is run
+#                                  as root before sshd first starts; ADDRESS or PRIVATE may be empty
+#   lab.sh stop|start|remove LAB NAME
+#                                  cut a host's power, boot it again, or take it away
 #   lab.sh down LAB                end every host and remove everything; harmless when there is nothing
 #   lab.sh guard LAB               the same, as soon as standard input ends: the owner holds the other end
 #   lab.sh sweep                   bring down every lab whose owner is gone
@@ -29,31 +34,82 @@ up() {
 }
 
 host() {
-    local lab=$1 name=$2 address=$3 dir=$1/hosts/$2 base
-    base=$("$here/base.sh" | tail -n 1)
+    local lab=$1 name=$2 address=$3 dir=$1/hosts/$2
     mkdir -p "$dir"/{upper,work,root,data}
-    identity "$dir" "$name" "$address"
+    identity "$dir" "$name"
+    network "$dir" "$address" ""
+    keys "$dir" "$name"
+    start "$lab" "$name"
+}
+
+machine() {
+    local lab=$1 name=$2 address=$3 private=$4 dir=$1/hosts/$2 units=$1/hosts/$2/upper/etc/systemd/system
+    mkdir -p "$dir"/{upper,work,root,data} "$units/multi-user.target.wants"
+    identity "$dir" "$name"
+    network "$dir" "$address" "$private"
+    cat >"$dir/upper/etc/first-boot"
+    cat >"$units/first-boot.service" <<'UNIT'
+[Unit]
+Before=ssh.service
+ConditionPathExists=!/var/lib/cloud/instance/boot-finished
+[Service]
+Type=oneshot
+ExecStart=/bin/sh /etc/first-boot
+StandardOutput=journal+console
+StandardError=journal+console
+UNIT
+    ln -s ../first-boot.service "$units/multi-user.target.wants/"
+    start "$lab" "$name"
+}
+
+start() {
+    local lab=$1 name=$2 base group
+    base=$("$here/base.sh" | tail -n 1)
     # Hosts of one cgroup would share its payload group.
-    local group
     group=$(netns "$lab")-$name
     [ -z "$unified" ] || mkdir -p "$unified/$group"
-    setsid "$here/lab.sh" boot "$lab" "$name" "$base" "$group" >"$dir/console" 2>&1 </dev/null &
+    setsid "$here/lab.sh" boot "$lab" "$name" "$base" "$group" >>"$lab/hosts/$name/console" 2>&1 </dev/null &
+}
+
+stop() {
+    local lab=$1 name=$2 tree
+    [ -e "$lab/hosts/$name/launcher" ] || return 0
+    end "$(cat "$lab/hosts/$name/launcher")"
+    rm -f "$lab/hosts/$name/launcher"
+    for tree in ${unified:+"$unified/$(netns "$lab")-$name"} "$legacy/$(netns "$lab")-$name"; do
+        remove_group "$tree"
+    done
+}
+
+remove() {
+    stop "$1" "$2"
+    rm -rf --one-file-system "$1/hosts/$2"
 }
 
 # The upper layer is written before the mount, so that the host finds it when it boots.
 identity() {
-    local dir=$1 name=$2 address=$3 upper=$1/upper
-    mkdir -p "$upper/etc/ssh" "$upper/root/.ssh" "$upper/home/ann/.ssh" "$upper/home/bob/.ssh"
+    local name=$2 upper=$1/upper
+    mkdir -p "$upper/etc/ssh"
     echo "$name" >"$upper/etc/hostname"
     printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$name" >"$upper/etc/hosts"
     : >"$upper/etc/resolv.conf"
     tr -d - </proc/sys/kernel/random/uuid >"$upper/etc/machine-id"
-    cat >"$upper/etc/lab-network" <<NETWORK
-ip link set lo up
-ip address add $address/24 dev host0
-ip link set host0 up
-ip route add default via 10.99.0.1
-NETWORK
+}
+
+network() {
+    local upper=$1/upper address=$2 private=$3
+    {
+        echo "ip link set lo up"
+        [ -z "$address" ] || echo "ip address add $address/24 dev host0"
+        [ -z "$private" ] || echo "ip address add $private/24 dev host0"
+        echo "ip link set host0 up"
+        [ -z "$address" ] || echo "ip route add default via 10.99.0.1"
+    } >"$upper/etc/lab-network"
+}
+
+keys() {
+    local dir=$1 name=$2 upper=$1/upper home
+    mkdir -p "$upper/root/.ssh" "$upper/home/ann/.ssh" "$upper/home/bob/.ssh"
     [ -e "$dir/../../key" ] || ssh-keygen -q -t ed25519 -N '' -C lab -f "$dir/../../key"
     ssh-keygen -q -t ed25519 -N '' -C "$name" -f "$upper/etc/ssh/ssh_host_ed25519_key"
     for home in root home/ann home/bob; do
@@ -91,15 +147,10 @@ nspawn() {
 }
 
 down() {
-    local lab=$1 name dir group
+    local lab=$1 name dir
     name=$(netns "$lab")
     for dir in "$lab"/hosts/*/; do
-        [ -e "$dir/launcher" ] || continue
-        end "$(cat "$dir/launcher")"
-        group=$name-$(basename "$dir")
-        for tree in ${unified:+"$unified/$group"} "$legacy/$group"; do
-            remove_group "$tree"
-        done
+        [ ! -d "$dir" ] || stop "$lab" "$(basename "$dir")"
     done
     [ ! -e "/run/netns/$name" ] || ip netns delete "$name"
     rm -rf --one-file-system "$lab"
@@ -150,7 +201,7 @@ sweep() {
 }
 
 case "$1" in
-    up | host | boot | nspawn | down) "$@" ;;
+    up | host | machine | start | stop | remove | boot | nspawn | down) "$@" ;;
     guard)
         cat >/dev/null
         down "$2"

@@ -10,19 +10,21 @@
 #![expect(clippy::expect_used, reason = "a library of tests: a broken lab is a failed test")]
 
 mod agent;
+mod machines;
 mod skip;
 
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
-use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
 
 pub use agent::{static_agent, wharf_program};
+pub use machines::Machines;
 pub use skip::skip;
 
 /// Where labs live: a real disk, so that hosts may lay an overlay on it.
@@ -152,6 +154,12 @@ impl Lab {
             lab: self.folder.clone(),
             namespace: self.name.clone(),
         }
+    }
+
+    /// Makes the bodies of a simulated cloud's machines; the cloud must run on the lab's network, too.
+    #[must_use]
+    pub fn machines(&self) -> Arc<Machines> {
+        Arc::new(Machines::new(self.folder.clone(), self.name.clone()))
     }
 
     /// A program that runs on the lab's network.

@@ -160,7 +160,8 @@ impl CloudConfig {
                 return Err(Refused(format!("cloud-config: `ssh_keys` knows no `{name}`")));
             }
         }
-        for kind in self.ssh_genkeytypes.iter().flatten().filter(|kind| !KEY_KINDS.contains(&kind.as_str())) {
+        let unknown = |kind: &&String| !KEY_KINDS.contains(&kind.as_str());
+        if let Some(kind) = self.ssh_genkeytypes.iter().flatten().find(unknown) {
             return Err(Refused(format!("cloud-config: `ssh_genkeytypes` knows no `{kind}`")));
         }
         let name = |text: &str| {

@@ -49,12 +49,11 @@ pub(super) fn first_boot(data: &UserData) -> String {
         write_file(&mut script, file);
     }
     for command in &config.runcmd {
-        match command {
-            Command::Line(text) => line(&mut script, &format!("sh -c {}", quote(text))),
-            Command::Words(words) => {
-                line(&mut script, &words.iter().map(|w| quote(w)).collect::<Vec<_>>().join(" "))
-            }
-        }
+        let text = match command {
+            Command::Line(text) => format!("sh -c {}", quote(text)),
+            Command::Words(words) => words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" "),
+        };
+        line(&mut script, &text);
     }
     for (number, text) in data.scripts.iter().enumerate() {
         let path = format!("/var/lib/cloud/instance/scripts/part-{number:03}");

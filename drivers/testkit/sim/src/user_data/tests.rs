@@ -1,5 +1,4 @@
 //! What is read, what is refused, and what comes of it.
-#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 use super::{Entry, UserData};
 use crate::body::Birth;

@@ -1,0 +1,215 @@
+//! Real hosts as the bodies of a simulated cloud's machines: each applies its user data before sshd first starts, and
+//! the lab's bridge drops what the cloud's rules keep out. A connection is judged by its first packet, TCP alone.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use wharf_sim::body::{Birth, Bodies, Body, Doing, Rule};
+use wharf_sim::user_data::UserData;
+
+use crate::{inside, lab_script};
+
+const BOOT: Duration = Duration::from_secs(90);
+const FINISHED: &str = "upper/var/lib/cloud/instance/boot-finished";
+/// Where machines' own networks are; the lab's addresses stand for the internet.
+const PRIVATE: &str = "{ 10.0.0.0-10.98.255.255, 10.100.0.0-10.255.255.255, 172.16.0.0/12, 192.168.0.0/16 }";
+
+/// Makes bodies in a lab.
+#[derive(Debug)]
+pub struct Machines {
+    lab: PathBuf,
+    namespace: String,
+    made: AtomicU32,
+    addresses: AtomicU8,
+    /// One ruleset at a time.
+    firewall: Arc<Mutex<()>>,
+}
+
+/// One host.
+#[derive(Debug, Clone)]
+struct Machine {
+    lab: PathBuf,
+    namespace: String,
+    name: String,
+    addresses: Vec<String>,
+    firewall: Arc<Mutex<()>>,
+}
+
+impl Machines {
+    pub(crate) fn new(lab: PathBuf, namespace: String) -> Self {
+        let (made, addresses) = (AtomicU32::new(0), AtomicU8::new(100));
+        Self { lab, namespace, made, addresses, firewall: Arc::default() }
+    }
+}
+
+impl Bodies for Machines {
+    fn create(&self, birth: Birth) -> Doing<'_, Arc<dyn Body>> {
+        let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
+        let addresses =
+            [&birth.public_address, &birth.private_address].into_iter().flatten().cloned().collect();
+        let machine = Machine {
+            lab: self.lab.clone(),
+            namespace: self.namespace.clone(),
+            name: format!("v{number}"),
+            addresses,
+            firewall: Arc::clone(&self.firewall),
+        };
+        Box::pin(async move {
+            let made = machine.clone();
+            blocking(move || made.create(&birth)).await?;
+            Ok(Arc::new(machine) as Arc<dyn Body>)
+        })
+    }
+
+    fn next_address(&self) -> Option<Ipv4Addr> {
+        Some(Ipv4Addr::new(10, 99, 0, self.addresses.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+impl Body for Machine {
+    fn start(&self) -> Doing<'_, ()> {
+        let machine = self.clone();
+        Box::pin(blocking(move || machine.script("start")))
+    }
+
+    fn stop(&self) -> Doing<'_, ()> {
+        let machine = self.clone();
+        Box::pin(blocking(move || machine.script("stop")))
+    }
+
+    fn destroy(&self) -> Doing<'_, ()> {
+        let machine = self.clone();
+        Box::pin(blocking(move || {
+            machine.script("remove")?;
+            machine.nft(&format!("add table bridge {0}\ndelete table bridge {0}\n", machine.table()))
+        }))
+    }
+
+    fn admit(&self, rules: Vec<Vec<Rule>>) -> Doing<'_, ()> {
+        let machine = self.clone();
+        Box::pin(blocking(move || machine.nft(&machine.ruleset(&rules))))
+    }
+
+    fn console(&self) -> Doing<'_, String> {
+        let path = self.folder().join("console");
+        Box::pin(blocking(move || std::fs::read_to_string(path).map_err(|error| error.to_string())))
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?
+}
+
+impl Machine {
+    fn folder(&self) -> PathBuf {
+        self.lab.join("hosts").join(&self.name)
+    }
+
+    fn create(&self, birth: &Birth) -> Result<(), String> {
+        let script = UserData::of(birth).map_err(|refused| refused.to_string())?.first_boot();
+        // Closed before it is there.
+        self.nft(&self.ruleset(&birth.rules))?;
+        let text = |address: &Option<String>| address.clone().unwrap_or_default();
+        let mut command = lab_script();
+        command.arg("machine").arg(&self.lab).arg(&self.name);
+        command.arg(text(&birth.public_address)).arg(text(&birth.private_address));
+        feed(&mut command, &script)?;
+        let finished = self.folder().join(FINISHED);
+        let deadline = Instant::now() + BOOT;
+        while !finished.exists() {
+            if Instant::now() > deadline {
+                let console = std::fs::read_to_string(self.folder().join("console")).unwrap_or_default();
+                let _ = self.script("remove");
+                return Err(format!("its first boot did not end: {console}"));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    fn script(&self, verb: &str) -> Result<(), String> {
+        feed(lab_script().arg(verb).arg(&self.lab).arg(&self.name), "")
+    }
+
+    fn nft(&self, rules: &str) -> Result<(), String> {
+        let _one = self.firewall.lock().unwrap_or_else(PoisonError::into_inner);
+        feed(inside(&self.namespace, "nft").args(["-f", "-"]), rules)
+    }
+
+    fn table(&self) -> String {
+        format!("cloud-{}", self.name)
+    }
+
+    /// Every list of rules is a chain that returns what it lets in and drops the rest.
+    fn ruleset(&self, lists: &[Vec<Rule>]) -> String {
+        let table = self.table();
+        let mut text =
+            format!("add table bridge {table}\ndelete table bridge {table}\ntable bridge {table} {{\n");
+        for (number, rules) in lists.iter().enumerate() {
+            let _ = writeln!(text, "chain list{number} {{");
+            for rule in rules {
+                text.push_str(&statements(rule));
+            }
+            text.push_str("drop\n}\n");
+        }
+        text.push_str("chain judge {\n");
+        for number in 0..lists.len() {
+            let _ = writeln!(text, "jump list{number}");
+        }
+        text.push_str("}\n");
+        for hook in ["output", "forward"] {
+            let _ = writeln!(text, "chain {hook} {{ type filter hook {hook} priority 0;");
+            for address in &self.addresses {
+                let _ = writeln!(text, "ip daddr {address} tcp flags & (syn | ack) == syn jump judge");
+            }
+            text.push_str("}\n");
+        }
+        text + "}\n"
+    }
+}
+
+/// A rule in nft's words: nothing for one that TCP does not concern.
+fn statements(rule: &Rule) -> String {
+    if !["tcp", "*"].contains(&rule.protocol.as_str()) {
+        return String::new();
+    }
+    let verdict = if rule.allow { "return" } else { "drop" };
+    let ports: Vec<_> = rule.ports.iter().map(|(first, last)| format!("{first}-{last}")).collect();
+    let ports = format!("tcp dport {{ {} }}", ports.join(", "));
+    let line = |source: &String| match source.to_ascii_lowercase().as_str() {
+        "*" | "any" | "0.0.0.0/0" => Some(format!("{ports} {verdict}\n")),
+        "internet" => Some(format!("ip saddr != {PRIVATE} {ports} {verdict}\n")),
+        "virtualnetwork" => Some(format!("ip saddr {PRIVATE} {ports} {verdict}\n")),
+        // The lab has no balancer, and speaks IPv4.
+        text if text.contains(':') || text.starts_with('a') => None,
+        text => Some(format!("ip saddr {text} {ports} {verdict}\n")),
+    };
+    rule.sources.iter().filter_map(line).collect()
+}
+
+fn feed(command: &mut Command, input: &str) -> Result<(), String> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("{command:?}: {error}"))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes()).map_err(|error| error.to_string())?;
+    }
+    let output = child.wait_with_output().map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(format!("{command:?}: {}\n{said}\n{input}", output.status))
+    }
+}
