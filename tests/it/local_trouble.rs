@@ -26,8 +26,8 @@ fn a_machine_in_trouble_says_so_and_loses_nothing() {
     world.wharf_ok(["rm", "-y", "demo"]);
 }
 
+/// What needs room fails in words, what is there works.
 fn a_full_disk(world: &World) {
-    println!("a full disk: what needs room fails in words, what is there works");
     world.ssh("dd if=/dev/zero of=/var/lib/wharf/filler bs=64k 2>/dev/null; sync; true");
     let archive = world.store.join("../first.tar");
     let import = world.docker(&["import", &archive.display().to_string(), "second"]).output().unwrap();
@@ -47,7 +47,6 @@ fn a_full_disk(world: &World) {
 
 /// A computer that sleeps stops its machines with it.
 fn a_clock_that_stood_still(world: &World) {
-    println!("a clock that stood still is set");
     let folder = world.store.join("machines/demo/driver");
     // QEMU listens to one at a time, and that is the supervisor; the next command brings another.
     world.kill_nine("supervisor.lock");
@@ -75,6 +74,7 @@ fn apart(world: &World) -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().abs_diff(guest)
 }
 
+/// It is said, never formatted, and SSH answers.
 fn a_damaged_disk(world: &World) {
     let disk = world.store.join("machines/demo/driver/disk.img");
     world.wharf_ok(["stop", "demo"]);
@@ -83,13 +83,12 @@ fn a_damaged_disk(world: &World) {
     let mut foreign = [0; 1024];
     foreign[..6].copy_from_slice(b"LUKS\xba\xbe");
     for (what, damage) in [("a damaged superblock", [0x5a; 1024]), ("somebody else's signature", foreign)] {
-        println!("{what}: said, never formatted, and SSH answers");
         write_at(&disk, &damage);
         let before = sum(&disk);
         let start = world.wharf(["start", "demo"]).output().unwrap();
         assert!(!start.status.success(), "{}", text(&start));
         let said = text(&start);
-        assert!(said.contains("the data disk is damaged; it is left untouched"), "{said}");
+        assert!(said.contains("the data disk is damaged; it is left untouched"), "{what}: {said}");
         assert!(said.contains("hint: ") && said.contains("e2fsck"), "{said}");
         let status = world.wharf(["status", "demo"]).output().unwrap();
         assert!(text(&status).contains("the data disk is damaged"), "{}", text(&status));
@@ -97,7 +96,7 @@ fn a_damaged_disk(world: &World) {
         world.wharf_ok(["stop", "demo"]);
         assert_eq!(sum(&disk), before, "the disk was written to");
     }
-    println!("mended, everything is there");
+    // Mended, everything is there.
     write_at(&disk, &good);
     world.wharf_ok(["start", "demo"]);
     assert!(!expect_success(&mut world.docker(&["images", "-q", "first"])).trim().is_empty());

@@ -71,7 +71,7 @@ pub(crate) async fn copy(image: &Path, path: &Path, size: u64) -> Result<()> {
         .kill_on_drop(true)
         .output()
         .await
-        .map_err(without_qemu_img)?;
+        .map_err(|error| without_qemu_img(&error))?;
     if output.status.success() {
         return Ok(());
     }
@@ -82,10 +82,10 @@ pub(crate) async fn copy(image: &Path, path: &Path, size: u64) -> Result<()> {
 /// Whether the program that resizes disks is there, before anything is made.
 pub(crate) async fn check_program() -> Result<()> {
     let answer = Command::new(QEMU_IMG).arg("--version").kill_on_drop(true).output().await;
-    answer.map(drop).map_err(without_qemu_img)
+    answer.map(drop).map_err(|error| without_qemu_img(&error))
 }
 
-fn without_qemu_img(error: io::Error) -> Error {
+fn without_qemu_img(error: &io::Error) -> Error {
     Error::new(Kind::Refused, format!("qemu-img cannot be run: {error}"))
         .hint("it makes disks from cloud images; Debian and Ubuntu have it in qemu-utils")
 }
