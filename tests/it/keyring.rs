@@ -21,6 +21,7 @@ impl Session {
             .args(["--session", "--nofork", "--print-address"])
             .env("HOME", &folder)
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let mut address = String::new();

@@ -7,6 +7,7 @@ mod cli;
 mod cloud;
 mod cycles;
 mod docker;
+mod inits;
 mod jumps;
 mod keyring;
 mod lab;

@@ -1,22 +1,30 @@
 #!/usr/bin/env bash
-# Makes the root that every test host is an overlay of, once, and prints its folder as the last line.
+# Makes the root that test hosts of one kind are an overlay of, once, and prints its folder as the last line.
 #
-#   tests/lab/base.sh
+#   tests/lab/base.sh [systemd|openrc|bare]
 #
-# A minimal Debian with systemd, sshd and sudo, and none of what the agent should do without: no nft, no iptables, no
-# zstd. Cached by the hash of this file. Needs root.
+# A minimal Debian with sshd and sudo, and none of what the agent should do without: no nft, no iptables, no zstd. Its
+# init is systemd, or OpenRC under sysvinit, or there is none at all: a shell script that ends in sshd. Cached by the
+# hash of this file. Needs root.
 set -euo pipefail
+kind=${1:-systemd}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/wharf/lab
 recipe=$(sha256sum "$0" | cut -c1-16)
-base=$cache/base-$recipe
-exec 9>"$(mkdir -p "$cache" && echo "$cache/base.lock")"
+base=$cache/$kind-$recipe
+exec 9>"$(mkdir -p "$cache" && echo "$cache/$kind.lock")"
 flock 9
-if [ ! -e "$base/etc/wharf-lab" ]; then
-    rm -rf "$cache/new"
-    suite=$(. /etc/os-release && [ "$ID" = debian ] && echo "$VERSION_CODENAME" || echo bookworm)
-    debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,openssh-server,ca-certificates,iproute2,sudo,procps \
-        "$suite" "$cache/new" >&2
-    cd "$cache/new"
+
+packages() {
+    local all=openssh-server,ca-certificates,iproute2,sudo,procps
+    case $kind in
+        systemd) echo "systemd,systemd-sysv,dbus,$all" ;;
+        openrc | bare) echo "$all" ;;
+        *) echo "base.sh: there is no kind $kind" >&2 && return 2 ;;
+    esac
+}
+
+# What every host has, whatever starts it.
+common() {
     # Every host gets an identity of its own when it starts.
     rm -f etc/ssh/ssh_host_* etc/machine-id var/lib/dbus/machine-id var/cache/apt/archives/*.deb
     chroot . useradd --password '*' --create-home --shell /bin/bash ann
@@ -32,6 +40,9 @@ UseDNS no
 MaxStartups 100:30:200
 Subsystem sftp internal-sftp
 SSHD
+}
+
+systemd() {
     cat >etc/systemd/system/lab-network.service <<'UNIT'
 [Unit]
 DefaultDependencies=no
@@ -52,8 +63,70 @@ UNIT
         systemd-random-seed.service systemd-journal-flush.service systemd-tmpfiles-clean.timer motd-news.timer; do
         ln -sf /dev/null "etc/systemd/system/$unit"
     done
+}
+
+# debootstrap takes the first of several alternatives, which OpenRC does not go with: apt brings it.
+install_openrc() {
+    cp /etc/resolv.conf etc/resolv.conf
+    printf '#!/bin/sh\nexit 101\n' >usr/sbin/policy-rc.d
+    chmod 755 usr/sbin/policy-rc.d
+    chroot . apt-get update -qq >&2
+    DEBIAN_FRONTEND=noninteractive chroot . \
+        apt-get install -y -qq --no-install-recommends openrc sysvinit-core >&2
+    rm -rf usr/sbin/policy-rc.d etc/resolv.conf var/lib/apt/lists/* var/cache/apt/archives/*.deb
+}
+
+openrc() {
+    install_openrc
+    # Only the runlevels; terminals that nobody sits at would be started again and again.
+    cat >etc/inittab <<'INITTAB'
+id:2:initdefault:
+si::sysinit:/sbin/openrc sysinit
+rc::bootwait:/sbin/openrc boot
+l0:0:wait:/sbin/openrc shutdown
+l2:2:wait:/sbin/openrc default
+l6:6:wait:/sbin/openrc reboot
+x0:0:wait:/sbin/halt -f -p
+x6:6:wait:/sbin/reboot -f
+INITTAB
+    printf 'rc_sys="systemd-nspawn"\nrc_logger="NO"\n' >>etc/rc.conf
+    cat >etc/init.d/lab-network <<'SCRIPT'
+#!/sbin/openrc-run
+description="the lab's network"
+depend() {
+    provide net
+}
+start() {
+    /bin/sh /etc/lab-network
+}
+SCRIPT
+    chmod 755 etc/init.d/lab-network
+    # A container has no clock, consoles, disks or kernel modules of its own to look after.
+    rm -f etc/runlevels/*/*
+    ln -s /etc/init.d/lab-network etc/runlevels/default/lab-network
+    ln -s /etc/init.d/ssh etc/runlevels/default/ssh
+}
+
+bare() {
+    cat >etc/lab-init <<'SCRIPT'
+#!/bin/sh
+sh /etc/lab-network
+mkdir -p /run/sshd
+exec /usr/sbin/sshd -D -e
+SCRIPT
+    chmod 755 etc/lab-init
+}
+
+if [ ! -e "$base/etc/wharf-lab" ]; then
+    new=$cache/$kind-new
+    rm -rf "$new"
+    suite=$(. /etc/os-release && [ "$ID" = debian ] && echo "$VERSION_CODENAME" || echo bookworm)
+    debootstrap --variant=minbase --include="$(packages)" "$suite" "$new" >&2
+    cd "$new"
+    common
+    "$kind"
     echo "$recipe" >etc/wharf-lab
     rm -rf "$base"
-    mv "$cache/new" "$base"
+    mv "$new" "$base"
 fi
 echo "$base"

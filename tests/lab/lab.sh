@@ -2,7 +2,9 @@
 # Test hosts and the network they stand in, by hand or from the library beside this file.
 #
 #   lab.sh up LAB OWNER            a network namespace with a bridge, 10.99.0.1/24; OWNER is the pid it belongs to
-#   lab.sh host LAB NAME ADDRESS   boot one host; returns when it was started, not when it answers
+#   lab.sh host LAB NAME ADDRESS [KIND]
+#                                  boot one host of a kind that base.sh knows; returns when it was started, not when
+#                                  it answers
 #   lab.sh machine LAB NAME ADDRESS PRIVATE
 #                                  the same for a simulated cloud's: nobody's keys, and what standard input says is run
 #                                  as root before sshd first starts; ADDRESS or PRIVATE may be empty
@@ -34,8 +36,9 @@ up() {
 }
 
 host() {
-    local lab=$1 name=$2 address=$3 dir=$1/hosts/$2
+    local lab=$1 name=$2 address=$3 kind=${4:-systemd} dir=$1/hosts/$2
     mkdir -p "$dir"/{upper,work,root,data}
+    echo "$kind" >"$dir/kind"
     identity "$dir" "$name"
     network "$dir" "$address" ""
     keys "$dir" "$name"
@@ -63,12 +66,13 @@ UNIT
 }
 
 start() {
-    local lab=$1 name=$2 base group
-    base=$("$here/base.sh" | tail -n 1)
+    local lab=$1 name=$2 kind=systemd base group
+    [ ! -e "$lab/hosts/$name/kind" ] || kind=$(cat "$lab/hosts/$name/kind")
+    base=$("$here/base.sh" "$kind" | tail -n 1)
     # Hosts of one cgroup would share its payload group.
     group=$(netns "$lab")-$name
     [ -z "$unified" ] || mkdir -p "$unified/$group"
-    setsid "$here/lab.sh" boot "$lab" "$name" "$base" "$group" >>"$lab/hosts/$name/console" 2>&1 </dev/null &
+    setsid "$here/lab.sh" boot "$lab" "$name" "$base" "$group" "$kind" >>"$lab/hosts/$name/console" 2>&1 </dev/null &
 }
 
 stop() {
@@ -122,25 +126,29 @@ keys() {
 
 # The launcher: everything it mounts goes with it.
 boot() {
-    local lab=$1 name=$2 base=$3 group=$4 dir=$1/hosts/$2
+    local lab=$1 name=$2 base=$3 group=$4 kind=$5 dir=$1/hosts/$2
     echo $$ >"$dir/launcher"
     [ -z "$unified" ] || echo $$ >"$unified/$group/cgroup.procs"
     export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
     exec nsenter --net="/run/netns/$(netns "$lab")" unshare --mount --propagation private --fork --kill-child \
-        "$here/lab.sh" nspawn "$name" "$base" "$dir"
+        "$here/lab.sh" nspawn "$name" "$base" "$dir" "$kind"
 }
 
 nspawn() {
-    local name=$1 base=$2 dir=$3 status
+    local name=$1 base=$2 dir=$3 kind=$4 status
+    local -a first=(--boot --kill-signal=SIGRTMIN+3) program=()
+    # sysvinit would look for SELinux otherwise, by mounting another /sys that hides the control groups.
+    [ "$kind" != openrc ] || first+=(--setenv=SELINUX_INIT=YES)
+    [ "$kind" != bare ] || first=(--as-pid2) program=(/etc/lab-init)
     mount -t overlay overlay -o "lowerdir=$base,upperdir=$dir/upper,workdir=$dir/work" "$dir/root"
     mkdir -p "$dir/root/var/lib/wharf" /run/systemd/nspawn
     mount -t tmpfs -o size=1m tmpfs /run/systemd/nspawn
     while :; do
         status=0
-        systemd-nspawn --quiet --boot --directory="$dir/root" --machine="$name" --register=no --keep-unit \
-            --kill-signal=SIGRTMIN+3 --network-veth --network-bridge=br0 --resolv-conf=off --timezone=off \
+        systemd-nspawn --quiet "${first[@]}" --directory="$dir/root" --machine="$name" --register=no --keep-unit \
+            --network-veth --network-bridge=br0 --resolv-conf=off --timezone=off \
             --link-journal=no --console=pipe --capability=all --system-call-filter=@keyring \
-            --system-call-filter=bpf --bind="$dir/data:/var/lib/wharf" || status=$?
+            --system-call-filter=bpf --bind="$dir/data:/var/lib/wharf" "${program[@]}" || status=$?
         # 133 asks for a reboot.
         [ $status = 133 ] || exit $status
     done

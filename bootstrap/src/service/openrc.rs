@@ -48,7 +48,8 @@ pub(super) fn start(changed: bool, verb: Verb) -> String {
     format!("{enable}rc-service wharfd {verb} </dev/null >&2 || {{ fail; {undo}exit 24; }}\n")
 }
 
-pub(super) const RELOAD: &str = "supervise-daemon wharfd --signal HUP\n";
+/// Outside of a service's own script it takes its name from the environment alone.
+pub(super) const RELOAD: &str = "RC_SVCNAME=wharfd supervise-daemon wharfd --signal HUP\n";
 
 pub(super) const LOG: &str = "tail -n 30 /var/log/wharfd.log";
 

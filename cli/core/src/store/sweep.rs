@@ -82,10 +82,13 @@ mod tests {
             folder
         };
         make("killed");
-        fs::write(make("torn").join("journal.jsonl"), r#"{"number":1,"at":"#).unwrap();
-        fs::write(make("begun").join("journal.jsonl"), "{}\n{\"torn").unwrap();
-        fs::write(make("foreign").join("notes"), "mine").unwrap();
-        fs::write(make("busy").join(DRIVER).join("disk"), "data").unwrap();
+        let write = |path: std::path::PathBuf, text: &str| {
+            io::Write::write_all(&mut File::create(path).unwrap(), text.as_bytes()).unwrap();
+        };
+        write(make("torn").join("journal.jsonl"), r#"{"number":1,"at":"#);
+        write(make("begun").join("journal.jsonl"), "{}\n{\"torn");
+        write(make("foreign").join("notes"), "mine");
+        write(make("busy").join(DRIVER).join("disk"), "data");
         make("held");
         fs::create_dir_all(layout.machines().join("bare")).unwrap();
         let held = Subject::Machine("held".parse().unwrap());
