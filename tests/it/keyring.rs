@@ -1,7 +1,7 @@
 //! Private keys in a real Secret Service: gnome-keyring on a bus of the test's own, unlocked as a login unlocks it.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,11 @@ struct Session {
 }
 
 impl Session {
-    fn start(folder: PathBuf) -> Self {
-        std::fs::create_dir_all(&folder).unwrap();
+    fn start(folder: &Path) -> Self {
+        std::fs::create_dir_all(folder).unwrap();
         let mut bus = with_us("dbus-daemon")
             .args(["--session", "--nofork", "--print-address"])
-            .env("HOME", &folder)
+            .env("HOME", folder)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -30,7 +30,7 @@ impl Session {
         let mut keyring = with_us("gnome-keyring-daemon")
             .args(["--foreground", "--unlock", "--components=secrets"])
             .envs([("DBUS_SESSION_BUS_ADDRESS", address.as_str())])
-            .envs(["HOME", "XDG_RUNTIME_DIR", "XDG_DATA_HOME"].map(|name| (name, &folder)))
+            .envs(["HOME", "XDG_RUNTIME_DIR", "XDG_DATA_HOME"].map(|name| (name, folder)))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -83,7 +83,7 @@ fn with_us(program: &str) -> Command {
 fn the_secret_service_keeps_the_authoritys_key_and_gives_it_back() {
     let world = World::new();
     let host = world.lab.host();
-    let session = Session::start(world.lab.scratch().join("session"));
+    let session = Session::start(&world.lab.scratch().join("session"));
     let (file, note) =
         (world.store.join("authority/ca-key.pem"), world.store.join("authority/ca-key.pem.keyring"));
     // What was made without a keyring is moved by the first command that needs the key.
@@ -121,7 +121,7 @@ fn the_secret_service_keeps_the_authoritys_key_and_gives_it_back() {
 fn a_keyring_that_went_away_is_told_at_once() {
     let world = World::new();
     let host = world.lab.host();
-    let session = Session::start(world.lab.scratch().join("session"));
+    let session = Session::start(&world.lab.scratch().join("session"));
     expect_success(&mut session.inside(world.wharf(world.create_arguments("web", &host))));
     let address = session.address.clone();
     drop(session);
@@ -140,7 +140,7 @@ fn a_passphrase_locks_the_authoritys_key() {
     let file = world.store.join("authority/ca-key.pem");
     let mut create = world.wharf(world.create_arguments("web", &host));
     expect_success(create.env("WHARF_PASSPHRASE_FILE", &passphrase));
-    let text_of = |path: &PathBuf| std::fs::read_to_string(path).unwrap();
+    let text_of = |path: &Path| std::fs::read_to_string(path).unwrap();
     assert!(text_of(&file).contains("BEGIN ENCRYPTED PRIVATE KEY"));
     let without = world.wharf(["provision", "web"]).output().unwrap();
     assert_eq!(without.status.code(), Some(7), "{}", text(&without));
