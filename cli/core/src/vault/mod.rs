@@ -273,16 +273,15 @@ fn note_file(key: Key) -> String {
 fn name(subject: &Subject) -> String {
     match subject {
         Subject::Machine(name) => format!("machines/{name}"),
-        Subject::Authority => "authority".to_owned(),
         Subject::Shared(name) => format!("shared/{name}"),
+        Subject::Authority => "authority".to_owned(),
     }
 }
 
 fn describe(subject: &Subject, key: Key) -> String {
     match subject {
-        Subject::Machine(name) => format!("the key `{}` of machine `{name}`", key.file),
         Subject::Authority => "the key of the certificate authority".to_owned(),
-        Subject::Shared(_) => format!("the key `{}` of {}", key.file, subject.describe()),
+        other => format!("the key `{}` of {}", key.file, other.describe()),
     }
 }
 
