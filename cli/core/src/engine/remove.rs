@@ -126,7 +126,8 @@ impl Work<'_> {
         self.destroy_all(driver).await
     }
 
-    /// Settling may take until an earlier command's deadline; this one's must lie behind it.
+    /// Settling may take until an earlier command's deadline; afterwards there is as much time as without it, for what
+    /// was settled is destroyed only then.
     fn wait_long_enough(&mut self, machine: &Machine, driver: &dyn AnyDriver) {
         let Settles::After(window) = driver.about().settles else { return };
         let now = milliseconds(&*self.wharf.clock);
@@ -135,7 +136,8 @@ impl Work<'_> {
             _ => None,
         });
         if let Some(longest) = open.max() {
-            self.until = self.until.max(self.wharf.clock.now() + longest + window + SPARE);
+            self.until =
+                self.until.max(self.wharf.clock.now() + longest + window + SPARE.max(self.call.deadline));
         }
     }
 
