@@ -6,12 +6,14 @@
 #![forbid(unsafe_code)]
 
 mod crash;
+mod fast;
 mod fault;
 mod hosts;
 pub mod memory;
 pub mod suite;
 
 pub use crash::{CrashDriver, CrashHosts, CrashStore, Switch};
+pub use fast::Fast;
 pub use fault::{Fault, FaultLayer, When};
 pub use hosts::Hosts;
 pub use suite::World;

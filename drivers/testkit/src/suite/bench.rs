@@ -8,7 +8,7 @@ use wharf_core::{
     Call, CreateRequest, Created, EngineOptions, Keeping, Kind, Life, OsEntropy, Parts, Person, Power,
     RemoveOptions, Removed, Result, Setup, Wharf,
 };
-use wharf_driver::{AnyDriver, Clock, MachineName, SystemClock};
+use wharf_driver::{AnyDriver, MachineName};
 
 use crate::suite::World;
 use crate::{CrashDriver, CrashHosts, CrashStore, Hosts, Switch};
@@ -39,7 +39,7 @@ impl<W: World> Bench<W> {
         switch: &Switch,
         wrap: impl Fn(Arc<dyn AnyDriver>) -> Arc<dyn AnyDriver> + Send + Sync + 'static,
     ) -> Wharf {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let clock = self.world.clock();
         let folder = Folder::new(self.home.path().to_owned(), Arc::clone(&clock), Arc::new(OsEntropy));
         folder.sweep();
         let store = Arc::new(CrashStore::new(Arc::new(folder), switch.clone()));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use wharf_driver::{
-    ActionKey, AnyDriver, Clock, Context, MachineId, MachineSpec, OwnerTag, Places, Plan, Power, Progress,
-    Session, State, Step, StoreId, SystemClock,
+    ActionKey, AnyDriver, Context, MachineId, MachineSpec, OwnerTag, Places, Plan, Power, Progress, Session,
+    State, Step, StoreId,
 };
 
 use crate::suite::bench::{folder, name};
@@ -54,6 +54,7 @@ impl<W: World> Desk<W> {
         };
         std::fs::create_dir_all(&places.machine).expect("the machine's folder");
         std::fs::create_dir_all(&places.cache).expect("the cache");
+        let clock = world.clock();
         let id = MachineId::from_bytes([7; 16]);
         let owner = OwnerTag {
             store: StoreId("0123456789abcdef".to_owned()),
@@ -66,11 +67,11 @@ impl<W: World> Desk<W> {
             key: ActionKey::derive(&id, "", 0),
             owner: owner.clone(),
             seed: Some(seed()),
-            deadline: SystemClock::new().now() + world.deadline(),
+            deadline: clock.now() + world.deadline(),
             cancel: CancellationToken::new(),
             progress: Progress::silent(),
             places,
-            session: Session::default().with_environment(world.environment()),
+            session: Session::new(clock).with_environment(world.environment()),
         };
         let spec = MachineSpec { name: name(), id, owner, attempt: 1, engine_port: 2376 };
         let driver = world.factory().connect(world.config(), &cx).await.expect("a connection");

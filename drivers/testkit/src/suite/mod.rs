@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
-use wharf_driver::{Factory, Seed};
+use wharf_driver::{Clock, Factory, Seed, SystemClock};
 
 pub use bench::Bench;
 pub use contract::{Desk, contract};
@@ -44,6 +44,11 @@ pub trait World: Send + Sync {
     /// Everything there is now, or is still to come, whatever any journal says: one line each, and none in a fresh
     /// world. Files below the machine's own folder need not be listed: the suite looks there itself.
     fn remains(&self) -> BoxFuture<'_, Vec<String>>;
+
+    /// Time in this world, where it is not the computer's own: the same clock at every call.
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(SystemClock::new())
+    }
 
     /// What the person's environment says here, such as the secret that the driver signs in with.
     fn environment(&self) -> BTreeMap<String, String> {
