@@ -62,6 +62,8 @@ pub struct Arm {
 
 /// What is advertised changes when a stamp is updated; a refusal corrects it sooner.
 const KEPT: Duration = Duration::from_secs(86_400);
+/// The version that every cloud and stamp has for this.
+const SUBSCRIPTIONS: &str = "2016-06-01";
 /// A page of a list never leads to more than this many.
 const PAGES: usize = 1000;
 
@@ -199,6 +201,14 @@ impl Arm {
         self.follow(call, reply, until).await
     }
 
+    /// Waits until what `call` would make, and is there as `body` already, is done.
+    ///
+    /// # Errors
+    /// When it ends badly, or not before `until`.
+    pub async fn until_made(&self, call: &Call<'_>, body: Value, until: Instant) -> Answer<Reply> {
+        self.follow(call, Reply { status: 200, headers: HeaderMap::new(), body }, until).await
+    }
+
     /// One answer, in a version that the endpoint takes.
     ///
     /// # Errors
@@ -241,13 +251,15 @@ impl Arm {
 
     /// One answer of an address that the service named itself.
     pub(crate) async fn poll(&self, call: &Call<'_>, url: &str) -> Answer<Reply> {
-        let url = url.parse().map_err(|error| {
+        let url: reqwest::Url = url.parse().map_err(|error| {
             Error::new(
                 Kind::Failed,
                 format!("{}: the service named `{url}`, which is no address: {error}", call.doing),
             )
         })?;
-        self.exchange(call.doing, &Method::GET, call.kind, url, None).await
+        // Limits of their own hold for them.
+        let kind = format!("operations of {}", call.kind);
+        self.exchange(call.doing, &Method::GET, &kind, url, None).await
     }
 
     /// Whether `url` leads to this endpoint, where the token may go.
@@ -272,7 +284,7 @@ impl Arm {
         let mut renewed = false;
         loop {
             let token = self.sign_in.token().await?;
-            let pass = self.throttle.admit(method, kind).await;
+            let pass = self.throttle.admit(method, kind, url.path()).await;
             let raw = self.send(doing, method, &url, body, &token).await?;
             pass.learn(raw.status, &raw.headers);
             drop(pass);
@@ -343,6 +355,33 @@ impl Arm {
         }
         Ok(advertised)
     }
+}
+
+/// Every subscription that an account sees.
+///
+/// # Errors
+/// When signing in or the list fails.
+pub async fn subscriptions(
+    http: &Http,
+    sign_in: &Arc<SignIn>,
+    cloud: &Cloud,
+    session: &Session,
+) -> Answer<Vec<Value>> {
+    let clock = Arc::clone(session.clock());
+    let arm = Arm {
+        http: http.clone(),
+        cloud: cloud.clone(),
+        subscription: String::new(),
+        sign_in: Arc::clone(sign_in),
+        versions: Versions::new(Tested(&[]), Advertised::default()),
+        throttle: session.shared(&cloud.endpoint, || Throttle::new(clock)),
+        session: session.clone(),
+        keep: Keep::new(Path::new(""), "", ""),
+        registering: tokio::sync::Mutex::default(),
+    };
+    let call = Call::get("listing the subscriptions", "Microsoft.Resources/subscriptions", "/subscriptions");
+    let reply = arm.once(&call, SUBSCRIPTIONS).await?;
+    Ok(reply.body["value"].as_array().cloned().unwrap_or_default())
 }
 
 /// A random UUID, by which the service's operators find a request.

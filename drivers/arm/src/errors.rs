@@ -301,9 +301,9 @@ fn text(value: &Value, key: &str) -> Option<String> {
 
 /// A message for one line: services add traces and correlation ids below, which are facts of their own.
 fn first_lines(message: &str) -> String {
-    let kept = message.lines().map(str::trim).take_while(|line| {
-        !["Trace ID", "Correlation ID", "Timestamp"].iter().any(|noise| line.starts_with(noise))
-    });
+    let end =
+        ["Trace ID:", "Correlation ID:", "Timestamp:"].iter().filter_map(|noise| message.find(noise)).min();
+    let kept = message.get(..end.unwrap_or(message.len())).unwrap_or(message).lines().map(str::trim);
     kept.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
@@ -427,7 +427,7 @@ mod tests {
     fn every_other_shape_is_taken() {
         let token = fault(
             401,
-            &json!({"error": "invalid_client", "error_description": "AADSTS7000222: expired.\r\nTrace ID: 1"}),
+            &json!({"error": "invalid_client", "error_description": "AADSTS7000222: expired. Trace ID: 1 Timestamp: now"}),
         );
         assert_eq!(token.code, "invalid_client");
         assert!(token.into_error().to_string().ends_with("AADSTS7000222: expired."));

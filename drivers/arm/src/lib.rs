@@ -28,7 +28,7 @@ mod throttle;
 mod trust;
 mod versions;
 
-pub use client::{Arm, Call, Reply};
+pub use client::{Arm, Call, Reply, subscriptions};
 pub use discovery::{Cloud, Identity, discover};
 pub use errors::{Detail, Fault, Trouble};
 pub use http::{Http, Method};
@@ -37,6 +37,19 @@ pub use sign_in::{Credential, Federation, SignIn, ask_tenant};
 pub use throttle::Throttle;
 pub use trust::{Proxies, Trust};
 pub use versions::{Advertised, Tested, Version};
+
+/// Downloads an address that the service handed out itself, such as a console's: without a token.
+///
+/// # Errors
+/// When nobody answers, or not with a text.
+pub async fn download(http: &Http, url: &str) -> wharf_driver::Result<String> {
+    let raw = http::send("downloading", http.client.get(http::safe_url(url)?)).await?;
+    if raw.is_success() {
+        return Ok(raw.body);
+    }
+    let message = format!("downloading was refused with status {}", raw.status);
+    Err(wharf_driver::Error::new(wharf_driver::Kind::Failed, message))
+}
 
 /// The result of a call.
 pub type Answer<T> = Result<T, Trouble>;

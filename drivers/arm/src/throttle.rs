@@ -24,8 +24,8 @@ pub struct Throttle {
 #[derive(Debug, Default)]
 struct State {
     buckets: BTreeMap<String, Bucket>,
-    /// Which providers' policies an operation was seen to count against.
-    policies: BTreeMap<String, Vec<String>>,
+    /// Which providers' policies an operation was seen to count against, with their sizes and rates.
+    policies: BTreeMap<String, Vec<(String, f64, f64)>>,
 }
 
 #[derive(Debug)]
@@ -45,6 +45,8 @@ struct Bucket {
 pub(crate) struct Pass<'a> {
     throttle: &'a Throttle,
     operation: String,
+    /// What it is about: some policies count every resource by itself.
+    path: String,
     buckets: Vec<String>,
 }
 
@@ -62,11 +64,11 @@ impl Throttle {
         Self { clock, state: Mutex::default() }
     }
 
-    /// Waits until a call of `method` on things of type `kind` may go.
-    pub(crate) async fn admit(&self, method: &Method, kind: &str) -> Pass<'_> {
-        let operation = format!("{method} {kind}");
-        let (buckets, wait) = self.reserve(method, &operation);
-        let pass = Pass { throttle: self, operation, buckets };
+    /// Waits until a call of `method` on `path`, which is of type `kind`, may go.
+    pub(crate) async fn admit(&self, method: &Method, kind: &str, path: &str) -> Pass<'_> {
+        let (operation, path) = (format!("{method} {kind}"), path.to_ascii_lowercase());
+        let (buckets, wait) = self.reserve(method, &operation, &path);
+        let pass = Pass { throttle: self, operation, path, buckets };
         if !wait.is_zero() {
             tracing::debug!(operation = pass.operation, ?wait, "kept below the rate limit");
             self.clock.sleep(wait).await;
@@ -78,13 +80,17 @@ impl Throttle {
         pass
     }
 
-    fn reserve(&self, method: &Method, operation: &str) -> (Vec<String>, Duration) {
+    fn reserve(&self, method: &Method, operation: &str, path: &str) -> (Vec<String>, Duration) {
         let now = self.clock.now();
         let mut state = self.state();
         let (name, size, rate) = arm_bucket(method);
         state.buckets.entry(name.to_owned()).or_insert_with(|| Bucket::new(size, rate, now));
         let mut names = vec![name.to_owned(), operation.to_owned()];
-        names.extend(state.policies.get(operation).into_iter().flatten().cloned());
+        for (policy, size, rate) in state.policies.get(operation).cloned().into_iter().flatten() {
+            let name = bucket_of(&policy, path);
+            state.buckets.entry(name.clone()).or_insert_with(|| Bucket::new(size, rate, now));
+            names.push(name);
+        }
         let mut wait = Duration::ZERO;
         for name in &names {
             if let Some(bucket) = state.buckets.get_mut(name) {
@@ -126,15 +132,15 @@ impl Pass<'_> {
                 Some((name.trim().to_owned(), left.trim().parse().ok()?))
             })
             .collect();
-        for (name, left) in &policies {
-            if let Some(window) = window(name) {
-                let fresh = || Bucket::new(left + 1.0, (left + 1.0) / window.as_secs_f64(), now);
-                state.buckets.entry(name.clone()).or_insert_with(fresh).seen(*left, now);
-            }
+        let mut known = Vec::new();
+        for (policy, left) in &policies {
+            let Some((size, rate)) = published(policy).or_else(|| guessed(policy, *left)) else { continue };
+            let fresh = || Bucket::new(size, rate, now);
+            state.buckets.entry(bucket_of(policy, &self.path)).or_insert_with(fresh).seen(*left, now);
+            known.push((policy.clone(), size, rate));
         }
-        if !policies.is_empty() {
-            let names = policies.iter().map(|(name, _)| name.clone()).collect();
-            state.policies.insert(self.operation.clone(), names);
+        if !known.is_empty() {
+            state.policies.entry(self.operation.clone()).or_insert(known);
         }
         if status == 429 {
             let until = now + retry_after(headers).unwrap_or(USUAL_CLOSURE);
@@ -203,6 +209,33 @@ fn arm_bucket(method: &Method) -> (&'static str, f64, f64) {
     }
 }
 
+/// Policies that count every resource by itself have a bucket for each.
+fn bucket_of(policy: &str, path: &str) -> String {
+    if policy.ends_with("Resource") { format!("{policy} {path}") } else { policy.to_owned() }
+}
+
+/// What is published for the compute provider: bucket size, and tokens a second.
+fn published(policy: &str) -> Option<(f64, f64)> {
+    let name = policy.strip_prefix("Microsoft.Compute/")?;
+    let (size, a_minute) = match name {
+        "PutVMSubscription" | "UpdateVMSubscription" | "DeleteVMSubscription" => (1500.0, 500.0),
+        "PutVMResource" | "UpdateVMResource" | "DeleteVMResource" => (12.0, 4.0),
+        "LowCostGetSubscription" => (24_000.0, 8000.0),
+        "LowCostGetResource" => (36.0, 12.0),
+        "HighCostGetSubscription" => (90.0, 30.0),
+        "GetOperationSubscription" => (15_000.0, 5000.0),
+        "GetOperationResource" => (45.0, 15.0),
+        _ => return None,
+    };
+    Some((size, a_minute / 60.0))
+}
+
+/// What an older policy says of itself: as much as is left now, in the window that it is named after.
+fn guessed(policy: &str, left: f64) -> Option<(f64, f64)> {
+    let window = window(policy)?;
+    Some((left + 1.0, (left + 1.0) / window.as_secs_f64()))
+}
+
 /// The window of a policy, which stands at the end of its name: `…3Min`, `…30Min`, `…1Hour`.
 fn window(policy: &str) -> Option<Duration> {
     let (rest, unit) = [("Min", 60), ("Hour", 3600), ("Sec", 1)]
@@ -226,7 +259,7 @@ mod tests {
     async fn took(throttle: &Throttle, calls: usize, method: &Method, kind: &str) -> Duration {
         let began = tokio::time::Instant::now();
         for _ in 0..calls {
-            drop(throttle.admit(method, kind).await);
+            drop(throttle.admit(method, kind, "/x").await);
         }
         began.elapsed()
     }
@@ -243,7 +276,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_others_used_up_counts_too() {
         let throttle = Throttle::new(Arc::new(SystemClock::new()));
-        let pass = throttle.admit(&Method::PUT, "x/y").await;
+        let pass = throttle.admit(&Method::PUT, "x/y", "/x").await;
         pass.learn(200, &headers(&[("x-ms-ratelimit-remaining-subscription-writes", "5")]));
         drop(pass);
         assert_eq!(took(&throttle, 5, &Method::PUT, "x/y").await, Duration::ZERO);
@@ -257,7 +290,7 @@ mod tests {
             "Microsoft.Compute/virtualMachines",
             "Microsoft.Compute/PutVM3Min;2,Microsoft.Compute/PutVM30Min;90",
         );
-        let pass = throttle.admit(&Method::PUT, vm).await;
+        let pass = throttle.admit(&Method::PUT, vm, "/x").await;
         pass.learn(201, &headers(&[("x-ms-ratelimit-remaining-resource", limits)]));
         drop(pass);
         assert_eq!(took(&throttle, 2, &Method::PUT, vm).await, Duration::ZERO);
@@ -272,12 +305,32 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_429_closes_for_everybody_as_long_as_it_says() {
         let throttle = Throttle::new(Arc::new(SystemClock::new()));
-        let pass = throttle.admit(&Method::GET, "x/y").await;
+        let pass = throttle.admit(&Method::GET, "x/y", "/x").await;
         pass.learn(429, &headers(&[("retry-after", "30")]));
         drop(pass);
         let waited = took(&throttle, 1, &Method::GET, "x/z").await;
         assert!((Duration::from_secs(30)..Duration::from_secs(31)).contains(&waited), "{waited:?}");
         assert_eq!(took(&throttle, 1, &Method::PUT, "x/z").await, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_policy_of_each_resource_paces_that_one_alone() {
+        let throttle = Throttle::new(Arc::new(SystemClock::new()));
+        let left =
+            "Microsoft.Compute/GetOperationResource;1,Microsoft.Compute/GetOperationSubscription;14000";
+        let pass = throttle.admit(&Method::GET, "operations", "/one").await;
+        pass.learn(200, &headers(&[("x-ms-ratelimit-remaining-resource", left)]));
+        drop(pass);
+        let began = tokio::time::Instant::now();
+        for _ in 0..3 {
+            drop(throttle.admit(&Method::GET, "operations", "/one").await);
+        }
+        assert!(began.elapsed() >= Duration::from_secs(7), "one in four seconds: {:?}", began.elapsed());
+        let began = tokio::time::Instant::now();
+        for _ in 0..45 {
+            drop(throttle.admit(&Method::GET, "operations", "/two").await);
+        }
+        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 
     #[test]

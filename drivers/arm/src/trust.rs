@@ -1,9 +1,11 @@
 //! Whose certificates are believed, and by which proxy the way leads. The system's trust store counts, and beside it one
 //! file: stamps have a private authority. There is no way to believe everybody.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -52,8 +54,7 @@ impl Trust {
             .tls_backend_preconfigured(self.tls()?)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            // Names of private networks are often known to the system alone.
-            .hickory_dns(false)
+            .dns_resolver(Arc::new(Names))
             .user_agent(concat!("wharf/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
             .timeout(PATIENCE);
@@ -85,6 +86,25 @@ impl Trust {
             .with_safe_default_protocol_versions()
             .map_err(|error| Error::new(Kind::Failed, format!("no TLS: {error}")).caused_by(error))?;
         Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    }
+}
+
+/// Names as the system knows them: those of private networks it often knows alone. Names below `localhost` are this
+/// computer (RFC 6761), which not every system knows by itself.
+#[derive(Debug)]
+struct Names;
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            if name.as_str().trim_end_matches('.').to_ascii_lowercase().ends_with(".localhost") {
+                let own: Addrs = Box::new([SocketAddr::from((Ipv4Addr::LOCALHOST, 0))].into_iter());
+                return Ok(own);
+            }
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found: Addrs = Box::new(found.into_iter());
+            Ok(found)
+        })
     }
 }
 
