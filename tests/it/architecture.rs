@@ -7,12 +7,23 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
 /// What each package may depend on, ours only. Tests may use more: these are the dependencies that ship.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("wharf", &["wharf-core", "wharf-driver", "wharf-driver-ssh", "wharf-driver-local", "wharf-ssh"]),
+    (
+        "wharf",
+        &[
+            "wharf-core",
+            "wharf-driver",
+            "wharf-driver-ssh",
+            "wharf-driver-local",
+            "wharf-driver-azure",
+            "wharf-ssh",
+        ],
+    ),
     ("wharf-core", &["wharf-driver", "wharf-bootstrap", "wharf-ssh", "wharf-pki", "wharfd-client"]),
     ("wharf-driver", &[]),
     ("wharf-driver-ssh", &["wharf-driver"]),
     ("wharf-driver-local", &["wharf-driver", "wharfd-client"]),
     ("wharf-arm", &["wharf-driver"]),
+    ("wharf-driver-azure", &["wharf-driver", "wharf-arm"]),
     ("wharf-testkit", &["wharf-driver", "wharf-core"]),
     ("wharf-sim", &[]),
     ("wharf-bootstrap", &["wharf-ssh", "wharf-pki", "wharfd-client"]),

@@ -1,0 +1,200 @@
+//! Machines that share: what later ones write, who removes what they have in common, and what is never touched.
+
+use futures_util::future::join_all;
+use wharf_core::{CreateRequest, RemoveOptions, Wharf};
+use wharf_sim::{Effect, Fault, Flavour};
+use wharf_testkit::suite::{Bench, Desk};
+use wharf_testkit::{Switch, World as _};
+
+use crate::world::Cloud;
+
+fn process(bench: &Bench<Cloud>) -> Wharf {
+    bench.process(&Switch::default(), |driver| driver)
+}
+
+fn request(bench: &Bench<Cloud>, name: &str) -> CreateRequest {
+    CreateRequest { name: name.parse().unwrap(), ..bench.request() }
+}
+
+async fn create(bench: &Bench<Cloud>, wharf: &Wharf, name: &str) {
+    let created = wharf.create(&request(bench, name), &bench.call("create")).await;
+    created.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+}
+
+async fn remove(bench: &Bench<Cloud>, wharf: &Wharf, name: &str) {
+    let removed = wharf.remove(&name.parse().unwrap(), RemoveOptions::default(), &bench.call("rm")).await;
+    removed.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+}
+
+#[tokio::test]
+async fn a_further_machine_takes_three_writes_and_the_last_one_out_removes_what_is_shared() {
+    let bench = Bench::new(Cloud::new(Flavour::Public));
+    create(&bench, &process(&bench), "web1").await;
+    let before = bench.world.count("PUT ");
+    create(&bench, &process(&bench), "web2").await;
+    assert_eq!(bench.world.count("PUT ") - before, 3);
+    remove(&bench, &process(&bench), "web1").await;
+    let left = bench.world.remains().await;
+    assert_eq!(left.iter().filter(|id| id.contains("web1")).count(), 0, "{left:?}");
+    assert_eq!(left.len(), 7, "group, network, firewall, and the other machine: {left:?}");
+    remove(&bench, &process(&bench), "web2").await;
+    assert_eq!(bench.world.remains().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn many_at_once_share_one_network_and_leave_nothing() {
+    let bench = Bench::new(Cloud::new(Flavour::Public).patient());
+    let wharf = process(&bench);
+    let names: Vec<String> = (0..10).map(|number| format!("web{number}")).collect();
+    join_all(names.iter().map(|name| create(&bench, &wharf, name))).await;
+    assert_eq!(bench.world.count("PUT Microsoft.Network/virtualNetworks"), 1);
+    assert_eq!(bench.world.count("PUT "), 3 + 3 * 10);
+    bench.world.simulator.cloud().clear_calls();
+    let seen = process(&bench).observe(&[], false, &bench.call("ls")).await.unwrap();
+    assert!(seen.iter().all(|one| one.state == Some(wharf_driver::State::Running)), "{seen:?}");
+    // Two begin before it is known that there are many; then come one list of machines and one of addresses.
+    let asked = bench.world.count("GET Microsoft.");
+    assert!(asked <= 8, "{asked}: {:?}", bench.world.simulator.cloud().counts());
+    join_all(names.iter().map(|name| remove(&bench, &wharf, name))).await;
+    assert_eq!(bench.world.remains().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_group_for_the_machine_alone_goes_with_it() {
+    let bench = Bench::new(Cloud::new(Flavour::Hub2020).with("azure-resource-group-per-machine", &["true"]));
+    bench.ready("alone").await;
+    assert!(bench.world.remains().await.iter().all(|id| id.contains("trial")));
+    bench.gone("alone").await;
+}
+
+#[tokio::test]
+async fn a_machine_without_a_public_address_is_reached_by_its_private_one() {
+    let bench = Bench::new(
+        Cloud::new(Flavour::Public)
+            .with("azure-no-public-ip", &["true"])
+            .with("azure-ssh-jump", &["ada@bastion.example:2222"]),
+    );
+    let created = bench.create(&Switch::default()).await.unwrap().unwrap();
+    assert!(created.connection.engine_host.starts_with("192.168."), "{}", created.connection.engine_host);
+    assert_eq!(created.connection.ssh.jumps[0].host, "bastion.example");
+    assert_eq!(bench.world.count("PUT Microsoft.Network/publicIPAddresses"), 0);
+    bench.gone("private").await;
+}
+
+#[tokio::test]
+async fn who_lets_in_others_has_another_firewall() {
+    let bench = Bench::new(Cloud::new(Flavour::Public).with("azure-allow-from", &["10.1.0.0/16"]));
+    create(&bench, &process(&bench), "web1").await;
+    let mut wish = request(&bench, "web2");
+    wish.config["allowed"] = serde_json::json!(["10.2.0.0/16"]);
+    process(&bench).create(&wish, &bench.call("create")).await.unwrap();
+    assert_eq!(bench.world.count("PUT Microsoft.Network/networkSecurityGroups"), 2);
+    assert_eq!(bench.world.count("PUT Microsoft.Network/virtualNetworks"), 1);
+    remove(&bench, &process(&bench), "web2").await;
+    remove(&bench, &process(&bench), "web1").await;
+    assert_eq!(bench.world.remains().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_hundred_at_once_stay_below_every_limit() {
+    let bench = Bench::new(Cloud::limited(Flavour::Public, 4.0));
+    let wharf = process(&bench);
+    let names: Vec<String> = (0..100).map(|number| format!("web{number}")).collect();
+    join_all(names.iter().map(|name| create(&bench, &wharf, name))).await;
+    let calls = bench.world.simulator.cloud().calls();
+    let refused: Vec<_> = calls.iter().filter(|call| call.status == 429).collect();
+    assert!(refused.is_empty(), "{} of {} calls: {:?}", refused.len(), calls.len(), refused[0]);
+    assert_eq!(bench.world.count("PUT "), 3 + 3 * 100);
+    join_all(names.iter().map(|name| remove(&bench, &wharf, name))).await;
+    assert_eq!(bench.world.remains().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn twenty_at_once_outlast_a_fifth_of_all_calls_going_wrong() {
+    let bench = Bench::new(Cloud::new(Flavour::Public).patient());
+    let busy = Effect::Refuse {
+        status: 503,
+        code: "ServiceUnavailable".into(),
+        message: "busy".into(),
+        retry_after: None,
+    };
+    for (method, effect) in [
+        ("PUT", busy.clone()),
+        ("GET", busy),
+        ("PUT", Effect::CutAfter),
+        ("DELETE", Effect::CutAfter),
+        ("GET", Effect::CutBefore),
+        ("PUT", Effect::CutLate { seconds: 10.0 }),
+    ] {
+        // Half of each method's calls in all would be too much to expect.
+        let fault = Fault { probability: 0.07, ..Fault::new(method, "/subscriptions/", effect) };
+        bench.world.simulator.cloud().add_fault(fault);
+    }
+    let names: Vec<String> = (0..20).map(|number| format!("web{number}")).collect();
+    let wharf = process(&bench);
+    join_all(names.iter().map(|name| {
+        persist(async || {
+            let created = wharf.create(&request(&bench, name), &bench.call("create")).await;
+            created.map(drop)
+        })
+    }))
+    .await;
+    let holds = bench.world.remains().await;
+    assert_eq!(holds.iter().filter(|id| id.contains("/virtualMachines/")).count(), 20, "{holds:?}");
+    join_all(names.iter().map(|name| {
+        persist(async || {
+            let removed =
+                wharf.remove(&name.parse().unwrap(), RemoveOptions::default(), &bench.call("rm")).await;
+            removed.map(drop)
+        })
+    }))
+    .await;
+    assert_eq!(bench.world.remains().await, [""; 0]);
+}
+
+/// Some commands give up in such weather; the person runs them again.
+async fn persist(verb: impl AsyncFn() -> wharf_core::Result<()>) {
+    for _ in 0..10 {
+        match verb().await {
+            Ok(()) => return,
+            Err(error) if error.kind() == wharf_core::Kind::NoSuchMachine => return,
+            Err(_) => {}
+        }
+    }
+    panic!("ten attempts were not enough");
+}
+
+#[tokio::test]
+async fn a_lost_store_finds_its_machines_by_their_tags() {
+    let desk = Desk::new(Cloud::new(Flavour::Public)).await;
+    let mut made = Vec::new();
+    for step in desk.driver.plan(&desk.spec, None, &desk.cx).await.unwrap().steps {
+        made.push(desk.driver.perform(&step.action, &made, &desk.cx).await.unwrap());
+    }
+    let mut found = desk.driver.find_owned(&desk.cx).await.unwrap();
+    assert_eq!(found.len(), 6, "{found:?}");
+    assert!(found.iter().all(|(_, owner, _)| *owner == desk.spec.owner));
+    assert!(found.iter().any(|(resource, _, _)| *resource == made[5]), "{found:?}");
+    // Machines before what they need.
+    let order = ["machine", "interface", "address", "firewall", "network", "group"];
+    found.sort_by_key(|(resource, _, _)| order.iter().position(|kind| resource["kind"] == *kind));
+    for (resource, _, _) in &found {
+        desk.driver.destroy(resource, &desk.cx).await.unwrap();
+    }
+    assert_eq!(desk.world.remains().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn many_machines_are_looked_at_by_one_list() {
+    let desk = Desk::new(Cloud::new(Flavour::Public)).await;
+    let mut made = Vec::new();
+    for step in desk.driver.plan(&desk.spec, None, &desk.cx).await.unwrap().steps {
+        made.push(desk.driver.perform(&step.action, &made, &desk.cx).await.unwrap());
+    }
+    desk.world.simulator.cloud().clear_calls();
+    let machines = [made.as_slice(); 20];
+    let seen = desk.driver.observe(&machines, &desk.cx).await.unwrap();
+    assert!(seen.iter().all(|one| one.state == wharf_driver::State::Running), "{seen:?}");
+    assert!(seen[0].reach.is_some());
+    assert_eq!(desk.world.count("GET "), 2, "{:?}", desk.world.simulator.cloud().counts());
+}

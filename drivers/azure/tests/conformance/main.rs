@@ -1,0 +1,9 @@
+//! The Azure driver against the simulated cloud: as public Azure, as US Gov, and as stamps of two ages.
+
+#![expect(clippy::unwrap_used, reason = "all of this is a test")]
+
+mod faults;
+mod fleet;
+mod life;
+mod suite;
+mod world;
