@@ -291,8 +291,8 @@ async fn another_account_is_told_before_anything_is_asked() {
     cloud.sign_in("tenant a, subscription 2");
     let before = cloud.calls();
     let both = [
-        ("made in".into(), "tenant a, subscription 1".to_owned()),
-        ("signed in to".into(), "tenant a, subscription 2".to_owned()),
+        ("made in", "tenant a, subscription 1".to_owned()),
+        ("signed in to", "tenant a, subscription 2".to_owned()),
     ];
     let removed = wharf.remove(&name(), RemoveOptions::default(), &call).await.unwrap_err();
     assert_eq!((removed.kind(), removed.facts()), (Kind::NotAllowed, both.as_slice()));

@@ -21,7 +21,7 @@ struct World {
 impl World {
     async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let networks = Self::daemon(folder.path()).await;
+        let networks = Self::daemon(folder.path(), "").await;
         Self { folder, networks }
     }
 
