@@ -47,6 +47,16 @@ for loader in lib64/ld-linux-x86-64.so.2 lib/ld-linux-aarch64.so.1; do
   [ ! -e "$unpacked/$loader" ] || cp -L "$unpacked/$loader" "$root/$loader"
 done
 
+# A program without one of its libraries would be found out by whoever boots the guest.
+loader=$(ls "$root"/lib64/ld-linux-*.so.* "$root"/lib/ld-linux-*.so.* 2>/dev/null | head -n 1)
+for program in usr/sbin/dropbear usr/bin/dropbearconvert sbin/mke2fs sbin/e2fsck sbin/resize2fs; do
+  found=$("$loader" --inhibit-cache --library-path "$root$libraries" --list "$root/$program" 2>&1) || found="$found => /"
+  if echo "$found" | grep '=> /' | grep -qv "=> $root/"; then
+    echo "guest: no package brings what $program needs: $found" >&2
+    exit 1
+  fi
+done
+
 cat "$unpacked"/usr/share/ca-certificates/mozilla/*.crt >"$root/etc/ssl/certs/ca-certificates.crt"
 
 modules=lib/modules/$version
