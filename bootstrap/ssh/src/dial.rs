@@ -131,7 +131,11 @@ async fn hear(stream: TcpStream, address: &str) -> Result<TcpStream, Error> {
         sleep(ROUND).await;
     }
     let said = String::from_utf8_lossy(&heard[..before]);
-    let said = said.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(60).collect();
+    let said: String =
+        said.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(60).collect();
+    if BUSY.iter().any(|busy| said.starts_with(busy)) {
+        return Err(lost(format!("the SSH server is busy: {said}")));
+    }
     Err(Error::NotSsh { address: address.to_owned(), said })
 }
 
@@ -155,4 +159,7 @@ const HANGS: Duration = Duration::from_millis(250);
 const MOST: usize = 8;
 /// A server may say other lines before `SSH-`, for so long.
 const TALKS: Duration = Duration::from_secs(1);
+/// What OpenSSH says instead of its version when too many have come and nobody has signed in yet, as when a slow host
+/// has just booted, and when it wants to be left alone for a while.
+const BUSY: [&str; 2] = ["Exceeded MaxStartups", "Not allowed at this time"];
 const ROUND: Duration = Duration::from_millis(20);

@@ -370,6 +370,27 @@ async fn silence_and_other_servers_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_busy_server_is_asked_again() {
+    let server = Server::start();
+    let busy = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let (port, real) = (busy.local_addr().unwrap().port(), server.port);
+    let passing_on = tokio::spawn(async move {
+        let (mut refused, _) = busy.accept().await.unwrap();
+        refused.write_all(b"Exceeded MaxStartups\r\n").await.unwrap();
+        drop(refused);
+        loop {
+            let (mut near, _) = busy.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut far = tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, real)).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            });
+        }
+    });
+    connect(&Target { port, ..server.target() }).await.unwrap();
+    passing_on.abort();
+}
+
+#[tokio::test]
 async fn a_name_without_address_is_told_at_once() {
     let server = Server::start();
     let target = Target { host: "no-such-host.invalid".into(), ..server.target() };
