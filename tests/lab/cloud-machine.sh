@@ -25,7 +25,9 @@ until_open() { # until_open URL WORD: at most ten seconds
 
 # By a relative path, and the image may go afterwards: the machine has a copy of its own.
 cp "$image" "$home/image.qcow2"
-(cd "$home" && "$wharf" create --local-image image.qcow2 --local-disk 6 "$machine")
+# A first boot under emulation may outlast one command's patience; the next one goes on where that stopped.
+create() { (cd "$home" && "$wharf" create --local-image image.qcow2 --local-disk 6 "$machine"); }
+create || create || create
 rm "$home/image.qcow2"
 say "made"
 room=$("$wharf" ssh "$machine" 'df -P / | tail -n 1' | awk '{ print int($2 / 1048576) }')
