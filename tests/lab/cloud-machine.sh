@@ -11,6 +11,8 @@ docker=${WHARF_TEST_DOCKER:-docker}
 home=$(mktemp -d)
 export HOME=$home WHARF_HOME=$home/wharf DOCKER_CONFIG=$home/docker
 machine=cloud
+# After the command that runs: a store that is taken away under it is no test of anything.
+trap 'exit 130' INT TERM
 trap '"$wharf" rm -y "$machine" >/dev/null 2>&1 || true; rm -rf "$home"' EXIT
 
 say() { printf '%5d s  %s\n' "$SECONDS" "$*"; }
