@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 
 use super::firewall::Firewall;
 use super::link::{Bridge, Links, Pair};
-use super::{Error, Mac, Result, Subnet, namespace};
+use super::{Error, Mac, Result, Subnet, namespace, nftables};
 
 /// Every verb converges: repeating it, or finding half of it done, is fine.
 pub(crate) trait Kernel: Debug + Send + Sync {
@@ -39,6 +39,9 @@ pub(crate) trait Kernel: Debug + Send + Sync {
     fn start_forwarding(&self) -> Result<bool>;
 
     fn firewall(&self, firewall: Firewall) -> BoxFuture<'_, Result<()>>;
+
+    /// Counts the changes that anybody made to the host's firewall.
+    fn firewall_generation(&self) -> BoxFuture<'_, Result<u32>>;
 }
 
 /// A link into a namespace.
@@ -154,6 +157,11 @@ impl Kernel for Linux {
 
     fn firewall(&self, firewall: Firewall) -> BoxFuture<'_, Result<()>> {
         async move { tokio::task::spawn_blocking(move || firewall.apply()).await.map_err(|_| Error::Stopped)? }
+            .boxed()
+    }
+
+    fn firewall_generation(&self) -> BoxFuture<'_, Result<u32>> {
+        async move { tokio::task::spawn_blocking(nftables::generation).await.map_err(|_| Error::Stopped)? }
             .boxed()
     }
 }

@@ -11,6 +11,7 @@ mod attach;
 mod connect;
 mod create;
 mod find;
+mod follow;
 mod names;
 mod prepare;
 mod publish;
@@ -53,8 +54,7 @@ struct Shared {
     kernel: Arc<dyn Kernel>,
     members: OnceLock<Arc<dyn Members>>,
     state: Mutex<State>,
-    /// The change that the kernel's firewall has caught up with.
-    applied: tokio::sync::Mutex<u64>,
+    applied: tokio::sync::Mutex<Applied>,
     /// The host forwarded nothing before us.
     stop_transit: AtomicBool,
     /// How many names were answered: who is named first takes turns.
@@ -63,6 +63,15 @@ struct Shared {
     servers: Mutex<BTreeMap<String, dns::Server>>,
     /// By container, and by place on the host.
     proxies: Mutex<BTreeMap<String, BTreeMap<PlaceV6, Proxy>>>,
+}
+
+/// What the kernel's firewall has caught up with.
+#[derive(Debug, Default)]
+struct Applied {
+    /// The last change of ours.
+    change: u64,
+    /// The kernel's own number of the ruleset after it.
+    generation: u32,
 }
 
 /// A port on an IPv6 address of the host.
@@ -106,7 +115,7 @@ impl Networks {
                 kernel,
                 members: OnceLock::new(),
                 state: Mutex::new(state),
-                applied: tokio::sync::Mutex::new(0),
+                applied: tokio::sync::Mutex::default(),
                 stop_transit: AtomicBool::new(stop_transit),
                 answers: AtomicUsize::new(0),
                 servers: Mutex::default(),
@@ -114,6 +123,9 @@ impl Networks {
             }),
         };
         this.prepare().await?;
+        if this.shared.config.bridge != "none" {
+            this.follow_the_firewall();
+        }
         Ok(this)
     }
 
@@ -121,9 +133,13 @@ impl Networks {
     async fn apply(&self) -> Result<()> {
         let wanted = self.state().changes;
         let mut applied = self.shared.applied.lock().await;
-        if *applied >= wanted {
+        if applied.change >= wanted {
             return Ok(());
         }
+        self.program(&mut applied).await
+    }
+
+    async fn program(&self, applied: &mut Applied) -> Result<()> {
         let (change, firewall) = {
             let state = self.state();
             (
@@ -134,9 +150,10 @@ impl Networks {
                 ),
             )
         };
-        let changed = self.shared.kernel.firewall(firewall).await;
-        changed.map_err(|e| Error::internal("failed to program the firewall", e))?;
-        *applied = change;
+        let failed = |e| Error::internal("failed to program the firewall", e);
+        self.shared.kernel.firewall(firewall).await.map_err(failed)?;
+        let generation = self.shared.kernel.firewall_generation().await.map_err(failed)?;
+        *applied = Applied { change, generation };
         Ok(())
     }
 

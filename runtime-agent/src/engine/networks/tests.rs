@@ -398,6 +398,35 @@ fn a_last_rule_that_rejects_everything_is_answered_as_a_policy_is() {
 }
 
 #[test]
+fn rules_that_somebody_flushed_are_set_anew() {
+    in_a_namespace("rules_that_somebody_flushed_are_set_anew", || async {
+        let world = World::open().await;
+        let far = another_machine(&world).await;
+        run("iptables-nft", "-P FORWARD DROP");
+        let web = world.start("web", "bridge", &[("80/tcp", "", "8080")]).await;
+        web.serve(80, "hello").await;
+        assert_eq!(far.ask(far.gateway, 8080).await, heard("hello"));
+        for reload in ["flush ruleset", "delete table ip wharf", "flush chain ip filter FORWARD"] {
+            run("nft", reload);
+            run("iptables-nft", "-P FORWARD DROP");
+            let again = async {
+                while far.ask(far.gateway, 8080).await.is_none() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            let again = tokio::time::timeout(Duration::from_secs(30), again).await;
+            assert!(again.is_ok(), "nothing is set anew after `{reload}`: {}", run("nft", "list ruleset"));
+        }
+        // And once all is as it should be, it is left alone.
+        let settled = crate::net::nftables::generation().unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(crate::net::nftables::generation().unwrap(), settled);
+        world.networks.detach("web").await.unwrap();
+        namespace::remove(&far.namespace).await.unwrap();
+    });
+}
+
+#[test]
 fn a_forward_policy_of_legacy_iptables_is_answered_too() {
     in_a_namespace("a_forward_policy_of_legacy_iptables_is_answered_too", || async {
         let world = World::open().await;

@@ -14,7 +14,9 @@ mod rule;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub(crate) use batch::{Batch, Chain, Family, Hook};
 pub(crate) use list::{FoundChain, chains, rules};
 pub(crate) use rule::{Protocol, Rule};
+pub(crate) use watch::{Watch, generation};
