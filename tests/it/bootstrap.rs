@@ -60,6 +60,15 @@ impl Scene {
         })
     }
 
+    /// Runs a program of this machine's where the host's network is.
+    fn inside_the_host(&self, command: &[&str]) -> String {
+        let pid = self.host.leader();
+        let mut enter = std::process::Command::new("nsenter");
+        let output = enter.arg(format!("--net=/proc/{pid}/ns/net")).args(command).output().unwrap();
+        assert!(output.status.success(), "{command:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     fn provision(&self) -> Result<wharf_bootstrap::Outcome, Error> {
         self.run(async |request| provision(request, &Progress::silent()).await)
     }
@@ -330,19 +339,15 @@ fn purging_ends_containers_and_takes_their_traces_with_it() {
     scene.provision().unwrap();
     let docker = Docker::new(&scene);
     docker.run(&["import", docker.busybox().to_str().unwrap(), "box"]);
-    docker.run(&[
-        "run",
-        "--detach",
-        "--publish",
-        "8080:80",
-        "--volume",
-        "kept:/data",
-        "box",
-        "/bin/busybox",
-        "sleep",
-        "1000",
-    ]);
+    docker.run(&["network", "create", "front"]);
+    let idle = ["box", "/bin/busybox", "sleep", "1000"];
+    docker.run(&[&["run", "--detach", "--publish", "8080:80", "--volume", "kept:/data"][..], &idle].concat());
+    docker.run(&[&["run", "--detach", "--network", "front"][..], &idle].concat());
     scene.host.run("pgrep -x busybox");
+    // A host that has neither: nothing of ours may call them.
+    scene.host.run("rm $(command -v ip) && ! command -v nft");
+    let rules = || scene.inside_the_host(&["nft", "list", "ruleset"]);
+    assert!(rules().contains("table ip wharf"));
     let before =
         scene.run(async |request| remove(&request.visit(), true, &Progress::silent()).await).unwrap();
     assert_eq!(before, Removed::Purged);
@@ -350,11 +355,32 @@ fn purging_ends_containers_and_takes_their_traces_with_it() {
     assert_eq!(scene.host.run("cut -d' ' -f2 /proc/mounts | grep wharf | grep -vx /var/lib/wharf || :"), "");
     assert_eq!(scene.host.run("ls -A /var/lib/wharf; ls -d /run/wharf 2>/dev/null || :"), "");
     assert_eq!(scene.host.run("ls /sys/class/net | grep -v -x -e lo -e host0 || :"), "", "a link is left");
+    assert_eq!(rules(), "", "a rule is left");
+    assert_eq!(scene.host.run("cat /proc/sys/net/ipv4/ip_forward"), "0\n", "it forwards as before");
     assert_eq!(
         scene.host.run("find /sys/fs/cgroup -type d -name 'wharf*' || :"),
         "",
         "a control group is left"
     );
+}
+
+#[test]
+fn purging_goes_on_by_hand_where_the_agent_was_deleted() {
+    let scene = Scene::new();
+    scene.provision().unwrap();
+    let docker = Docker::new(&scene);
+    docker.run(&["import", docker.busybox().to_str().unwrap(), "box"]);
+    docker.run(&["network", "create", "front"]);
+    docker.run(&["run", "--detach", "--network", "front", "box", "/bin/busybox", "sleep", "1000"]);
+    scene.host.run("pgrep -x busybox && rm /usr/local/bin/wharfd");
+    let purged =
+        scene.run(async |request| remove(&request.visit(), true, &Progress::silent()).await).unwrap();
+    assert_eq!(purged, Removed::Purged);
+    assert_eq!(scene.host.run("pgrep -x busybox || :"), "", "the container lives on");
+    assert_eq!(scene.host.run("cut -d' ' -f2 /proc/mounts | grep wharf | grep -vx /var/lib/wharf || :"), "");
+    assert_eq!(scene.host.run("ls -A /var/lib/wharf; ls -d /run/wharf /etc/wharf 2>/dev/null || :"), "");
+    assert_eq!(scene.host.run("ls /sys/class/net | grep -v -x -e lo -e host0 || :"), "", "a link is left");
+    assert_eq!(scene.host.run("find /sys/fs/cgroup -type d -name 'wharf*' || :"), "", "a group is left");
 }
 
 /// The docker client, signed in to the scene's engine.

@@ -263,6 +263,25 @@ impl Host {
         self.folder().join("upper")
     }
 
+    /// Its init process, as this machine sees it.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn leader(&self) -> u32 {
+        let launcher = std::fs::read_to_string(self.folder().join("launcher")).expect("the host's launcher");
+        let mut pid = launcher.trim().to_owned();
+        // The launcher, the one that has the mounts, the script, systemd-nspawn, and what is in it.
+        while let Some(child) = first_child(&pid) {
+            pid = child;
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            if name.trim() == "systemd" {
+                return pid.parse().expect("a pid");
+            }
+        }
+        panic!("{} has no init", self.name)
+    }
+
     /// Waits until SSH answers.
     ///
     /// # Panics
@@ -291,6 +310,11 @@ impl Host {
         ssh.arg(format!("{user}@{}", self.address));
         ssh
     }
+}
+
+fn first_child(pid: &str) -> Option<String> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.split_whitespace().next().map(str::to_owned)
 }
 
 /// Only the network: `ip netns exec` would remount /sys.
