@@ -80,10 +80,13 @@ impl Copying {
     }
 
     fn below(&self, path: &[u8]) -> Result<Option<Vec<u8>>> {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let names = super::tree::names(path)
-            .map_err(|_| Error::Outside { path: text(path), folder: text(&self.folder) })?;
+            .map_err(|_| Error::Outside { path: text(path), folder: self.folder_text() })?;
         Ok((!names.is_empty()).then(|| [&self.folder, &b"/"[..], &names.join(&b'/')].concat()))
+    }
+
+    fn folder_text(&self) -> String {
+        if self.folder.is_empty() { "/".to_owned() } else { text(&self.folder) }
     }
 
     fn check(&self, entry: &Entry, place: &Place) -> Result<()> {
@@ -93,11 +96,14 @@ impl Copying {
         if was == is {
             return Ok(());
         }
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let other = |is_folder| if is_folder { "" } else { "non-" };
-        let (path, folder) = (text(&entry.path), text(&self.folder));
+        let (path, folder) = (text(&entry.path), self.folder_text());
         Err(Error::OtherKind { path, folder, what: other(was), with: other(is) })
     }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 struct Unpacking {
