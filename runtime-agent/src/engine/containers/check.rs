@@ -231,6 +231,20 @@ fn without_effect(host: &HostConfig, facts: &Facts) -> Vec<String> {
         );
     }
     warn(host.kernel_memory.is_some_and(|value| value > 0), "Specifying a kernel memory limit has no effect");
+    warn(
+        host.kernel_memory_tcp.is_some_and(|value| value > 0),
+        "Specifying a kernel TCP memory limit has no effect",
+    );
+    warn(!host.cgroup.is_empty(), "Joining another container's cgroup has no effect");
+    let only_on_windows = [
+        (host.cpu_count != 0, "CpuCount"),
+        (host.cpu_percent != 0, "CpuPercent"),
+        (host.io_maximum_iops != 0, "IOMaximumIOps"),
+        (host.io_maximum_bandwidth != 0, "IOMaximumBandwidth"),
+    ];
+    for (wanted, what) in only_on_windows {
+        warn(wanted, &format!("{what} has no effect: only Windows has it"));
+    }
     let ignored =
         ["mode", "max-buffer-size", "labels", "labels-regex", "env", "env-regex", "tag", "compress"];
     for key in host.log_config.config.keys().filter(|key| ignored.contains(&key.as_str())) {
@@ -302,6 +316,9 @@ mod tests {
     fn what_has_no_effect_is_said() {
         let host = r#"{"NetworkMode":"host","PublishAllPorts":true,"Init":true,"OomKillDisable":true}"#;
         assert_eq!(run("{}", host).unwrap().len(), 2);
+        let host = r#"{"KernelMemoryTCP":1,"Cgroup":"container:x","CpuCount":1,"CpuPercent":1,"IOMaximumIOps":1,
+            "IOMaximumBandwidth":1}"#;
+        assert_eq!(run("{}", host).unwrap().len(), 6);
     }
 
     #[test]
