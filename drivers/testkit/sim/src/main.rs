@@ -4,9 +4,11 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use wharf_sim::body::SshdBodies;
 use wharf_sim::{Clock, Config, Flavour, Naming, Simulator};
 
 /// A simulated Azure Resource Manager: public, sovereign or Azure Stack Hub.
@@ -49,6 +51,9 @@ struct Args {
     /// A stamp whose operator syndicated no image.
     #[arg(long)]
     no_images: bool,
+    /// What stands behind a machine: none, or an sshd (which needs root).
+    #[arg(long, default_value = "none", value_parser = ["none", "sshd"])]
+    body: String,
     /// Count no request against the published buckets.
     #[arg(long)]
     unthrottled: bool,
@@ -67,7 +72,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> std::io::Result<()> {
-    let simulator = Simulator::start(config(&args)).await?;
+    let folder = tempfile::Builder::new().prefix("wharf-sim-bodies-").tempdir()?;
+    let mut config = config(&args);
+    if args.body == "sshd" {
+        config.bodies = Arc::new(SshdBodies::new(folder.path().to_owned()));
+    }
+    let simulator = Simulator::start(config).await?;
     if let Some(path) = &args.ca {
         std::fs::copy(simulator.ca(), path)?;
     }

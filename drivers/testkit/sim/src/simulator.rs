@@ -76,6 +76,11 @@ impl Simulator {
         &self.cloud
     }
 
+    /// The cloud, for somebody who keeps it.
+    pub fn shared(&self) -> Arc<Cloud> {
+        Arc::clone(&self.cloud)
+    }
+
     /// Resource Manager's endpoint.
     pub fn endpoint(&self) -> &str {
         &self.cloud.names.arm

@@ -1,10 +1,14 @@
 //! What stands behind a simulated machine: nothing, an sshd, or a real host that whoever starts the cloud plugs in.
 
+mod sshd;
+
 use std::fmt;
 use std::future::Future;
 use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::Arc;
+
+pub use sshd::SshdBodies;
 
 /// The future that a body's verbs return.
 pub type Doing<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Value, json};
 use wharf_sim::http::{Answer, Call, Outcome};
-use wharf_sim::{Clock, Cloud, Config, Flavour};
+use wharf_sim::{Clock, Cloud, Config, Flavour, Simulator};
 
 /// A client and its cloud.
 pub(crate) struct Client {
@@ -34,6 +34,16 @@ pub(crate) fn client(flavour: Flavour) -> Client {
 
 impl Client {
     pub(crate) fn new(config: Config) -> Self {
+        let cloud = Cloud::offline(config.clone()).expect("a cloud");
+        Self::signed_in(cloud, config)
+    }
+
+    /// A client of a cloud that listens, and lives.
+    pub(crate) fn of(simulator: &Simulator) -> Self {
+        Self::signed_in(simulator.shared(), simulator.config().clone())
+    }
+
+    fn signed_in(cloud: Arc<Cloud>, config: Config) -> Self {
         let (resources, network, compute, disk) = match config.flavour {
             Flavour::Public => ("2024-03-01", "2024-05-01", "2024-11-01", "2019-07-01"),
             Flavour::UsGov | Flavour::China => ("2021-04-01", "2023-11-01", "2024-07-01", "2019-07-01"),
@@ -41,7 +51,6 @@ impl Client {
             Flavour::Hub2019 => ("2018-05-01", "2017-10-01", "2017-12-01", "2017-03-30"),
             Flavour::Hub2018 => ("2018-02-01", "2017-10-01", "2017-03-30", "2017-03-30"),
         };
-        let cloud = Cloud::offline(config.clone()).expect("a cloud");
         let mut client = Self { cloud, config, token: String::new(), resources, network, compute, disk };
         client.token =
             client.sign_in().body.expect("a body")["access_token"].as_str().expect("a token").to_owned();

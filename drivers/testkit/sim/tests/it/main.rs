@@ -2,6 +2,7 @@
 //! moves.
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod bodies;
 mod catalog;
 mod faults;
 mod harness;

@@ -1,0 +1,114 @@
+//! Machines whose bodies are sshds: the host key and the users of their user data, behind the cloud's rules.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use serde_json::json;
+use tokio::process::Command;
+use wharf_sim::body::SshdBodies;
+use wharf_sim::{Clock, Config, Flavour, Simulator};
+
+use crate::harness::{Client, rule};
+
+async fn key(folder: &Path, name: &str) -> String {
+    let file = folder.join(name);
+    let mut keygen = Command::new("ssh-keygen");
+    let made =
+        keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&file).status().await.expect("ssh-keygen");
+    assert!(made.success());
+    std::fs::read_to_string(folder.join(format!("{name}.pub"))).expect("a public key").trim().to_owned()
+}
+
+async fn ssh(folder: &Path, address: &str) -> bool {
+    let known = format!("-oUserKnownHostsFile={}", folder.join("known").display());
+    let mut ssh = Command::new("ssh");
+    ssh.arg("-i").arg(folder.join("person")).arg(known);
+    ssh.args(["-F/dev/null", "-oBatchMode=yes", "-oConnectTimeout=3", "-oLogLevel=ERROR"]);
+    ssh.arg(format!("wharf@{address}")).arg("true").kill_on_drop(true);
+    ssh.output().await.expect("ssh").status.success()
+}
+
+async fn until(what: &str, folder: &Path, address: &str, wanted: bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while ssh(folder, address).await != wanted {
+        assert!(Instant::now() < deadline, "{what}: not within a minute");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_sshd_has_the_key_and_the_users_of_its_user_data() {
+    if std::fs::metadata("/proc/self").expect("a process").uid() != 0 {
+        println!("skipped: an sshd with users of its own needs root");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (person, host) = (key(folder.path(), "person").await, key(folder.path(), "host").await);
+    let mut config = Config::new(Flavour::Hub2020, Clock::real(time::OffsetDateTime::now_utc(), 0.01));
+    config.throttled = false;
+    config.bodies = Arc::new(SshdBodies::new(folder.path().join("bodies")));
+    let simulator = Simulator::start(config).await.expect("a simulator");
+    let client = Client::of(&simulator);
+    let settle = |id: String| {
+        let client = &client;
+        async move {
+            let deadline = Instant::now() + Duration::from_secs(60);
+            loop {
+                let now = client.get(&id).body.expect("a body");
+                match now["properties"]["provisioningState"].as_str() {
+                    Some("Succeeded" | "Failed") => return now,
+                    _ => assert!(Instant::now() < deadline, "{now:#}"),
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    };
+    client.put(&client.group("rg"), &json!({"location": "stamp1"}));
+    for (kind, name, body) in [
+        ("networkSecurityGroups", "nsg", client.security()),
+        ("virtualNetworks", "net", client.net()),
+        ("publicIPAddresses", "ip", client.address()),
+        ("networkInterfaces", "nic", client.nic("ip")),
+    ] {
+        client.put(&client.id(kind, name), &body);
+        settle(client.id(kind, name)).await;
+    }
+    let address = client.get(&client.id("publicIPAddresses", "ip")).body.expect("a body");
+    let address = address["properties"]["ipAddress"].as_str().expect("an address").to_owned();
+    let known = format!("{address} {host}\n");
+    std::io::Write::write_all(
+        &mut std::fs::File::create(folder.path().join("known")).expect("a file"),
+        known.as_bytes(),
+    )
+    .expect("written");
+    let private = std::fs::read_to_string(folder.path().join("host")).expect("a key");
+    let data = json!({"users": [{"name": "wharf", "ssh_authorized_keys": [person]}], "ssh_keys": {"ed25519_private": private, "ed25519_public": host}});
+    let custom = |data: String| base64::engine::general_purpose::STANDARD.encode(data);
+    let mut vm = client.vm("nic");
+    vm["properties"]["osProfile"]["customData"] = json!(custom(format!("#cloud-config\n{data}\n")));
+    let id = client.id("virtualMachines", "vm");
+    assert_eq!(client.put(&id, &vm).status, 201);
+    let made = settle(id.clone()).await;
+    assert_eq!(made["properties"]["provisioningState"], "Succeeded", "{made:#}");
+    until("it answers with its key", folder.path(), &address, true).await;
+
+    let mut closed = client.security();
+    closed["properties"]["securityRules"] = json!([rule("other", 100, "2222")]);
+    client.put(&client.id("networkSecurityGroups", "nsg"), &closed);
+    until("the rules close the door", folder.path(), &address, false).await;
+    settle(client.id("networkSecurityGroups", "nsg")).await;
+    client.put(&client.id("networkSecurityGroups", "nsg"), &client.security());
+    until("and open it", folder.path(), &address, true).await;
+
+    client.ask("POST", &client.at(&format!("{id}/powerOff")), None);
+    settle(id.clone()).await;
+    until("without power nothing answers", folder.path(), &address, false).await;
+    client.delete(&id);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while folder.path().join("bodies/0").exists() {
+        assert!(Instant::now() < deadline, "the body is left");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
