@@ -2,7 +2,7 @@
 //!
 //! `GET /calls`, `DELETE /calls`, `GET /counts`, `GET /resources`, `GET|POST|DELETE /faults`, `GET|POST|DELETE /policies`,
 //! `POST /device-codes/approve`, `POST /ci-token` (`{"subject", "audience", "seconds"}`), `POST /advance`
-//! (`{"seconds"}`, a manual clock's), `GET /console?vm=ID`.
+//! (`{"seconds"}`, a manual clock's).
 
 use std::time::Duration;
 
@@ -11,7 +11,6 @@ use serde_json::json;
 
 use crate::cloud::{Cloud, Fault, Policy};
 use crate::http::{Answer, Call, Outcome};
-use crate::resource::{BodyState, key};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,13 +27,9 @@ struct Advance {
 }
 
 /// Answers a call to the controls.
-pub(crate) async fn handle(cloud: &Cloud, call: &Call) -> Outcome {
-    let answer = match call.segments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["console"] => console(cloud, call.parameter("vm").unwrap_or_default()).await,
-        ref segments => {
-            route(cloud, call, segments).unwrap_or_else(|why| Answer::json(400, json!({"error": why})))
-        }
-    };
+pub(crate) fn handle(cloud: &Cloud, call: &Call) -> Outcome {
+    let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
+    let answer = route(cloud, call, &segments).unwrap_or_else(|why| Answer::json(400, json!({"error": why})));
     Outcome::Answer(answer, Duration::ZERO)
 }
 
@@ -88,17 +83,4 @@ fn route(cloud: &Cloud, call: &Call, segments: &[&str]) -> Result<Answer, String
 
 fn read<T: for<'de> Deserialize<'de>>(call: &Call) -> Result<T, String> {
     serde_json::from_slice(&call.body).map_err(|error| error.to_string())
-}
-
-async fn console(cloud: &Cloud, id: &str) -> Answer {
-    let body =
-        cloud.state().resources.get(&key(id)).and_then(|vm| vm.machine.as_ref()).map(|m| m.body.clone());
-    match body {
-        Some(BodyState::Here(body)) => match body.console().await {
-            Ok(text) => Answer::json(200, json!({"text": text})),
-            Err(why) => Answer::json(500, json!({"error": why})),
-        },
-        Some(_) => Answer::json(200, json!({"text": ""})),
-        None => Answer::empty(404),
-    }
 }

@@ -9,6 +9,7 @@
 //! It promises to refuse rather than to guess: what it does not know is answered as the real service answers what is not
 //! there. It refuses to be a place for data: everything ends with the process.
 
+mod blob;
 pub mod body;
 pub mod catalog;
 pub mod cloud;

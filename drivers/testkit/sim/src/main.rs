@@ -1,4 +1,4 @@
-//! `wharf-sim`: a simulated cloud to try things on by hand. It prints what one needs to use it, and ends on Ctrl-C.
+//! `wharf-sim`: a simulated cloud to try things on by hand. It prints what one needs to use it, and ends on Ctrl-C or when it is told to.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -86,7 +86,11 @@ async fn run(args: Args) -> std::io::Result<()> {
         writeln!(out, "{name:<16} {value}")?;
     }
     out.flush()?;
-    tokio::signal::ctrl_c().await
+    let mut end = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = end.recv() => Ok(()),
+    }
 }
 
 fn config(args: &Args) -> Config {

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::cloud::{Cloud, Entry, Fault, Policy};
 use crate::config::Config;
 use crate::http::{Authority, serve_plain, serve_proxy, serve_tls};
-use crate::sign_in;
+use crate::{blob, sign_in};
 
 /// A running cloud. It ends when this is dropped.
 #[derive(Debug)]
@@ -48,7 +48,9 @@ impl Simulator {
         let own = Arc::clone(&cloud);
         tasks.spawn(serve_tls(listener, authority.server, move |call| {
             let cloud = Arc::clone(&own);
-            async move { cloud.handle(&call) }
+            async move {
+                if blob::is_for(&call) { blob::handle(&cloud, &call).await } else { cloud.handle(&call) }
+            }
         }));
         if let Some(listener) = proxy {
             tasks.spawn(serve_proxy(listener, listening));
@@ -64,7 +66,7 @@ impl Simulator {
             let own = Arc::clone(&cloud);
             tasks.spawn(serve_plain(listener, move |call| {
                 let cloud = Arc::clone(&own);
-                async move { crate::control::handle(&cloud, &call).await }
+                async move { crate::control::handle(&cloud, &call) }
             }));
         }
         let [proxy, metadata, control] = addresses;

@@ -145,8 +145,20 @@ impl Sshd {
     async fn boot(&self) -> io::Result<Running> {
         let console =
             std::fs::OpenOptions::new().create(true).append(true).open(self.folder.join("console"))?;
-        let mut sshd = Command::new("unshare")
-            .args(["--mount", "--propagation", "private", "sh", "-c", RUN, "sshd"])
+        // It ends with this process, however that ends.
+        let mut sshd = Command::new("setpriv")
+            .args([
+                "--pdeathsig",
+                "KILL",
+                "unshare",
+                "--mount",
+                "--propagation",
+                "private",
+                "sh",
+                "-c",
+                RUN,
+                "sshd",
+            ])
             .arg(&self.folder)
             .stdin(Stdio::null())
             .stdout(console.try_clone()?)

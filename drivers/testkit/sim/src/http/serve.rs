@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -128,12 +129,16 @@ async fn read(request: Request<Incoming>) -> io::Result<Call> {
 }
 
 fn write(answer: &Answer) -> Response<Full<Bytes>> {
-    let bytes = answer.body.as_ref().map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+    let (kind, bytes) = match &answer.body {
+        Some(Value::String(text)) => ("text/plain; charset=utf-8", Bytes::from(text.clone())),
+        Some(body) => ("application/json; charset=utf-8", Bytes::from(body.to_string())),
+        None => ("", Bytes::new()),
+    };
     let mut response = Response::new(Full::new(bytes));
     *response.status_mut() = http::StatusCode::from_u16(answer.status).unwrap_or_default();
     let headers = response.headers_mut();
     if answer.body.is_some() {
-        headers.insert("content-type", HeaderValue::from_static("application/json; charset=utf-8"));
+        headers.insert("content-type", HeaderValue::from_static(kind));
     }
     headers.insert("cache-control", HeaderValue::from_static("no-cache"));
     for (name, value) in &answer.headers {

@@ -61,8 +61,12 @@ fn boot_diagnostics(request: &Request<'_>, vm: &Resource) -> Result<Answer, ArmE
             format!("Boot diagnostics is not enabled on VM '{}'. Please enable it and try again.", vm.name);
         return Err(ArmError::conflict("BadRequest", message));
     }
-    let at = |what: &str| format!("{}/sim/console?vm={}&what={what}", request.cloud.names.arm, vm.id);
-    let body = json!({"consoleScreenshotBlobUri": at("screenshot"), "serialConsoleLogBlobUri": at("log")});
+    let (arm, id) = (&request.cloud.names.arm, key(&vm.id));
+    let at = |what: &str| {
+        let signature = request.cloud.signer.sign(&json!({"blob": id}));
+        format!("{arm}/blobs{id}/{what}?sig={signature}")
+    };
+    let body = json!({"consoleScreenshotBlobUri": at("screenshot.bmp"), "serialConsoleLogBlobUri": at("serialconsole.log")});
     Ok(Answer::json(200, body))
 }
 

@@ -38,6 +38,21 @@ async fn until(what: &str, folder: &Path, address: &str, wanted: bool) {
     }
 }
 
+/// What the console showed, from where boot diagnostics say that it is.
+async fn console(simulator: &Simulator, client: &Client, id: &str) -> String {
+    let action = client.at(&format!("{id}/retrieveBootDiagnosticsData"));
+    let told = client.ask("POST", &action, None).body.expect("a body");
+    let url = told["serialConsoleLogBlobUri"].as_str().expect("an address").to_owned();
+    let ca = reqwest::Certificate::from_pem(&std::fs::read(simulator.ca()).expect("the CA"))
+        .expect("a certificate");
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder().tls_certs_only([ca]).no_proxy();
+    let http = builder.resolve("management.stamp1.localhost", simulator.address()).build().expect("a client");
+    let forged = http.get(url.replace("sig=", "sig=x")).send().await.expect("an answer");
+    assert_eq!(forged.status(), 403);
+    http.get(url).send().await.expect("an answer").text().await.expect("text")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_sshd_has_the_key_and_the_users_of_its_user_data() {
     if std::fs::metadata("/proc/self").expect("a process").uid() != 0 {
@@ -88,11 +103,14 @@ async fn an_sshd_has_the_key_and_the_users_of_its_user_data() {
     let custom = |data: String| base64::engine::general_purpose::STANDARD.encode(data);
     let mut vm = client.vm("nic");
     vm["properties"]["osProfile"]["customData"] = json!(custom(format!("#cloud-config\n{data}\n")));
+    vm["properties"]["diagnosticsProfile"] = json!({"bootDiagnostics": {"enabled": true}});
     let id = client.id("virtualMachines", "vm");
     assert_eq!(client.put(&id, &vm).status, 201);
     let made = settle(id.clone()).await;
     assert_eq!(made["properties"]["provisioningState"], "Succeeded", "{made:#}");
     until("it answers with its key", folder.path(), &address, true).await;
+
+    assert!(console(&simulator, &client, &id).await.contains("Server listening"));
 
     let mut closed = client.security();
     closed["properties"]["securityRules"] = json!([rule("other", 100, "2222")]);

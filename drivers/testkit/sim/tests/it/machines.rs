@@ -246,3 +246,19 @@ fn an_action_that_a_version_lacks_is_not_there() {
     let boot = client.ask("POST", &client.at(&format!("{id}/retrieveBootDiagnosticsData")), None);
     assert_eq!(boot.status, 404);
 }
+
+#[test]
+fn boot_diagnostics_must_be_on_and_give_a_signed_address() {
+    let client = client(Flavour::Public);
+    client.make_network();
+    let id = client.id("virtualMachines", "vm");
+    client.make(&id, &client.vm("nic"));
+    let ask = || client.ask("POST", &client.at(&format!("{id}/retrieveBootDiagnosticsData")), None);
+    assert!(message(&ask()).contains("Boot diagnostics is not enabled"));
+    let on = json!({"properties": {"diagnosticsProfile": {"bootDiagnostics": {"enabled": true}}}});
+    assert_eq!(client.ask("PATCH", &client.at(&id), Some(&on)).status, 200);
+    client.wait(60);
+    let answer = ask().body.expect("a body");
+    let address = answer["serialConsoleLogBlobUri"].as_str().expect("an address");
+    assert!(address.contains("/serialconsole.log?sig="), "{address}");
+}
