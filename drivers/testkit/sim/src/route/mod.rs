@@ -1,6 +1,7 @@
 //! Which request is for what. The order of the checks is Resource Manager's own.
 
 mod apply;
+mod birth;
 mod catalog;
 mod discovery;
 mod group;

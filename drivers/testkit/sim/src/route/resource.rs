@@ -1,13 +1,13 @@
 //! One resource: GET, PUT, PATCH, DELETE.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Request, Version, apply, list, provider};
-use crate::cloud::{Deed, Due, State, Work};
+use super::{Request, Version, apply, birth, list, provider};
+use crate::cloud::{Deed, State, Work};
 use crate::description::{Description, Role};
 use crate::error::{ArmError, group_not_found, in_progress, resource_not_found};
 use crate::http::Answer;
-use crate::resource::{self, BodyState, Kind, MachineState, Put, Resource, key, machine, view};
+use crate::resource::{self, BodyState, Kind, MachineState, Put, Resource, key, view};
 
 /// `…/providers/NAMESPACE/KIND/NAME`.
 pub(super) fn one(
@@ -152,7 +152,7 @@ pub(super) fn write(
     };
     state.resources.insert(id_key.clone(), resource);
     if machine && before.is_none() {
-        begin_machine(request, state, &id_key);
+        birth::begin(request, state, &id_key);
     }
     let announced = answer_write(request, version, state, &id_key, before.is_none());
     Ok(operation.announce(announced, cloud, kind == Kind::Disk))
@@ -177,86 +177,6 @@ fn settle_instant(request: &Request<'_>, state: &mut State, id: &str) {
     if let Some(operation) = busy.filter(|operation| state.ends_by(operation, now)) {
         request.cloud.end_now(state, &operation);
     }
-}
-
-fn begin_machine(request: &Request<'_>, state: &mut State, id: &str) {
-    let cloud = request.cloud;
-    make_system_disk(request, state, id);
-    if !cloud.config.bodies.real() {
-        return;
-    }
-    if let Some(machine) = state.resources.get_mut(id).and_then(|vm| vm.machine.as_mut()) {
-        machine.body = BodyState::Coming;
-    }
-    let now = cloud.clock().now();
-    state.schedule(now, Due::Boot(id.to_owned()));
-}
-
-/// The disk that the system is on is a resource of its own from the moment the machine is accepted.
-fn make_system_disk(request: &Request<'_>, state: &mut State, id: &str) {
-    let Some(vm) = state.resources.get(id).cloned() else { return };
-    let profile = &vm.body["properties"]["storageProfile"];
-    let from_image =
-        profile["osDisk"]["createOption"].as_str().is_some_and(|o| o.eq_ignore_ascii_case("FromImage"));
-    let Some(disk_id) = machine::system_disk(&vm).filter(|_| from_image).map(str::to_owned) else { return };
-    let cloud = request.cloud;
-    let disk = &profile["osDisk"];
-    let mut body = json!({
-        "sku": {"name": disk["managedDisk"]["storageAccountType"]},
-        "properties": {
-            "osType": disk["osType"], "hyperVGeneration": "V1", "diskSizeGB": disk["diskSizeGB"],
-            "creationData": {"createOption": "FromImage", "imageReference": {"id": image_id(request, profile)}},
-        },
-    });
-    // The provider copies the machine's tags on the disk that it makes for it.
-    for field in ["tags", "zones"] {
-        if !vm.body[field].is_null() {
-            body[field] = vm.body[field].clone();
-        }
-    }
-    let name = disk["name"].as_str().unwrap_or_default().to_owned();
-    let put = Put {
-        cloud,
-        kind: Kind::Disk,
-        id: disk_id.clone(),
-        name: name.clone(),
-        group: vm.group.clone(),
-        location: vm.location.clone(),
-        body,
-    };
-    let body = resource::complete(state, &put, None);
-    let (etag, now) = (format!("W/\"{}\"", state.random.uuid()), cloud.clock().now());
-    state.resources.insert(
-        key(&disk_id),
-        Resource {
-            kind: Kind::Disk,
-            id: disk_id,
-            name,
-            group: vm.group,
-            location: vm.location,
-            body,
-            provisioning: "Succeeded",
-            last_write: "",
-            busy: None,
-            born: now,
-            etag,
-            machine: None,
-        },
-    );
-}
-
-fn image_id(request: &Request<'_>, profile: &Value) -> String {
-    let text = |field: &str| profile["imageReference"][field].as_str().unwrap_or_default();
-    format!(
-        "/Subscriptions/{}/Providers/Microsoft.Compute/Locations/{}/Publishers/{}/ArtifactTypes/VMImage/Offers/{}/Skus/{}/\
-         Versions/{}",
-        request.cloud.config.account.subscription,
-        request.cloud.flavour().locations()[0].0,
-        text("publisher"),
-        text("offer"),
-        text("sku"),
-        text("exactVersion")
-    )
 }
 
 /// If-Match and If-None-Match.
