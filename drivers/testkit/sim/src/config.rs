@@ -38,6 +38,8 @@ pub struct Config {
     pub throttled: bool,
     /// How long a list may not know of a change, in the real cloud's time.
     pub list_lag: Duration,
+    /// How many items a list answers at once; the rest is behind its `nextLink`.
+    pub page: usize,
     /// Namespaces that the subscription is registered for; the others must be registered first.
     pub registered: Vec<String>,
     /// What stands behind a simulated machine.
@@ -113,6 +115,7 @@ impl Config {
             quotas: Quotas { cores: 1000, spot_cores: 300, machines: 25_000, addresses: 1000 },
             throttled: true,
             list_lag: Duration::ZERO,
+            page: 1000,
             registered: crate::cloud::NAMESPACES.iter().map(|n| (*n).to_owned()).collect(),
             bodies: Arc::new(NoBodies),
             without_images: false,

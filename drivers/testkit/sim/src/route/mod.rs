@@ -7,6 +7,7 @@ mod discovery;
 mod group;
 mod list;
 mod machine;
+mod page;
 mod part;
 mod provider;
 mod resource;
@@ -45,7 +46,7 @@ pub(crate) fn dispatch(cloud: &Cloud, call: &Call, effect: Option<&Effect>) -> (
     let mut headers = Vec::new();
     let request = Request { cloud, call, who, effect };
     let answer = count(&request, &mut headers).and_then(|()| route(&request, &segments, &neighbour));
-    let mut answer = answer.unwrap_or_else(Answer::from);
+    let mut answer = answer.map_or_else(Answer::from, |answer| page::cut(cloud, call, answer));
     answer.headers.extend(headers);
     (answer, neighbour.get())
 }

@@ -2,7 +2,7 @@
 
 use wharf_sim::Flavour;
 
-use crate::harness::client;
+use crate::harness::{Client, client, config};
 
 #[test]
 fn a_cloud_lists_what_it_accepts() {
@@ -43,4 +43,26 @@ fn skus_say_what_a_size_can_do() {
     };
     assert_eq!(capability("vCPUs").as_deref(), Some("2"));
     assert_eq!(capability("HyperVGenerations").as_deref(), Some("V1,V2"));
+}
+
+#[test]
+fn long_lists_come_in_pages() {
+    let mut settings = config(Flavour::Public);
+    settings.page = 2;
+    let client = Client::new(settings);
+    for name in ["a", "b", "c", "d", "e"] {
+        client.make(&client.group(name), &serde_json::json!({"location": "eastus"}));
+    }
+    let mut names = Vec::new();
+    let mut next = Some(client.at(&format!("{}/resourceGroups", client.subscription())));
+    let mut pages = 0;
+    while let Some(target) = next {
+        let body = client.ask("GET", &target, None).body.expect("a body");
+        let items = body["value"].as_array().expect("a list");
+        assert!(items.len() <= 2);
+        names.extend(items.iter().map(|item| item["name"].as_str().expect("a name").to_owned()));
+        next = body["nextLink"].as_str().map(str::to_owned);
+        pages += 1;
+    }
+    assert_eq!((names.concat().as_str(), pages), ("abcde", 3));
 }
