@@ -145,11 +145,20 @@ fn differences_are_told_and_everything_is_exported() {
 #[test]
 fn looking_in_and_starting_and_stopping_do_not_meet() {
     let engine = engine!("looking_in_and_starting_and_stopping_do_not_meet");
-    engine.ok(&["create", "--name", "one", "busybox", "sh", "-c", "echo run >> /tmp/log; sleep 600"]);
+    engine.ok(&[
+        "create",
+        "--name",
+        "one",
+        "busybox",
+        "sh",
+        "-c",
+        "echo run >> /tmp/log; echo written; sleep 600",
+    ]);
     for round in 1..=5 {
         let file = |copy: i32| engine.folder().join(format!("{round}-{copy}.tar")).display().to_string();
         let copies: Vec<_> = (0..3).map(|copy| engine.spawn(&["export", "-o", &file(copy), "one"])).collect();
         engine.ok(&["start", "one"]);
+        engine.until(&["logs", "one"], |seen| seen.lines().count() == round);
         engine.ok(&["kill", "one"]);
         for copy in copies {
             let said = copy.finish();
