@@ -265,6 +265,19 @@ mod tests {
     }
 
     #[test]
+    fn fuzz_challenges_are_read_or_passed_over() {
+        bolero::check!().for_each(|value: &[u8]| {
+            let Ok(value) = reqwest::header::HeaderValue::from_bytes(value) else { return };
+            let mut headers = HeaderMap::new();
+            headers.append(WWW_AUTHENTICATE, value.clone());
+            let _ = Challenge::read(&headers);
+            if let Ok(text) = value.to_str() {
+                let _ = Credentials::from_header(text);
+            }
+        });
+    }
+
+    #[test]
     fn reads_challenges_as_registries_write_them() {
         let bearer = r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push""#;
         assert_eq!(

@@ -249,6 +249,16 @@ mod tests {
     }
 
     #[test]
+    fn fuzz_references_are_read_or_refused() {
+        bolero::check!().for_each(|text: &[u8]| {
+            let Ok(text) = std::str::from_utf8(text) else { return };
+            let Ok(reference) = text.parse::<Reference>() else { return };
+            // The short form need not be: dockerd, too, shows `docker.io/a.b/c` as `a.b/c`, which is another's.
+            assert_eq!(parsed(&reference.to_string()), reference, "the long form is read as the same");
+        });
+    }
+
+    #[test]
     fn refuses_with_dockers_words() {
         for (typed, complaint) in [
             ("", "invalid reference format"),
