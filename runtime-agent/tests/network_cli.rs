@@ -22,8 +22,8 @@ impl Daemon {
             "ip link set lo up && exec {} -H unix://{root}/sock --data-root {root}/data --exec-root {root}/run",
             env!("CARGO_BIN_EXE_wharfd")
         );
-        let child = Command::new("unshare")
-            .args(["-nm", "--kill-child", "--fork", "sh", "-c", &script])
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "unshare", "-nm", "--kill-child", "--fork", "sh", "-c", &script])
             .stdout(Stdio::null())
             .spawn()
             .unwrap();

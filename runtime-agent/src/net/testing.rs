@@ -1,8 +1,9 @@
-//! Tests against a real kernel: each on a thread with a network namespace of its own, so that nothing of the host's is
-//! touched and nothing is left behind.
+//! Tests against a real kernel: each on a thread with network and mount namespaces of its own, so that nothing of the
+//! host's is touched and nothing is left behind, not even the mounts that hold containers' namespaces.
 
 use std::io::Write as _;
 
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
 /// Runs a test's body in a namespace that ends with it. Without root it is skipped, and says so.
@@ -12,8 +13,10 @@ pub(crate) fn in_a_namespace<F: Future<Output = ()>>(test: &str, body: impl FnOn
     }
     let test = test.to_owned();
     let thread = std::thread::spawn(move || {
-        if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
-            return skip(&test, &format!("no network namespace may be made: {error}"));
+        let private =
+            |()| mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>);
+        if let Err(error) = unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).and_then(private) {
+            return skip(&test, &format!("no namespaces may be made: {error}"));
         }
         // Whatever it spawns inherits the namespace of this thread.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

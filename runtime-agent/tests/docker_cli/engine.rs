@@ -50,7 +50,7 @@ impl Engine {
         // Short, since sockets' paths are; on a real file system, since overlayfs must write there.
         let folder = tempfile::Builder::new().prefix("wcli-").tempdir_in("/var/tmp").unwrap();
         let script = "ip link set lo up && exec sleep 900";
-        let holder = Command::new("unshare")
+        let holder = with_us("unshare")
             .args(["-nm", "--kill-child", "--fork", "sh", "-c", script])
             .stdin(Stdio::null())
             .spawn()
@@ -172,7 +172,7 @@ impl Engine {
         loop {
             let child = std::fs::read_to_string(&children).unwrap_or_default();
             if let Some(child) = child.split_whitespace().next() {
-                let mut command = Command::new("nsenter");
+                let mut command = with_us("nsenter");
                 command.args(["-t", child, "-n", "-m"]);
                 return command;
             }
@@ -235,6 +235,13 @@ impl Drop for Engine {
         let _ = self.holder.kill();
         let _ = self.holder.wait();
     }
+}
+
+/// A program that ends with this thread, however that ends.
+fn with_us(program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", program]);
+    command
 }
 
 fn said(child: Child) -> Said {

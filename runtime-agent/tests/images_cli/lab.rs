@@ -38,7 +38,7 @@ impl Lab {
             return None;
         };
         let folder = tempfile::tempdir().unwrap();
-        let holder = Command::new("unshare").args(["-nm", "sleep", "300"]).spawn().unwrap();
+        let holder = with_us(&["unshare", "-nm", "sleep", "300"]).spawn().unwrap();
         let path = folder.path().to_owned();
         let others = std::cell::RefCell::default();
         let mut lab = Self {
@@ -69,11 +69,16 @@ impl Lab {
     }
 
     pub(crate) fn shell(&self, line: &str) -> Command {
-        let mut command = Command::new("nsenter");
+        self.inside(&["timeout", "60"], line)
+    }
+
+    /// A shell's line in the namespaces, run by `by` where that is something.
+    fn inside(&self, by: &[&str], line: &str) -> Command {
         let pid = self.holder.id().to_string();
+        let mut command = with_us(&["nsenter", "-t", &pid, "-n", "-m"]);
         // Entering a mount namespace forgets the working folder.
         let line = format!("cd {}\n{line}", self.path());
-        command.args(["-t", &pid, "-n", "-m", "timeout", "60", "sh", "-ec", &line]);
+        command.args(by).args(["sh", "-ec", &line]);
         command.env("DOCKER_HOST", format!("unix://{}/run/wharfd.sock", self.path()));
         command.env("DOCKER_CONFIG", self.folder.join("docker"));
         let path = std::env::var("PATH").unwrap();
@@ -116,10 +121,7 @@ impl Lab {
             self.flags
         );
         // Without `timeout` in between: the process that is killed must be the daemon itself.
-        let mut command = Command::new("nsenter");
-        let pid = self.holder.id().to_string();
-        command.args(["-t", &pid, "-n", "-m", "sh", "-ec", &line]);
-        self.daemon = Some(command.spawn().unwrap());
+        self.daemon = Some(self.inside(&[], &line).spawn().unwrap());
         wait("the daemon", || self.shell("docker version").output().unwrap().status.success());
     }
 
@@ -138,7 +140,7 @@ impl Lab {
         );
         self.file("registry.yml", &configuration);
         let line = format!("exec {} serve registry.yml >registry.log 2>&1", self.registry.display());
-        self.others.borrow_mut().push(self.shell(&line).spawn().unwrap());
+        self.others.borrow_mut().push(self.inside(&[], &line).spawn().unwrap());
         wait("the registry", || {
             self.shell(&format!("curl -sk -o /dev/null http://{address}/v2/")).status().unwrap().success()
         });
@@ -193,6 +195,13 @@ impl Drop for Lab {
             let _ = child.wait();
         }
     }
+}
+
+/// A command that ends with this thread, however that ends.
+fn with_us(words: &[&str]) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]).args(words);
+    command
 }
 
 pub(crate) fn wait(what: &str, ready: impl Fn() -> bool) {
