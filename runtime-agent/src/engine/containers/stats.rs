@@ -68,13 +68,15 @@ impl Containers {
         let Ok(shim) = container.shim() else { return Ok(stats) };
         let usage = match shim.usage().await {
             Ok(usage) => usage,
-            // It ended in between.
-            Err(_)
-                if container.shim().is_err() || container.snapshot().record.state.pid != record.state.pid =>
-            {
-                return Ok(stats);
+            Err(error) => {
+                // It ended in between, which is told a moment after its processes are gone.
+                let mut changes = container.changes();
+                let ended = changes.wait_for(|now| now.removed || now.record.state.pid != record.state.pid);
+                return match tokio::time::timeout(BETWEEN, ended).await.is_ok() {
+                    true => Ok(stats),
+                    false => Err(Error::internal("reading what the container uses", error)),
+                };
             }
-            Err(error) => return Err(Error::internal("reading what the container uses", error)),
         };
         let host = Host::read();
         stats.read = Moment::now().to_string();
