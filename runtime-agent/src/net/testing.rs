@@ -13,9 +13,7 @@ pub(crate) fn in_a_namespace<F: Future<Output = ()>>(test: &str, body: impl FnOn
     }
     let test = test.to_owned();
     let thread = std::thread::spawn(move || {
-        let private =
-            |()| mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>);
-        if let Err(error) = unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).and_then(private) {
+        if let Err(error) = apart() {
             return skip(&test, &format!("no namespaces may be made: {error}"));
         }
         // Whatever it spawns inherits the namespace of this thread.
@@ -28,6 +26,14 @@ pub(crate) fn in_a_namespace<F: Future<Output = ()>>(test: &str, body: impl FnOn
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
     }
+}
+
+/// Puts this thread into namespaces of its own, with an empty folder for what is temporary.
+fn apart() -> nix::Result<()> {
+    let none = None::<&str>;
+    unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)?;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+    mount(Some("tmpfs"), &std::env::temp_dir(), Some("tmpfs"), MsFlags::empty(), none)
 }
 
 /// Prints it, and notes it where the test command counts skips.

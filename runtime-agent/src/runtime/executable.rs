@@ -16,8 +16,8 @@ use rustix::fs::{MemfdFlags, SealFlags};
 #[derive(Debug)]
 pub(super) struct Executable {
     path: PathBuf,
-    /// What the path points to, for a copy in memory.
-    _copy: Option<File>,
+    /// What the path points to, for a copy in memory; without one the path is a mount.
+    copy: Option<File>,
 }
 
 impl Executable {
@@ -27,18 +27,27 @@ impl Executable {
             Ok(copy) => {
                 let path = PathBuf::from(format!("/proc/self/fd/{}", copy.as_raw_fd()));
                 if runs(&path) {
-                    return Ok(Self { path, _copy: Some(copy) });
+                    return Ok(Self { path, copy: Some(copy) });
                 }
                 tracing::warn!("executing from memory is forbidden here; using a read-only mount");
             }
             Err(error) => tracing::warn!(%error, "cannot copy the executable; using a read-only mount"),
         }
         mount_read_only(file, mount_point)?;
-        Ok(Self { path: mount_point.to_owned(), _copy: None })
+        Ok(Self { path: mount_point.to_owned(), copy: None })
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// What still runs keeps what it executes.
+impl Drop for Executable {
+    fn drop(&mut self) {
+        if self.copy.is_none() {
+            let _ = umount2(&self.path, MntFlags::MNT_DETACH);
+        }
     }
 }
 
@@ -56,10 +65,11 @@ fn sealed_copy(file: &Path) -> io::Result<File> {
     Ok(memory)
 }
 
+/// Whether it may be executed at all; what it says to that is of no concern.
 fn runs(path: &Path) -> bool {
     let mut command = Command::new(path);
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
+    command.status().is_ok()
 }
 
 fn mount_read_only(file: &Path, at: &Path) -> io::Result<()> {
@@ -74,6 +84,8 @@ fn mount_read_only(file: &Path, at: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     #[test]
@@ -81,8 +93,7 @@ mod tests {
         let copy = sealed_copy(Path::new("/bin/true")).unwrap();
         let path = PathBuf::from(format!("/proc/self/fd/{}", copy.as_raw_fd()));
         assert!(runs(&path));
-        let written =
-            File::options().write(true).open(&path).and_then(|mut f| io::Write::write_all(&mut f, b"x"));
+        let written = File::options().write(true).open(&path).and_then(|mut f| f.write_all(b"x"));
         assert!(written.is_err());
     }
 
@@ -99,5 +110,22 @@ mod tests {
         let (works, writable) = (runs(&at), File::options().write(true).open(&at).is_ok());
         umount2(&at, MntFlags::MNT_DETACH).unwrap();
         assert!(works && !writable);
+    }
+
+    #[test]
+    fn a_mount_goes_with_the_daemon() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("mounted");
+        let file = dir.path().join("text");
+        File::create(&file).unwrap().write_all(b"nothing to execute").unwrap();
+        let Ok(executable) = Executable::protect(&file, &at) else {
+            println!("skipped: mounting needs root");
+            return;
+        };
+        let mounted =
+            || std::fs::read_to_string("/proc/self/mountinfo").unwrap().contains(at.to_str().unwrap());
+        assert!(mounted());
+        drop(executable);
+        assert!(!mounted());
     }
 }
