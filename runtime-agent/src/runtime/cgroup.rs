@@ -222,12 +222,20 @@ pub(super) fn remove(groups: &[Group]) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes this group wherever it exists and nobody is in it, nor any group below it.
-pub(super) fn remove_if_empty(path: &str) {
-    for group in at(Path::new(path)).unwrap_or_default() {
-        // In use, then.
-        let _ = std::fs::remove_dir(&group.folder);
+/// Removes this group with those below it, wherever they exist and nobody is in them. Whether it is gone everywhere.
+pub(super) fn remove_if_empty(path: &str) -> bool {
+    let groups = at(Path::new(path)).unwrap_or_default();
+    groups.iter().filter(|group| remove_tree(&group.folder)).count() == groups.len()
+}
+
+/// The files of a group go with it; only folders are in the way.
+fn remove_tree(folder: &Path) -> bool {
+    let below = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        remove_tree(&entry.path());
     }
+    // In use, where that fails.
+    std::fs::remove_dir(folder).is_ok()
 }
 
 /// A new group of the cpuset controller takes nobody until it has processors and memory.

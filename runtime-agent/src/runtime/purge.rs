@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::socket_peercred;
 
@@ -21,12 +22,18 @@ pub(crate) fn end_all(exec_root: &Path) -> Vec<(String, Result<()>)> {
     ids.into_iter().map(end).collect()
 }
 
-/// Takes the groups away that shims and containers were in; those that another engine uses stay.
+/// Takes the groups away that shims and containers were in, those of forgotten containers, too; what another engine uses
+/// stays. Somebody who was
+/// killed just now is in his group for a moment yet.
 pub(crate) fn remove_groups() {
-    for path in ["/wharf/shim", "/wharf"] {
-        cgroup::remove_if_empty(path);
+    let end = Instant::now() + DYING;
+    while !cgroup::remove_if_empty("/wharf") && Instant::now() < end {
+        std::thread::sleep(PAUSE);
     }
 }
+
+const DYING: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(20);
 
 fn end(state: &Path, runtime_root: &Path, id: &str) -> Result<()> {
     // The shim first: it would note how its container ended, where nobody will look.
