@@ -92,7 +92,7 @@ fn a_damaged_disk(world: &World) {
         assert!(said.contains("hint: ") && said.contains("e2fsck"), "{said}");
         let status = world.wharf(["status", "demo"]).output().unwrap();
         assert!(text(&status).contains("the data disk is damaged"), "{}", text(&status));
-        assert_eq!(world.ssh("hostname").trim(), "demo");
+        until_ssh_answers(world);
         world.wharf_ok(["stop", "demo"]);
         assert_eq!(sum(&disk), before, "the disk was written to");
     }
@@ -100,6 +100,20 @@ fn a_damaged_disk(world: &World) {
     write_at(&disk, &good);
     world.wharf_ok(["start", "demo"]);
     assert!(!expect_success(&mut world.docker(&["images", "-q", "first"])).trim().is_empty());
+}
+
+/// A start that failed came back before the guest was up.
+fn until_ssh_answers(world: &World) {
+    let patience = Instant::now() + Duration::from_secs(60);
+    loop {
+        let asked = world.wharf(["ssh", "demo", "hostname"]).output().unwrap();
+        if asked.status.success() {
+            assert_eq!(text(&asked).trim(), "demo");
+            return;
+        }
+        assert!(Instant::now() < patience, "SSH does not answer: {}", text(&asked));
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 fn write_at(disk: &PathBuf, bytes: &[u8]) {
