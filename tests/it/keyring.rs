@@ -17,8 +17,10 @@ struct Session {
 impl Session {
     fn start(folder: &Path) -> Self {
         std::fs::create_dir_all(folder).unwrap();
+        // A place of its own choice would outlive it.
+        let place = format!("unix:path={}", folder.join("bus").display());
         let mut bus = with_us("dbus-daemon")
-            .args(["--session", "--nofork", "--print-address"])
+            .args(["--session", "--nofork", "--print-address", "--address", &place])
             .env("HOME", folder)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
