@@ -3,7 +3,7 @@
 #
 #   tests/lab/cloud-machine.sh WHARF IMAGE
 #
-# Needs a docker client on PATH or in WHARF_TEST_DOCKER, and WHARF_AGENT. Ends with an error at the first thing that is
+# Needs curl, a docker client on PATH or in WHARF_TEST_DOCKER, and WHARF_AGENT. Ends with an error at the first thing that is
 # not as it should be, and leaves nothing behind either way.
 set -euo pipefail
 wharf=$1 image=$2
@@ -19,7 +19,7 @@ say() { printf '%5d s  %s\n' "$SECONDS" "$*"; }
 fail() { say "FAILED: $*" && exit 1; }
 until_open() { # until_open URL WORD: at most ten seconds
     for _ in $(seq 50); do
-        [ "$(busybox wget -q -T 2 -O - "$1" 2>/dev/null)" = "$2" ] && return
+        [ "$(curl -sf -m 2 --noproxy '*' "$1")" = "$2" ] && return
         sleep 0.2
     done
     fail "$1 does not answer $2"
