@@ -23,6 +23,8 @@ pub struct CreateRequest {
     pub options: EngineOptions,
     /// When it may be collected; `None` means never by itself.
     pub expires: Option<Duration>,
+    /// Whether the machine alone is wanted, without an engine.
+    pub bare: bool,
 }
 
 /// What an engine should be. Stands in the journal, so no secrets.
@@ -129,8 +131,8 @@ pub struct Connection {
     pub folder: PathBuf,
     /// How to sign in.
     pub ssh: SshAccess,
-    /// Whether the engine was brought there and answered; otherwise the create is not finished.
-    pub ready: bool,
+    /// Where the machine is in its life; only a ready one has an engine that answered.
+    pub life: Life,
 }
 
 /// How to sign in over SSH.
@@ -190,6 +192,8 @@ pub struct Summary {
 pub enum Life {
     /// Begun and not finished: `create` continues it, `rm` removes what there is.
     Creating,
+    /// Finished, without an engine because none was wanted: a provision brings it.
+    Bare,
     /// Finished.
     Ready,
     /// A removal began and did not end: `rm` continues it.

@@ -81,6 +81,13 @@ pub(crate) fn write(folder: &DockerFolder, connection: &Connection) -> Result<Wr
     })
 }
 
+/// Writes the context of a machine that was just given its engine. What goes wrong is worth a warning and no more.
+pub(crate) fn write_or_warn(cx: &Cx, connection: &Connection) {
+    if let Err(error) = write(&DockerFolder::new(cx.config.docker.clone()), connection) {
+        cx.ui.warn(&format!("{}: its docker context could not be written: {error}", connection.name));
+    }
+}
+
 /// Brings the machine's context up to date if it has one. What goes wrong is worth a warning and no more.
 pub(crate) fn refresh(cx: &Cx, connection: &Connection) {
     let folder = DockerFolder::new(cx.config.docker.clone());

@@ -24,6 +24,9 @@ pub(crate) struct Args {
     /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// Make the machine and bring no engine to it; `wharf provision` does that later
+    #[arg(long)]
+    no_bootstrap: bool,
     /// Write no docker context
     #[arg(long)]
     no_context: bool,
@@ -48,6 +51,7 @@ impl Args {
     /// Whether nothing is asked of the machines.
     const fn says_nothing(&self) -> bool {
         self.driver.is_none()
+            && !self.no_bootstrap
             && self.labels.is_empty()
             && self.engine_options.is_empty()
             && self.registry_mirrors.is_empty()
@@ -65,7 +69,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     if args.dry_run {
         return plan(&names, &requests, cx, &wharf, &call, &board).await;
     }
-    let wants_context = cx.config.context && !args.no_context;
+    let wants_context = cx.config.context && !args.no_context && !args.no_bootstrap;
     let ends = each(cx, &names, |name| {
         let (requests, wharf, call, board) = (&requests, &wharf, &call, &board);
         async move {
@@ -85,8 +89,14 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
             last => cx.ui.json(&rows.into_iter().chain(last).collect::<Vec<_>>())?,
         }
     } else if let Some((name, created)) = ends.done.first() {
-        say_how_to_go_on(name, wants_context, cx);
-        tunnel::say_what_is_needed(&created.connection, cx).await;
+        if created.connection.life == Life::Bare {
+            cx.ui.note(&format!(
+                "\nIt has no engine: `wharf provision {name}` brings it, `wharf ssh {name}` signs in"
+            ));
+        } else {
+            say_how_to_go_on(name, wants_context, cx);
+            tunnel::say_what_is_needed(&created.connection, cx).await;
+        }
     }
     ends.end
 }
@@ -96,6 +106,8 @@ struct Requests {
     driver: String,
     config: serde_json::Value,
     options: EngineOptions,
+    /// Whether machines alone are wanted.
+    bare: bool,
     /// Nothing but names stood on the command line: an unfinished machine is gone on with as it was begun.
     only_names: bool,
 }
@@ -108,7 +120,7 @@ impl Requests {
         let flags = cx.driver_flags.as_ref().ok_or_else(|| Error::usage("the driver's flags are missing"))?;
         let config = settings::configuration(&cx.build.drivers, asked, flags, &cx.config, &cx.world)?;
         let only_names = args.says_nothing() && !settings::any_given(&cx.build.drivers, flags);
-        Ok(Self { driver, config, options: engine_options(args, cx)?, only_names })
+        Ok(Self { driver, config, options: engine_options(args, cx)?, bare: args.no_bootstrap, only_names })
     }
 
     fn of(&self, name: MachineName) -> CreateRequest {
@@ -118,6 +130,7 @@ impl Requests {
             config: self.config.clone(),
             options: self.options.clone(),
             expires: None,
+            bare: self.bare,
         }
     }
 }
@@ -174,8 +187,8 @@ async fn create(
     } else {
         wharf.create(&requests.of(name.clone()), call).await?
     };
-    if wants_context && let Err(error) = context::write(&folder, &created.connection) {
-        cx.ui.warn(&format!("{name}: its docker context could not be written: {error}"));
+    if wants_context && created.connection.life == Life::Ready {
+        context::write_or_warn(cx, &created.connection);
     }
     Ok(created)
 }

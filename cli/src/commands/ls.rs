@@ -130,7 +130,7 @@ pub(super) fn state_word(machine: &Observed) -> &'static str {
         None => return "Damaged",
         Some(Life::Creating) => return "Unfinished",
         Some(Life::Removing) => return "Removing",
-        Some(Life::Ready) => {}
+        Some(Life::Bare | Life::Ready) => {}
     }
     match machine.state {
         Some(State::Running) => "Running",

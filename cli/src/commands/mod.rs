@@ -30,7 +30,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
-use wharf_core::{Call, Confirm, Connection, Keeping, MachineName, Observed, Setup, Wharf};
+use wharf_core::{Call, Confirm, Connection, Keeping, Life, MachineName, Observed, Setup, Wharf};
 
 use crate::Build;
 use crate::args::Verb;
@@ -164,14 +164,20 @@ impl Cx {
     /// How to reach a machine whose create is finished.
     pub(crate) async fn connection(&self, name: &MachineName, wharf: &Wharf) -> Result<Connection> {
         let connection = wharf.connection(name).await?;
-        if connection.ready {
-            // A client certificate that was renewed just now is renewed where it was copied to.
-            context::refresh(self, &connection);
-            return Ok(connection);
+        match connection.life {
+            Life::Ready => {
+                // A client certificate that was renewed just now is renewed where it was copied to.
+                context::refresh(self, &connection);
+                Ok(connection)
+            }
+            Life::Bare => Err(Error::failed(format!("machine `{name}` has no engine"))
+                .hint(format!("`wharf provision {name}` brings it"))),
+            Life::Creating | Life::Removing => {
+                Err(Error::failed(format!("machine `{name}` is not finished")).hint(format!(
+                    "`wharf create {name}` goes on where it stopped, `wharf rm {name}` removes what there is"
+                )))
+            }
         }
-        Err(Error::failed(format!("machine `{name}` is not finished")).hint(format!(
-            "`wharf create {name}` goes on where it stopped, `wharf rm {name}` removes what there is"
-        )))
     }
 }
 

@@ -139,3 +139,63 @@ fn the_engine_gets_what_was_asked_for() {
         })
     );
 }
+
+#[test]
+fn a_machine_without_an_engine_is_given_one_later() {
+    let sandbox = Sandbox::new();
+    assert_snapshot!(sandbox.run(&["create", "web", "--no-bootstrap"]), @r"
+    $ wharf create web --no-bootstrap
+    ! web: checking what can be checked beforehand
+    ! web: making the machine
+    ! web: boot a machine of size 1
+    ! web: waiting for its address
+    ! web: ready in N s
+    !
+    ! It has no engine: `wharf provision web` brings it, `wharf ssh web` signs in
+    ");
+    assert_snapshot!(sandbox.run(&["ls"]), @r"
+    $ wharf ls
+    NAME   ACTIVE   DRIVER   STATE     URL                    DOCKER    ERRORS
+    web    -        memory   Running   tcp://192.0.2.7:2376   Unknown
+    ");
+    assert_snapshot!(sandbox.run(&["env", "web"]), @r"
+    $ wharf env web
+    ! error: machine `web` has no engine
+    ! hint: `wharf provision web` brings it
+    [exit 1]
+    ");
+    assert_snapshot!(sandbox.run(&["regenerate-certs", "web"]), @r"
+    $ wharf regenerate-certs web
+    ! error: machine `web` has no engine
+    ! hint: `wharf provision web` brings it
+    [exit 3]
+    ");
+    assert_snapshot!(sandbox.run(&["stop", "web"]), @r"
+    $ wharf stop web
+    ! web: stopping it
+    ! web: stopped (N s)
+    ");
+    assert_snapshot!(sandbox.run(&["start", "web"]), @r"
+    $ wharf start web
+    ! web: starting it
+    ! web: waiting for its address
+    ! web: started (N s)
+    ");
+    assert_snapshot!(sandbox.run(&["create", "web"]), @r"
+    $ wharf create web
+    ! error: there is a machine `web` already
+    ! hint: choose another name, or remove it with `wharf rm web`
+    [exit 3]
+    ");
+    assert_snapshot!(sandbox.run(&["provision", "web"]), @r"
+    $ wharf provision web
+    ! web: waiting for its address
+    ! web: bringing the agent to it
+    ! web: uploading the agent
+    ! web: provisioned (N s)
+    ");
+    assert_snapshot!(sandbox.run(&["context", "web"]), @r"
+    $ wharf context web
+    web
+    ");
+}

@@ -49,6 +49,7 @@ impl Desk {
             config: serde_json::to_value(Ssh::configure(&set).unwrap()).unwrap(),
             options: EngineOptions::default(),
             expires: None,
+            bare: false,
         }
     }
 }
@@ -80,7 +81,7 @@ async fn what_fails_later_is_continued_by_the_next_create() {
     assert!(error.advice().is_some_and(|hint| hint.contains("continues")), "{error:?}");
     desk.hosts.fail(None);
     let created = desk.wharf().create(&desk.request(), &Call::new("wharf create")).await.unwrap();
-    assert!(created.resumed && created.connection.ready);
+    assert!(created.resumed && created.connection.life == wharf_core::Life::Ready);
     assert_eq!(created.connection.url, "tcp://127.0.0.1:12376");
 }
 

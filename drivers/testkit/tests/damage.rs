@@ -54,6 +54,7 @@ impl Desk {
             config: json!({ "cloud": self.cloud, "fail": fail }),
             options: EngineOptions::default(),
             expires: None,
+            bare: false,
         }
     }
 

@@ -36,6 +36,7 @@ fn wish(cloud: &str, index: usize, shared: bool) -> CreateRequest {
         config: json!({ "cloud": cloud, "fail": null, "shared": shared }),
         options: EngineOptions::default(),
         expires: None,
+        bare: false,
     }
 }
 

@@ -14,7 +14,7 @@ impl Wharf {
     /// What stopped it; the old certificates are then still good.
     pub async fn regenerate(&self, name: &MachineName, call: &Call) -> Result<Connection> {
         let work = Work::existing(self, name, call).await?;
-        work.finished()?;
+        work.has_engine()?;
         let driver = work.driver(&work.machine()?).await?;
         work.find_address(&driver).await?;
         self.renew_client(call).await?;

@@ -12,7 +12,7 @@ use crate::engine::work::{Work, no_such_machine};
 use crate::journal::{Machine, fold};
 use crate::store::Subject;
 use crate::vault::Place;
-use crate::{Call, Connection, Error, Inspection, Kind, Life, Result, SshAccess, Summary, Wharf};
+use crate::{Call, Connection, Error, Inspection, Kind, Result, SshAccess, Summary, Wharf};
 
 impl Wharf {
     /// Every machine, by name, as its journal says; or why that cannot be read.
@@ -108,12 +108,12 @@ impl Wharf {
                 identity: reach.access.identity.clone().or(identity),
                 held: held.then(|| folder.join(public_file(SIGN_IN))),
                 known_hosts: folder.join(KNOWN_HOSTS),
-                host_keys: machine.host_keys.clone(),
+                host_keys: self.host_keys(machine).await?,
                 jumps: reach.access.jumps.clone(),
                 jump_keys: machine.jump_keys.clone(),
             },
             folder,
-            ready: machine.life() == Life::Ready,
+            life: machine.life(),
         })
     }
 }
@@ -132,7 +132,8 @@ impl Work<'_> {
         // The key goes first: the certificate that is there tells whether both are current.
         self.ledger.put("key.pem", current.client.key_pem.expose().as_bytes()).await?;
         self.ledger.put("cert.pem", current.client.certificate.pem().as_bytes()).await?;
-        self.ledger.put(KNOWN_HOSTS, known_hosts(&machine).as_bytes()).await?;
+        let host_keys = self.wharf.host_keys(&machine).await?;
+        self.ledger.put(KNOWN_HOSTS, known_hosts(&machine, &host_keys).as_bytes()).await?;
         let checkpoint = serde_json::to_vec_pretty(&machine)
             .map_err(|e| Error::new(Kind::Failed, format!("cannot write a machine as JSON: {e}")))?;
         self.ledger.put("machine.json", &checkpoint).await
@@ -164,10 +165,10 @@ fn place(host: &str, port: u16) -> String {
 }
 
 /// The accepted host keys as OpenSSH reads them.
-fn known_hosts(machine: &Machine) -> String {
+fn known_hosts(machine: &Machine, host_keys: &[String]) -> String {
     let Some(reach) = &machine.reach else { return String::new() };
-    let jumps = machine.jump_keys.iter().map(|jump| (jump.host.as_str(), jump.port, &jump.keys));
-    let hosts = std::iter::once((reach.ssh_host.as_str(), reach.ssh_port, &machine.host_keys)).chain(jumps);
+    let jumps = machine.jump_keys.iter().map(|jump| (jump.host.as_str(), jump.port, jump.keys.as_slice()));
+    let hosts = std::iter::once((reach.ssh_host.as_str(), reach.ssh_port, host_keys)).chain(jumps);
     let lines = hosts.flat_map(|(host, port, keys)| {
         let name = if port == 22 { host.to_owned() } else { format!("[{host}]:{port}") };
         keys.iter().map(move |key| format!("{name} {}\n", key.trim()))

@@ -21,7 +21,9 @@ impl Wharf {
     /// was made, for another create to continue or a remove to take away.
     pub async fn create(&self, request: &CreateRequest, call: &Call) -> Result<Created> {
         self.driver(&request.driver)?;
-        self.bootstrap.check()?;
+        if !request.bare {
+            self.bootstrap.check()?;
+        }
         let work = Work::lock(self, &request.name, call).await?;
         let Some(machine) = work.ledger.read().await? else { return work.create(request).await };
         if machine.forgettable() {
@@ -40,11 +42,14 @@ impl Wharf {
     /// # Errors
     /// As [`Wharf::create`].
     pub async fn resume(&self, name: &MachineName, call: &Call) -> Result<Created> {
-        self.bootstrap.check()?;
         let work = Work::existing(self, name, call).await?;
-        match work.machine()?.life() {
+        let machine = work.machine()?;
+        if !machine.bare {
+            self.bootstrap.check()?;
+        }
+        match machine.life() {
             Life::Removing => Err(being_removed(name)),
-            Life::Creating | Life::Ready => work.finish(true).await,
+            Life::Creating | Life::Bare | Life::Ready => work.finish(true).await,
         }
     }
 
@@ -110,6 +115,7 @@ impl Work<'_> {
             owner: wanted.owner.clone(),
             adopts: about.capabilities.adopts,
             account: driver.account(),
+            bare: request.bare,
         })
         .await?;
         drop(driver);
@@ -152,7 +158,9 @@ impl Work<'_> {
         let (driver, plan) = self.driver_and_plan(request, &wanted).await?;
         let mut steps: Vec<PlannedStep> = plan.steps.iter().map(|step| planned("driver", step)).collect();
         // A host that is there already can be asked what bringing the agent to it would change.
-        if let Some(wish) = self.existing_host(&*driver, request, &wanted).await? {
+        if !request.bare
+            && let Some(wish) = self.existing_host(&*driver, request, &wanted).await?
+        {
             steps.extend(self.wharf.bootstrap.plan(&wish).await?);
         }
         Ok(steps)
@@ -190,9 +198,11 @@ impl Work<'_> {
         self.phase(Phase::Addressing)?;
         self.find_address(&driver).await?;
         timer.lap("address");
-        let parts = self.bring_engine(&keys).await?;
-        timer.lap("bootstrap");
-        timer.add(parts);
+        if !machine.bare {
+            let parts = self.bring_engine(&keys).await?;
+            timer.lap("bootstrap");
+            timer.add(parts);
+        }
         Ok(Created { connection: self.connection().await?, resumed, timings: timer.timings })
     }
 
@@ -239,14 +249,16 @@ fn same_wish(machine: &Machine, request: &CreateRequest, driver: &str) -> Result
     let name = &machine.name;
     match machine.life() {
         Life::Removing => return Err(being_removed(name)),
-        Life::Ready => {
+        Life::Bare | Life::Ready => {
             return Err(Error::new(Kind::Refused, format!("there is a machine `{name}` already"))
                 .hint(format!("choose another name, or remove it with `wharf rm {name}`")));
         }
         Life::Creating => {}
     }
-    let same =
-        machine.driver == driver && machine.config == request.config && machine.options == request.options;
+    let same = machine.driver == driver
+        && machine.config == request.config
+        && machine.options == request.options
+        && machine.bare == request.bare;
     if same {
         return Ok(());
     }

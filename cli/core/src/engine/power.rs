@@ -67,9 +67,12 @@ impl Work<'_> {
         self.certify().await
     }
 
-    /// Waits until the engine answers.
+    /// Waits until the engine answers, where there is one.
     pub(crate) async fn wait_for_engine(&self) -> Result<()> {
         let machine = self.machine()?;
+        if machine.provisioned.is_none() {
+            return Ok(());
+        }
         let engine = self.wharf.engine_of(&machine, self.call, self.until).await?;
         loop {
             let Err(error) = self.bounded("asking the engine", self.wharf.bootstrap.ask(&engine)).await

@@ -36,11 +36,21 @@ impl Wharf {
 }
 
 impl Work<'_> {
+    /// Refuses a machine that has no engine, because it is not finished or because none was wanted.
+    pub(crate) fn has_engine(&self) -> Result<()> {
+        let name = self.name;
+        if self.machine()?.life() == Life::Bare {
+            return Err(Error::new(Kind::Refused, format!("machine `{name}` has no engine"))
+                .hint(format!("`wharf provision {name}` brings it")));
+        }
+        self.finished()
+    }
+
     /// Refuses a machine that is not finished, or on its way out.
     pub(crate) fn finished(&self) -> Result<()> {
         let name = self.name;
         let (what, hint) = match self.machine()?.life() {
-            Life::Ready => return Ok(()),
+            Life::Bare | Life::Ready => return Ok(()),
             Life::Creating => ("not finished", format!("`wharf create {name}` continues it")),
             Life::Removing => ("being removed", format!("`wharf rm {name}` finishes that")),
         };
@@ -66,7 +76,7 @@ impl Work<'_> {
                 }
                 Some((State::Absent, _)) => return Err(self.vanished()),
                 // A create was killed between making it and starting it.
-                Some((State::Stopped, _)) if machine.provisioned.is_none() && may_start(driver) => {
+                Some((State::Stopped, _)) if machine.life() == Life::Creating && may_start(driver) => {
                     self.start(driver, &machine).await?;
                 }
                 Some((State::Stopped, _)) => return Err(self.stopped()),

@@ -63,16 +63,22 @@ impl Wharf {
         self.vault.read(&subject, SIGN_IN).await
     }
 
+    /// The machine's accepted host keys: the one that it was born with until it has others.
+    pub(crate) async fn host_keys(&self, machine: &Machine) -> Result<Vec<String>> {
+        let seeded =
+            machine.reach.as_ref().is_some_and(|reach| reach.access.host_key == HostKeyTrust::Seeded);
+        if !machine.host_keys.is_empty() || !seeded {
+            return Ok(machine.host_keys.clone());
+        }
+        let born = self.store.get(&Subject::Machine(machine.name.clone()), &public_file(HOST)).await?;
+        Ok(born.iter().map(|key| String::from_utf8_lossy(key).trim().to_owned()).collect())
+    }
+
     /// The machine as somebody reaches it who only visits: nothing is written down, and nobody is asked about keys.
     pub(crate) async fn visited(&self, machine: &Machine, call: &Call, until: Instant) -> Result<Host> {
         let name = &machine.name;
         let reach = reach_of(machine)?;
         let subject = Subject::Machine(name.clone());
-        let mut host_keys = machine.host_keys.clone();
-        if host_keys.is_empty() && reach.access.host_key == HostKeyTrust::Seeded {
-            let born = self.store.get(&subject, &public_file(HOST)).await?.unwrap_or_default();
-            host_keys.push(String::from_utf8_lossy(&born).trim().to_owned());
-        }
         // A host that was there before has never seen the key made here.
         let key = if machine.adopts { None } else { self.vault.read(&subject, SIGN_IN).await? };
         Ok(Host {
@@ -80,7 +86,7 @@ impl Wharf {
             name: name.clone(),
             reach,
             key: key.unwrap_or_else(|| Secret::new(String::new())),
-            host_keys,
+            host_keys: self.host_keys(machine).await?,
             jump_keys: machine.jump_keys.clone(),
             deadline: until,
             cancel: call.cancel.clone(),

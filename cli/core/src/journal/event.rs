@@ -44,6 +44,9 @@ pub enum Event {
         /// The account that it is made in, where there are accounts.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         account: Option<Account>,
+        /// Whether the machine alone is wanted, without an engine.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        bare: bool,
     },
     /// The driver resolved the wish into steps.
     Planned {

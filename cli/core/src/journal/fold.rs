@@ -37,6 +37,8 @@ pub struct Machine {
     pub adopts: bool,
     /// The account that it is made in, where there are accounts.
     pub account: Option<Account>,
+    /// Whether the machine alone is wanted, without an engine.
+    pub bare: bool,
     /// Which attempt the steps belong to.
     pub attempt: u32,
     /// The steps; `None` until they are planned.
@@ -150,8 +152,18 @@ impl Machine {
     /// # Errors
     /// When it is none.
     pub fn begin(entry: &Entry) -> Result<Self, Illegal> {
-        let Event::Begun { machine, name, driver, driver_version, config, options, owner, adopts, account } =
-            &entry.event
+        let Event::Begun {
+            machine,
+            name,
+            driver,
+            driver_version,
+            config,
+            options,
+            owner,
+            adopts,
+            account,
+            bare,
+        } = &entry.event
         else {
             return Err(illegal(entry, "a journal begins with `begun`"));
         };
@@ -168,6 +180,7 @@ impl Machine {
             owner: owner.clone(),
             adopts: *adopts,
             account: account.clone(),
+            bare: *bare,
             attempt: 0,
             steps: None,
             reach: None,
@@ -210,6 +223,7 @@ impl Machine {
         match (&self.removal, &self.provisioned) {
             (Some(_), _) => Life::Removing,
             (None, Some(_)) => Life::Ready,
+            (None, None) if self.bare && self.complete() && self.reach.is_some() => Life::Bare,
             (None, None) => Life::Creating,
         }
     }

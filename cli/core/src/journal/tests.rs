@@ -34,6 +34,7 @@ fn begun() -> Event {
         owner,
         adopts: false,
         account: None,
+        bare: false,
     }
 }
 

@@ -77,7 +77,9 @@ impl<W: World> Bench<W> {
         let wharf = self.process(&never, |driver| driver);
         let name = name();
         match wharf.create(&self.request(), &self.call("create")).await {
-            Ok(created) => assert!(created.connection.ready, "{after}: not ready after a create"),
+            Ok(created) => {
+                assert_eq!(created.connection.life, Life::Ready, "{after}: not ready after a create");
+            }
             // Killed after its last event: the person is told that it is there.
             Err(error) if error.kind() == Kind::Refused && self.life(&wharf).await == Some(Life::Ready) => {}
             Err(error) => panic!("{after}: create failed: {error:?}"),
@@ -135,6 +137,7 @@ impl<W: World> Bench<W> {
             config: self.world.config(),
             options: EngineOptions::default(),
             expires: None,
+            bare: false,
         }
     }
 
