@@ -7,8 +7,8 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    active, config, context, create, env, inspect, ip, kill, ls, provision, regenerate_certs, restart, rm,
-    ssh, start, status, stop, supervise, tunnel, url, version,
+    active, cloud, config, context, create, env, inspect, ip, kill, ls, provision, regenerate_certs, restart,
+    rm, ssh, start, status, stop, supervise, tunnel, url, version,
 };
 use crate::settings::{Entry, add_flags};
 use crate::ui::Output;
@@ -113,6 +113,7 @@ pub(crate) enum Verb {
     Config(config::Args),
     Inspect(inspect::Args),
     Active(active::Args),
+    Cloud(cloud::Args),
     Provision(provision::Args),
     RegenerateCerts(regenerate_certs::Args),
     Version(version::Args),
@@ -124,7 +125,7 @@ pub(crate) enum Verb {
 pub(crate) struct Parsed {
     pub(crate) global: Global,
     pub(crate) verb: Verb,
-    /// What `create`'s driver flags were set to.
+    /// What the drivers' flags were set to, where the verb takes them.
     pub(crate) driver_flags: Option<clap::ArgMatches>,
 }
 
@@ -133,11 +134,19 @@ pub(crate) fn parse(
     args: impl IntoIterator<Item = OsString>,
     drivers: &[Entry],
 ) -> Result<Parsed, clap::Error> {
-    let command = Args::command().mut_subcommand("create", |create| add_flags(drivers, create));
-    let mut matches = command.try_get_matches_from(args)?;
-    let driver_flags = matches.subcommand_matches("create").cloned();
+    let mut matches = command(drivers).try_get_matches_from(args)?;
+    let cloud = matches.subcommand_matches("cloud").and_then(|cloud| cloud.subcommand_matches("add"));
+    let driver_flags = matches.subcommand_matches("create").or(cloud).cloned();
     let Args { global, command: verb } = Args::from_arg_matches_mut(&mut matches)?;
     Ok(Parsed { global, verb, driver_flags })
+}
+
+/// The whole grammar: whatever names a place takes the flags of the drivers.
+fn command(drivers: &[Entry]) -> clap::Command {
+    let places: Vec<Entry> = drivers.iter().filter(|entry| entry.place().is_some()).cloned().collect();
+    Args::command()
+        .mut_subcommand("create", |create| add_flags(drivers, create))
+        .mut_subcommand("cloud", |cloud| cloud.mut_subcommand("add", |add| add_flags(&places, add)))
 }
 
 #[cfg(test)]
@@ -146,8 +155,6 @@ mod tests {
 
     #[test]
     fn the_grammar_holds_together() {
-        Args::command()
-            .mut_subcommand("create", |create| add_flags(&crate::drivers::all(), create))
-            .debug_assert();
+        command(&crate::drivers::all()).debug_assert();
     }
 }

@@ -5,7 +5,6 @@
 //! a context without it, or with another machine's, is somebody else's and never written or removed.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +12,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Kind, Result};
+use crate::files;
 
 /// The folder that `DOCKER_CONFIG` names.
 #[derive(Debug, Clone)]
@@ -201,33 +201,9 @@ fn meta_of(context: &Context<'_>) -> Meta {
     Meta { name: context.name.clone(), metadata, endpoints }
 }
 
-/// Replaces a file whole, for its owner alone, and says whether that changed anything.
+/// Replaces one of the folder's files.
 fn replace(file: &Path, content: &[u8]) -> Result<bool> {
-    if fs::read(file).is_ok_and(|old| old == content) {
-        return Ok(false);
-    }
-    let folder = file.parent().unwrap_or(Path::new("/"));
-    make_folder(folder).map_err(|e| io("make", folder, &e))?;
-    let write = || -> std::io::Result<()> {
-        let mut new = tempfile::NamedTempFile::new_in(folder)?;
-        new.write_all(content)?;
-        new.as_file().sync_all()?;
-        new.persist(file)?;
-        fs::File::open(folder)?.sync_all()
-    };
-    write().map_err(|e| io("write", file, &e))?;
-    Ok(true)
-}
-
-#[cfg(unix)]
-fn make_folder(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-#[cfg(not(unix))]
-fn make_folder(folder: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(folder)
+    files::replace(file, content).map_err(|e| io("write", file, &e))
 }
 
 fn io(what: &str, path: &Path, error: &std::io::Error) -> Error {

@@ -7,11 +7,13 @@
 
 mod args;
 mod child;
+mod clouds;
 mod commands;
 mod config;
 mod docker;
 mod drivers;
 mod error;
+mod files;
 mod interrupt;
 mod keyring;
 mod log;

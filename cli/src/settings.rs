@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::Value;
-use wharf_driver::{About, Configure, Factory, Mistake, Setting, Settings, Takes};
+use wharf_driver::{About, Configure, Factory, Mistake, Profile, Setting, Settings, Takes};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -16,11 +16,22 @@ use crate::world::World;
 /// The variable that names the guest image.
 pub(crate) const GUEST: &str = "WHARF_GUEST";
 
+/// By what things can be set.
+#[derive(Clone, Copy)]
+pub(crate) struct Given<'a> {
+    pub(crate) flags: &'a ArgMatches,
+    /// The place that is meant, where one was set up.
+    pub(crate) profile: Option<&'a Profile>,
+    pub(crate) config: &'a Config,
+    pub(crate) world: &'a World,
+}
+
 /// One driver as the program knows it: how to connect to it, and what can be set.
 #[derive(Clone)]
 pub struct Entry {
     pub(crate) factory: Factory,
     settings: &'static [Setting],
+    place: Option<&'static str>,
     configure: fn(&Settings) -> Result<Value, Vec<Mistake>>,
     /// What keeps a machine's processes going after the command has ended, for drivers that have such.
     pub(crate) supervise: Option<fn(&Path) -> ExitCode>,
@@ -39,6 +50,7 @@ impl Entry {
         Self {
             factory: Factory::of::<D>(),
             settings: D::SETTINGS,
+            place: D::PLACE,
             configure: configure::<D>,
             supervise: None,
         }
@@ -54,6 +66,16 @@ impl Entry {
         self.factory.about()
     }
 
+    /// The setting that is the address of a place, where a person can set up such.
+    pub(crate) const fn place(&self) -> Option<&'static str> {
+        self.place
+    }
+
+    /// Everything that can be set.
+    pub(crate) const fn settings(&self) -> &'static [Setting] {
+        self.settings
+    }
+
     /// The flags that this driver adds to `create`.
     fn flags(&self, command: Command) -> Command {
         let heading = format!("Options of --driver {}", self.about().name);
@@ -62,23 +84,48 @@ impl Entry {
             .fold(command, |command, setting| command.arg(flag(setting).help_heading(heading.clone())))
     }
 
-    /// The driver's configuration from everything that was set, as the journal will hold it.
-    fn gather(&self, flags: &ArgMatches, config: &Config, world: &World) -> Result<Value> {
+    /// What was set: by flags, by the profile of the place, in the environment, or in the file, in this order. What
+    /// is the person's alone is here, too.
+    pub(crate) fn set(&self, given_by: &Given<'_>) -> Settings {
+        let Given { flags, profile, config, world } = *given_by;
         let about = self.about();
-        let mut set = Settings::default();
-        let mut mistakes = Vec::new();
         let section = config.file.drivers.get(about.name);
+        let mut set = Settings::default();
         for setting in self.settings {
             let values = given(flags, setting)
                 .or_else(|| {
+                    Some(profile?.settings.list(setting.flag)).filter(|v| !v.is_empty()).map(Vec::from)
+                })
+                .or_else(|| {
                     setting.env.iter().find_map(|var| world.var(var)).map(|value| spread(setting, value))
                 })
-                .or_else(|| Some(section?.get(key(setting, about.name))?.texts()))
-                .or_else(|| found(setting, config))
-                .or_else(|| setting.default.map(|value| vec![value.to_owned()]));
-            // What is the person's alone goes to the driver by the session: see `environment`.
-            if let (Some(values), false) = (values, matches!(setting.takes, Takes::Personal(_))) {
+                .or_else(|| Some(section?.get(key(setting, about.name))?.texts()));
+            if let Some(values) = values {
                 set.set(setting.flag, values.iter().map(|value| spelled(setting, value, world)).collect());
+            }
+        }
+        set
+    }
+
+    /// The driver's configuration from everything that was set, as the journal will hold it.
+    fn gather(&self, given_by: &Given<'_>) -> Result<Value> {
+        let config = given_by.config;
+        let about = self.about();
+        let mut set = self.set(given_by);
+        let section = config.file.drivers.get(about.name);
+        let mut mistakes = Vec::new();
+        for setting in self.settings {
+            if setting.takes.is_personal() {
+                // It goes to the driver by the session: see `environment`.
+                set.set(setting.flag, Vec::new());
+            } else if set.list(setting.flag).is_empty()
+                && let Some(values) =
+                    found(setting, config).or_else(|| Some(vec![setting.default?.to_owned()]))
+            {
+                set.set(
+                    setting.flag,
+                    values.iter().map(|value| spelled(setting, value, given_by.world)).collect(),
+                );
             }
         }
         for unknown in section.into_iter().flat_map(|section| section.keys()) {
@@ -116,14 +163,9 @@ pub(crate) fn find<'a>(drivers: &'a [Entry], name: &str) -> Result<&'a Entry> {
 }
 
 /// The configuration of driver `name`, from everything that was set.
-pub(crate) fn configuration(
-    drivers: &[Entry],
-    name: &str,
-    flags: &ArgMatches,
-    config: &Config,
-    world: &World,
-) -> Result<Value> {
+pub(crate) fn configuration(drivers: &[Entry], name: &str, given_by: &Given<'_>) -> Result<Value> {
     let chosen = find(drivers, name)?;
+    let flags = given_by.flags;
     for other in drivers.iter().filter(|entry| entry.about().name != chosen.about().name) {
         if let Some(stray) = other.settings.iter().find(|setting| given(flags, setting).is_some()) {
             let (flag, owner) = (stray.flag, other.about().name);
@@ -131,7 +173,7 @@ pub(crate) fn configuration(
                 .hint(format!("add `--driver {owner}`, or leave it out")));
         }
     }
-    chosen.gather(flags, config, world)
+    chosen.gather(given_by)
 }
 
 /// The environment as drivers see it: what the person set for them alone, by flag or in the file, stands there under
@@ -146,7 +188,7 @@ pub(crate) fn environment(
     for entry in drivers {
         let about = entry.about();
         let section = config.file.drivers.get(about.name);
-        let personal = entry.settings.iter().filter(|setting| matches!(setting.takes, Takes::Personal(_)));
+        let personal = entry.settings.iter().filter(|setting| setting.takes.is_personal());
         for setting in personal {
             let Some(first) = setting.env.first() else { continue };
             let value = flags
@@ -156,11 +198,22 @@ pub(crate) fn environment(
                 .or_else(|| section?.get(key(setting, about.name))?.texts().into_iter().next_back())
                 .or_else(|| setting.default.map(str::to_owned));
             if let Some(value) = value {
-                environment.insert((*first).to_owned(), value);
+                environment.insert((*first).to_owned(), spelled(setting, &value, world));
             }
         }
     }
     environment
+}
+
+/// What stands on the command line counts before what a profile says.
+pub(crate) fn overrule(drivers: &[Entry], flags: &ArgMatches, profiles: &mut [Profile]) {
+    for setting in drivers.iter().flat_map(|entry| entry.settings).filter(|s| s.takes.is_personal()) {
+        if let (Some(_), Some(variable)) = (given(flags, setting), setting.env.first()) {
+            for profile in &mut *profiles {
+                profile.personal.remove(*variable);
+            }
+        }
+    }
 }
 
 /// Whether any driver's flag stands on the command line.
@@ -182,9 +235,11 @@ fn flag(setting: &'static Setting) -> Arg {
         .aliases(setting.aliases.iter().copied())
         .help(format!("{}{default}{env}", sentence(setting.help)));
     match setting.takes {
-        Takes::Text(name) | Takes::Path(name) | Takes::Personal(name) => {
-            arg.value_name(name).action(ArgAction::Set)
-        }
+        Takes::Text(name)
+        | Takes::Path(name)
+        | Takes::Personal(name)
+        | Takes::PersonalPath(name)
+        | Takes::Secret(name) => arg.value_name(name).action(ArgAction::Set),
         Takes::List(name) => arg.value_name(name).action(ArgAction::Append),
         Takes::Switch => arg.action(ArgAction::SetTrue),
     }
@@ -197,11 +252,13 @@ fn sentence(text: &str) -> String {
 }
 
 /// What the command line says; a switch says something only when it is on.
-fn given(flags: &ArgMatches, setting: &Setting) -> Option<Vec<String>> {
+pub(crate) fn given(flags: &ArgMatches, setting: &Setting) -> Option<Vec<String>> {
+    // Not every command that takes drivers' flags takes those of all drivers.
     if setting.takes == Takes::Switch {
-        return flags.get_flag(setting.flag).then(|| vec!["true".to_owned()]);
+        let on = flags.try_get_one::<bool>(setting.flag).ok()??;
+        return on.then(|| vec!["true".to_owned()]);
     }
-    Some(flags.get_many::<String>(setting.flag)?.cloned().collect())
+    Some(flags.try_get_many::<String>(setting.flag).ok()??.cloned().collect())
 }
 
 /// The guest image that came with the program stands in for whatever asks for one by its variable.
@@ -217,18 +274,20 @@ fn spread(setting: &Setting, value: &str) -> Vec<String> {
             value.split(',').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
         }
         Takes::Switch => vec![(!matches!(value, "0" | "false" | "no" | "off")).to_string()],
-        Takes::Text(_) | Takes::Path(_) | Takes::Personal(_) => vec![value.to_owned()],
+        _ => vec![value.to_owned()],
     }
 }
 
-fn spelled(setting: &Setting, value: &str, world: &World) -> String {
+pub(crate) fn spelled(setting: &Setting, value: &str, world: &World) -> String {
     match setting.takes {
-        Takes::Path(_) if !value.is_empty() => world.absolute(value).display().to_string(),
+        Takes::Path(_) | Takes::PersonalPath(_) if !value.is_empty() => {
+            world.absolute(value).display().to_string()
+        }
         _ => value.to_owned(),
     }
 }
 
 /// What a setting is called in the file: its flag without the driver's name.
-fn key(setting: &Setting, driver: &str) -> &'static str {
+pub(crate) fn key(setting: &Setting, driver: &str) -> &'static str {
     setting.flag.strip_prefix(driver).and_then(|rest| rest.strip_prefix('-')).unwrap_or(setting.flag)
 }

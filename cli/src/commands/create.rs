@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use wharf_core::{Call, CreateRequest, Created, EngineOptions, Life, MachineName, Timing, Wharf};
+use wharf_driver::Profile;
 
 use super::{Cx, context, each, machine_names, tunnel};
+use crate::clouds::Clouds;
 use crate::docker::{DockerFolder, context_name};
 use crate::error::{Error, Result};
-use crate::settings;
+use crate::settings::{self, Given};
 use crate::ui::{Board, Table};
 
 /// Makes machines and brings the agent to them
@@ -21,6 +23,9 @@ pub(crate) struct Args {
     /// Where they are made [env: WHARF_DRIVER]
     #[arg(short, long)]
     driver: Option<String>,
+    /// The cloud that they are made in, set up by `wharf cloud add` [env: WHARF_CLOUD]
+    #[arg(long, value_name = "NAME")]
+    cloud: Option<String>,
     /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -51,6 +56,7 @@ impl Args {
     /// Whether nothing is asked of the machines.
     const fn says_nothing(&self) -> bool {
         self.driver.is_none()
+            && self.cloud.is_none()
             && !self.no_bootstrap
             && self.labels.is_empty()
             && self.engine_options.is_empty()
@@ -62,8 +68,10 @@ impl Args {
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let names = machine_names(&args.names)?;
-    let requests = Requests::new(&args, cx)?;
-    let wharf = cx.wharf();
+    let clouds = cx.clouds();
+    let cloud = cloud(&args, cx, &clouds)?;
+    let requests = Requests::new(&args, cloud, cx)?;
+    let wharf = cx.wharf_at(&clouds, cloud.map(|cloud| cloud.name.as_str()));
     let board = Board::new(&cx.ui);
     let call = cx.call("create", Duration::from_secs(600), &board);
     if args.dry_run {
@@ -101,6 +109,23 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     ends.end
 }
 
+/// The cloud that is meant: the named one, or the usual one unless another driver is wanted.
+fn cloud<'a>(args: &Args, cx: &Cx, clouds: &'a Clouds) -> Result<Option<&'a Profile>> {
+    let Some(name) = args.cloud.as_deref().or(cx.config.cloud.as_deref()) else { return Ok(None) };
+    let cloud = clouds.find(name)?;
+    let Some(driver) = &args.driver else { return Ok(Some(cloud)) };
+    let fits = settings::find(&cx.build.drivers, driver)?.about().name == cloud.driver;
+    match (fits, &args.cloud) {
+        (true, _) => Ok(Some(cloud)),
+        (false, None) => Ok(None),
+        (false, Some(_)) => {
+            let message =
+                format!("the cloud `{name}` is driver `{}`'s, and this is `{driver}`", cloud.driver);
+            Err(Error::usage(message).hint("leave --driver out"))
+        }
+    }
+}
+
 /// What every machine of this command has in common.
 struct Requests {
     driver: String,
@@ -113,12 +138,14 @@ struct Requests {
 }
 
 impl Requests {
-    fn new(args: &Args, cx: &Cx) -> Result<Self> {
+    fn new(args: &Args, cloud: Option<&Profile>, cx: &Cx) -> Result<Self> {
         let first = cx.build.drivers.first().map_or("", |entry| entry.about().name);
-        let asked = args.driver.as_deref().or(cx.config.driver.as_deref()).unwrap_or(first);
+        let usual = cloud.map(|cloud| cloud.driver.as_str()).or(cx.config.driver.as_deref()).unwrap_or(first);
+        let asked = args.driver.as_deref().unwrap_or(usual);
         let driver = settings::find(&cx.build.drivers, asked)?.about().name.to_owned();
         let flags = cx.driver_flags.as_ref().ok_or_else(|| Error::usage("the driver's flags are missing"))?;
-        let config = settings::configuration(&cx.build.drivers, asked, flags, &cx.config, &cx.world)?;
+        let given = Given { flags, profile: cloud, config: &cx.config, world: &cx.world };
+        let config = settings::configuration(&cx.build.drivers, asked, &given)?;
         let only_names = args.says_nothing() && !settings::any_given(&cx.build.drivers, flags);
         Ok(Self { driver, config, options: engine_options(args, cx)?, bare: args.no_bootstrap, only_names })
     }

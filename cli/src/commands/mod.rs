@@ -2,6 +2,7 @@
 //! to several machines at once.
 
 pub(crate) mod active;
+pub(crate) mod cloud;
 pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod create;
@@ -30,10 +31,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
-use wharf_core::{Call, Confirm, Connection, Keeping, Life, MachineName, Observed, Setup, Wharf};
+use wharf_core::{Call, Confirm, Connection, Keeping, Keyring, Life, MachineName, Observed, Setup, Wharf};
+
+use wharf_driver::AskKeyring;
 
 use crate::Build;
 use crate::args::Verb;
+use crate::clouds::Clouds;
 use crate::config::{Choice, Config};
 use crate::error::{Error, Kind, Result, of_several};
 use crate::settings;
@@ -73,6 +77,7 @@ pub(crate) async fn run(verb: Verb, cx: &Cx) -> Result<()> {
         Verb::Config(args) => config::run(args, cx).await,
         Verb::Inspect(args) => inspect::run(args, cx).await,
         Verb::Active(args) => active::run(args, cx).await,
+        Verb::Cloud(args) => cloud::run(args, cx).await,
         Verb::Provision(args) => provision::run(args, cx).await,
         Verb::RegenerateCerts(args) => regenerate_certs::run(args, cx).await,
         Verb::Version(args) => version::run(args, cx).await,
@@ -83,6 +88,26 @@ pub(crate) async fn run(verb: Verb, cx: &Cx) -> Result<()> {
 impl Cx {
     /// Opens the store.
     pub(crate) fn wharf(&self) -> Wharf {
+        self.wharf_at(&self.clouds(), None)
+    }
+
+    /// The clouds that the person has set up; what is wrong with one is said.
+    pub(crate) fn clouds(&self) -> Clouds {
+        let clouds = Clouds::load(&self.config.clouds, &self.build.drivers, &self.world);
+        for damage in clouds.damage() {
+            self.ui.warn(damage);
+        }
+        clouds
+    }
+
+    /// The keyring of this session, where there may be one and it is wanted.
+    pub(crate) fn keyring(&self) -> Option<Arc<dyn Keyring>> {
+        let wanted = self.config.keyring != Choice::Off;
+        crate::keyring::of(&self.world, self.build.keyring).filter(|_| wanted)
+    }
+
+    /// Opens the store for a command that means one of the clouds, if any.
+    pub(crate) fn wharf_at(&self, clouds: &Clouds, chosen: Option<&str>) -> Wharf {
         let user = self.world.var("USER").or_else(|| self.world.var("LOGNAME")).unwrap_or("somebody");
         let environment =
             settings::environment(&self.build.drivers, self.driver_flags.as_ref(), &self.config, &self.world);
@@ -101,8 +126,13 @@ impl Cx {
             },
         });
         let ui = self.ui.can_ask().then(|| Arc::clone(&self.ui));
+        let mut profiles = clouds.ordered(chosen);
+        if let Some(flags) = &self.driver_flags {
+            settings::overrule(&self.build.drivers, flags, &mut profiles);
+        }
+        let keyring = ask_keyring(crate::keyring::of(&self.world, self.build.keyring));
         wharf.in_session(|session| {
-            let session = session.with_environment(environment);
+            let session = session.with_environment(environment).with_profiles(profiles, keyring);
             match ui {
                 Some(ui) => session.with_person(move |what| ui.note(what)),
                 None => session,
@@ -179,6 +209,21 @@ impl Cx {
             }
         }
     }
+}
+
+/// What secrets of clouds are asked for by.
+fn ask_keyring(keyring: Option<Arc<dyn Keyring>>) -> AskKeyring {
+    let Some(keyring) = keyring else { return AskKeyring::nobody() };
+    AskKeyring::new(move |name| {
+        let keyring = Arc::clone(&keyring);
+        Box::pin(async move {
+            keyring.get(&name).await.map_err(|error| {
+                let message = format!("`{name}` is in {}, which cannot be asked: {error}", keyring.name());
+                wharf_driver::Error::new(wharf_driver::Kind::NotAllowed, message)
+                    .hint("run this in the desktop session that the keyring belongs to, and unlock it there")
+            })
+        })
+    })
 }
 
 /// Whoever looks at machines is told of a swapped host key as loudly as whoever uses one.

@@ -2,6 +2,7 @@
 //!
 //! ```yaml
 //! driver: ssh             # what `create` takes without --driver
+//! cloud: stamp1           # or where it makes machines without --cloud
 //! timeout: 30s
 //! keyring: off           # private keys are files
 //! passphrase-file: ~/.config/wharf/passphrase    # which are encrypted with its first line
@@ -14,9 +15,9 @@
 //! named must exist.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::world::World;
 
@@ -28,6 +29,7 @@ pub(crate) struct File {
     pub(crate) agent: Option<String>,
     pub(crate) guest: Option<String>,
     pub(crate) driver: Option<String>,
+    pub(crate) cloud: Option<String>,
     pub(crate) timeout: Option<String>,
     pub(crate) context: Option<bool>,
     pub(crate) keyring: Option<String>,
@@ -49,7 +51,7 @@ pub(crate) struct Engine {
 type Section = BTreeMap<String, Values>;
 
 /// One value or several.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Values {
     One(Value),
@@ -57,7 +59,7 @@ pub(crate) enum Values {
 }
 
 /// A scalar in the spelling a flag would have.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Value {
     Switch(bool),
@@ -66,6 +68,14 @@ pub(crate) enum Value {
 }
 
 impl Values {
+    /// These texts: one alone is no list.
+    pub(crate) fn of(texts: &[String]) -> Self {
+        match texts {
+            [only] => Self::One(Value::Text(only.clone())),
+            several => Self::Many(several.iter().cloned().map(Value::Text).collect()),
+        }
+    }
+
     /// As if they had been flags.
     pub(crate) fn texts(&self) -> Vec<String> {
         match self {
@@ -87,10 +97,11 @@ impl Value {
 
 impl File {
     /// Reads the file, if there is one.
-    pub(super) fn load(flag: Option<&str>, world: &World) -> Result<Self, String> {
-        let named = flag.or_else(|| world.var("WHARF_CONFIG")).map(|path| world.absolute(path));
+    pub(super) fn load(named: Option<&Path>, world: &World) -> Result<Self, String> {
         let must_exist = named.is_some();
-        let Some(path) = named.or_else(|| usual_place(world)) else { return Ok(Self::default()) };
+        let Some(path) = named.map(Path::to_owned).or_else(|| usual_place(world)) else {
+            return Ok(Self::default());
+        };
         match std::fs::read_to_string(&path) {
             Ok(text) if text.trim().is_empty() => Ok(Self::default()),
             Ok(text) => {
@@ -102,7 +113,8 @@ impl File {
     }
 }
 
-fn usual_place(world: &World) -> Option<PathBuf> {
+/// Where it is unless somebody says otherwise.
+pub(super) fn usual_place(world: &World) -> Option<PathBuf> {
     if let Some(config) = world.var("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute()) {
         return Some(config.join("wharf/config.yaml"));
     }

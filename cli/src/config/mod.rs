@@ -10,7 +10,7 @@ mod span;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use file::File;
+pub(crate) use file::{File, Values};
 pub(crate) use keyring::Choice;
 
 use wharf_core::Secret;
@@ -36,6 +36,10 @@ pub(crate) struct Config {
     pub(crate) guest: Option<PathBuf>,
     /// The driver of `create` when no flag names one; without one it is the build's first.
     pub(crate) driver: Option<String>,
+    /// The cloud of `create` when no flag names one.
+    pub(crate) cloud: Option<String>,
+    /// The folder of the clouds that the person has set up.
+    pub(crate) clouds: PathBuf,
     /// How long a command may take, where a person set it.
     pub(crate) timeout: Option<Duration>,
     /// Whether `create` writes a docker context.
@@ -55,7 +59,9 @@ impl Config {
     /// Decides, or says everything that is wrong.
     pub(crate) fn resolve(flags: &Global, world: &World) -> Result<Self> {
         let mut mistakes = Vec::new();
-        let file = File::load(flags.config.as_deref(), world).unwrap_or_else(|e| {
+        let named = flags.config.as_deref().or_else(|| world.var("WHARF_CONFIG"));
+        let named = named.map(|path| world.absolute(path));
+        let file = File::load(named.as_deref(), world).unwrap_or_else(|e| {
             mistakes.push(e);
             File::default()
         });
@@ -98,6 +104,11 @@ impl Config {
             guest: guest.or_else(|| parts::guest(&world.program, &cache)),
             cache,
             driver: world.var("WHARF_DRIVER").map(ToOwned::to_owned).or(file.driver.clone()),
+            cloud: world.var("WHARF_CLOUD").map(ToOwned::to_owned).or(file.cloud.clone()),
+            clouds: named
+                .or_else(|| file::usual_place(world))
+                .and_then(|file| Some(file.parent()?.join("clouds")))
+                .unwrap_or_else(|| store.join("clouds")),
             timeout,
             context: file.context.unwrap_or(true),
             keyring,

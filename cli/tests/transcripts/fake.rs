@@ -16,7 +16,7 @@ use wharf_core::{
 use wharf_driver::{
     About, Access, Capabilities, Clock, Configure, Context, Driver, Error, Kind, MachineId, MachineSpec,
     Mistake, Observation, OwnerTag, Plan, Power, Reach, Result, Setting, Settings, Settles, State, Step,
-    SystemClock, Takes, Verb,
+    Survey, SystemClock, Takes, Verb,
 };
 
 /// The program with this cloud instead of real ones.
@@ -61,6 +61,7 @@ pub(crate) struct Memory(Config);
 pub(crate) struct Config {
     size: u32,
     fails: Option<String>,
+    place: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +70,7 @@ pub(crate) struct Boot {
 }
 
 impl Configure for Memory {
+    const PLACE: Option<&'static str> = Some("memory-place");
     const SETTINGS: &'static [Setting] = &[
         Setting {
             flag: "memory-size",
@@ -86,12 +88,40 @@ impl Configure for Memory {
             takes: Takes::Text("HOW"),
             default: None,
         },
+        Setting {
+            flag: "memory-place",
+            aliases: &[],
+            env: &[],
+            help: "where it is",
+            takes: Takes::Text("URL"),
+            default: None,
+        },
+        Setting {
+            flag: "memory-user",
+            aliases: &[],
+            env: &["MEMORY_USER"],
+            help: "who signs in there",
+            takes: Takes::Personal("NAME"),
+            default: None,
+        },
+        Setting {
+            flag: "memory-secret",
+            aliases: &[],
+            env: &["MEMORY_SECRET"],
+            help: "with what",
+            takes: Takes::Secret("SECRET"),
+            default: None,
+        },
     ];
 
     fn configure(set: &Settings) -> Result<Config, Vec<Mistake>> {
         let mut mistakes = Vec::new();
         let size = set.parse("memory-size", &mut mistakes).unwrap_or(1);
-        let config = Config { size, fails: set.text("memory-fails").map(Into::into) };
+        let config = Config {
+            size,
+            fails: set.text("memory-fails").map(Into::into),
+            place: set.text("memory-place").map(Into::into),
+        };
         if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
     }
 }
@@ -115,7 +145,10 @@ impl Driver for Memory {
     type Action = Boot;
     type Resource = Boot;
 
-    async fn connect(config: Config, _: &Context) -> Result<Self> {
+    async fn connect(config: Config, cx: &Context) -> Result<Self> {
+        if let Some(place) = &config.place {
+            sign_in(place, cx).await?;
+        }
         match config.fails.as_deref() {
             Some("sign-in") => {
                 Err(Error::new(Kind::NotAllowed, "the cloud does not know you").hint("sign in to it"))
@@ -125,6 +158,12 @@ impl Driver for Memory {
             }
             _ => Ok(Self(config)),
         }
+    }
+
+    async fn survey(&self, _: &Context) -> Result<Survey> {
+        let mut settings = Settings::default();
+        settings.set("memory-size", vec!["4".to_owned()]);
+        Ok(Survey { settings, facts: vec![("is", "a place in memory".to_owned())] })
     }
 
     async fn plan(&self, spec: &MachineSpec, _: Option<&Observation>, _: &Context) -> Result<Plan<Boot>> {
@@ -194,6 +233,18 @@ impl Driver for Memory {
 
     async fn console(&self, _: &[Boot], _: &Context) -> Result<Option<String>> {
         Ok(None)
+    }
+}
+
+/// A place lets in whoever knows its name backwards.
+async fn sign_in(place: &str, cx: &Context) -> Result<()> {
+    let profile = cx.session.profile("memory", |set| set.text("memory-place") == Some(place));
+    let session = cx.session.at(profile).await?;
+    let user = session.var("MEMORY_USER").unwrap_or("nobody").to_owned();
+    let known = place.rsplit('/').next().unwrap_or(place).chars().rev().collect::<String>();
+    match session.var("MEMORY_SECRET") {
+        Some(secret) if secret == known => Ok(()),
+        _ => Err(Error::new(Kind::NotAllowed, format!("{place} does not know {user}")).hint("sign in to it")),
     }
 }
 

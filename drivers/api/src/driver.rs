@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Account, ActionKey, MachineSpec, OwnerTag, Plan, Result, Seed, Session};
+use crate::{Account, ActionKey, MachineSpec, OwnerTag, Plan, Result, Seed, Session, Settings};
 
 /// A value that stands in a journal: it can be written down, read back by a later release, compared and shown.
 /// It never contains a secret.
@@ -223,6 +223,15 @@ pub struct Observation {
     pub warnings: Vec<String>,
 }
 
+/// What a place is, for a person who sets it up as a profile.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// What was found out or chosen, by flag: what machines there are to be configured with, and how to sign in.
+    pub settings: Settings,
+    /// What else a person wants to know, each with its name.
+    pub facts: Vec<(&'static str, String)>,
+}
+
 /// A place where machines are made. See the crate's page for the order of calls.
 pub trait Driver: Debug + Send + Sync + Sized + 'static {
     /// Name, summary, capabilities, version of the types below.
@@ -242,6 +251,11 @@ pub trait Driver: Debug + Send + Sync + Sized + 'static {
     /// journal, and whoever connects for that machine later under another one is told so before anything is asked.
     fn account(&self) -> Option<Account> {
         None
+    }
+
+    /// What the place is and offers, for a profile of it. Reads only.
+    fn survey(&self, _: &Context) -> impl Future<Output = Result<Survey>> + Send {
+        std::future::ready(Ok(Survey::default()))
     }
 
     /// Turns a wish, and what is there now, into steps with their dependencies, so that independent ones run at once.

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     About, Account, Context, Driver, Error, Kind, MachineSpec, Observation, OwnerTag, Plan, Power, Result,
-    Step, Stored,
+    Step, Stored, Survey,
 };
 
 /// What the engine calls. Every verb promises what the verb of the same name in [`Driver`] promises.
@@ -21,6 +21,9 @@ pub trait AnyDriver: Debug + Send + Sync {
 
     /// [`Driver::account`].
     fn account(&self) -> Option<Account>;
+
+    /// [`Driver::survey`].
+    fn survey<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Survey>>;
 
     /// [`Driver::plan`].
     fn plan<'a>(
@@ -135,6 +138,10 @@ impl<D: Driver> AnyDriver for Erased<D> {
 
     fn account(&self) -> Option<Account> {
         self.0.account()
+    }
+
+    fn survey<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Survey>> {
+        Box::pin(self.0.survey(cx))
     }
 
     fn plan<'a>(

@@ -16,6 +16,7 @@ pub mod layers;
 mod name;
 mod owner;
 mod plan;
+mod profile;
 mod secret;
 mod session;
 mod setting;
@@ -24,13 +25,14 @@ mod spec;
 pub use clock::{Clock, SystemClock};
 pub use driver::{
     About, Access, Capabilities, Context, Driver, HostKeyTrust, Jump, Observation, Places, Power, Progress,
-    Reach, Settles, State, Stored,
+    Reach, Settles, State, Stored, Survey,
 };
 pub use erased::{AnyDriver, Factory};
 pub use error::{Error, Kind, Result};
 pub use name::{MachineId, MachineName, NameError, resource_name};
 pub use owner::{Account, ActionKey, OwnerTag, StoreId};
 pub use plan::{Plan, Step, Verb};
+pub use profile::{AskKeyring, Profile, Reference};
 pub use secret::Secret;
 pub use session::Session;
 pub use setting::{Configure, Mistake, Setting, Settings, Takes};

@@ -9,13 +9,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{Clock, Secret, SystemClock};
+use crate::{AskKeyring, Clock, Profile, Result, Secret, Settings, SystemClock};
 
 /// One run of the program.
 #[derive(Clone)]
 pub struct Session {
     clock: Arc<dyn Clock>,
     environment: Arc<BTreeMap<String, String>>,
+    profiles: Arc<[Profile]>,
+    keyring: AskKeyring,
     tell: Option<Arc<Tell>>,
     shared: Arc<Mutex<BTreeMap<(TypeId, String), Kept>>>,
 }
@@ -27,7 +29,14 @@ impl Session {
     /// A run with an empty environment and nobody to tell anything.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, environment: Arc::default(), tell: None, shared: Arc::default() }
+        Self {
+            clock,
+            environment: Arc::default(),
+            profiles: Arc::default(),
+            keyring: AskKeyring::nobody(),
+            tell: None,
+            shared: Arc::default(),
+        }
     }
 
     /// With this environment: the process's own, and what the person set for a driver that is nobody else's business.
@@ -36,10 +45,37 @@ impl Session {
         Self { environment: Arc::new(environment), ..self }
     }
 
+    /// With the places that the person has set up, the one that is meant first, and the keyring that their secrets may
+    /// be in.
+    #[must_use]
+    pub fn with_profiles(self, profiles: Vec<Profile>, keyring: AskKeyring) -> Self {
+        Self { profiles: profiles.into(), keyring, ..self }
+    }
+
     /// With somebody at a terminal, who can be asked to do something elsewhere while a call waits.
     #[must_use]
     pub fn with_person(self, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self { tell: Some(Arc::new(tell)), ..self }
+    }
+
+    /// The person's profile of a place of `driver`: the first one whose settings `fits` says yes to.
+    pub fn profile(&self, driver: &str, fits: impl Fn(&Settings) -> bool) -> Option<&Profile> {
+        self.profiles.iter().find(|profile| profile.driver == driver && fits(&profile.settings))
+    }
+
+    /// The session at that place: what the person set up for signing in there counts before the environment.
+    ///
+    /// # Errors
+    /// Not allowed when something that the profile needs is not where it should be.
+    pub async fn at(&self, profile: Option<&Profile>) -> Result<Self> {
+        let Some(profile) = profile else { return Ok(self.clone()) };
+        let mut environment = (*self.environment).clone();
+        for (variable, reference) in &profile.personal {
+            let word = reference.resolve(&self.environment, &self.keyring).await;
+            let word = word.map_err(|error| error.fact("cloud", profile.name.clone()))?;
+            environment.insert(variable.clone(), word.expose().clone());
+        }
+        Ok(self.clone().with_environment(environment))
     }
 
     /// The time.
@@ -119,6 +155,31 @@ mod tests {
         assert_eq!(session.clone().shared("a", || AtomicU32::new(9)).load(Ordering::Relaxed), 2);
         assert_eq!(session.shared("b", || AtomicU32::new(9)).load(Ordering::Relaxed), 9);
         assert_eq!(*session.shared("a", || "another type".to_owned()), "another type");
+    }
+
+    #[tokio::test]
+    async fn a_place_has_its_own_way_to_sign_in() {
+        let profile = |name: &str, endpoint: &str| {
+            let mut settings = Settings::default();
+            settings.set("x-endpoint", vec![endpoint.to_owned()]);
+            let personal = BTreeMap::from([("X_USER".to_owned(), crate::Reference::Text(name.to_owned()))]);
+            Profile { name: name.to_owned(), driver: "x".to_owned(), settings, personal }
+        };
+        let profiles = vec![profile("first", "a"), profile("second", "b"), profile("third", "b")];
+        let environment = ["X_USER", "OTHER"].map(|name| (name.to_owned(), "environment".to_owned()));
+        let session = Session::default()
+            .with_environment(environment.into())
+            .with_profiles(profiles, AskKeyring::nobody());
+        let user = async |driver: &str, endpoint: &str| {
+            let profile = session.profile(driver, |set| set.text("x-endpoint") == Some(endpoint));
+            let at = session.at(profile).await.unwrap();
+            assert_eq!(at.var("OTHER"), Some("environment"));
+            at.var("X_USER").unwrap().to_owned()
+        };
+        assert_eq!(user("x", "a").await, "first");
+        assert_eq!(user("x", "b").await, "second");
+        assert_eq!(user("x", "c").await, "environment");
+        assert_eq!(user("y", "a").await, "environment");
     }
 
     #[test]

@@ -13,6 +13,8 @@ use crate::Driver;
 pub trait Configure: Driver {
     /// Everything that can be set, in the order `--help` shows it.
     const SETTINGS: &'static [Setting];
+    /// The setting that is the address of a place, for drivers whose places a person can set up as profiles.
+    const PLACE: Option<&'static str> = None;
 
     /// Parses what was set into the driver's own type, or says everything that is wrong with it at once.
     ///
@@ -38,6 +40,14 @@ pub struct Setting {
     pub default: Option<&'static str>,
 }
 
+impl Takes {
+    /// Whether it is the person's and not the machine's.
+    #[must_use]
+    pub const fn is_personal(self) -> bool {
+        matches!(self, Self::Personal(_) | Self::PersonalPath(_) | Self::Secret(_))
+    }
+}
+
 /// The kinds of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
@@ -53,6 +63,10 @@ pub enum Takes {
     /// journal ever holds it. The driver finds it in [`crate::Session`] under the setting's first variable, at every
     /// command, wherever the person set it.
     Personal(&'static str),
+    /// As [`Takes::Personal`], and a path on this computer, made absolute.
+    PersonalPath(&'static str),
+    /// As [`Takes::Personal`], and secret: no profile holds it either, only where it is.
+    Secret(&'static str),
 }
 
 /// What was set, by flag; defaults are filled in.
@@ -79,6 +93,11 @@ impl Settings {
     /// Sets `flag`; a switch that is on has the value `true`.
     pub fn set(&mut self, flag: impl Into<String>, values: Vec<String>) {
         self.0.insert(flag.into(), values);
+    }
+
+    /// Everything that was set, by flag.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.0.iter().map(|(flag, values)| (flag.as_str(), values.as_slice()))
     }
 
     /// The one value of `flag`. An empty one counts as unset.

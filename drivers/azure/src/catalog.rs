@@ -1,5 +1,6 @@
 //! What an endpoint offers: locations, sizes and images. What is not offered is refused with the nearest that is.
 
+use futures_util::future::try_join_all;
 use serde_json::Value;
 use wharf_arm::{Arm, Call};
 use wharf_driver::{Error, Kind, Result};
@@ -114,6 +115,24 @@ fn of_size(size: &Value) -> Size {
         restricted: false,
         architecture: String::new(),
     }
+}
+
+/// What of the wished sizes and images is offered, in the order of the wish.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub(crate) sizes: Vec<String>,
+    pub(crate) images: Vec<String>,
+}
+
+/// What of the wish is offered; refused when nothing is that goes together.
+pub(crate) async fn offer(arm: &Arm, config: &Config, location: &str) -> Result<Offer> {
+    choose(arm, config, location).await?;
+    let offered = sizes(arm, location).await?;
+    let sizes = config.sizes.iter().filter_map(|wished| find(&offered, wished));
+    let sizes = sizes.filter(|size| !size.restricted).map(|size| size.name.clone()).collect();
+    let found = try_join_all(config.images.iter().map(|wished| image(arm, wished, location))).await?;
+    let images = config.images.iter().zip(found).filter(|(_, found)| found.is_some());
+    Ok(Offer { sizes, images: images.map(|(wished, _)| wished.clone()).collect() })
 }
 
 /// The first image and the first size that are offered and go together.

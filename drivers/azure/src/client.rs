@@ -1,20 +1,16 @@
 //! From a configuration to a connection that is proven to be of the right account. All machines of one command that
 //! have the same account share it, with its token and its rate limits.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
-use wharf_arm::{
-    Arm, Call, Cloud, Credential, Federation, Http, Identity, Proxies, SignIn, Trust, ask_tenant, discover,
-};
-use wharf_driver::{Context, Error, Kind, Result, Session};
+use wharf_arm::{Arm, Call, Cloud, Http, Identity, Proxies, SignIn, Trust, ask_tenant, discover};
+use wharf_driver::{Context, Driver as _, Error, Kind, Profile, Result, Session, Settings};
 
-use crate::config::{Config, Way};
+use crate::Azure;
+use crate::config::{Config, endpoint};
+use crate::credential::{self, Way};
 use crate::kind::{SUBSCRIPTIONS, TESTED};
-
-/// The application that `az` itself signs people in as, where no other one is named.
-const USUAL_CLIENT: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
 
 /// A connection and what goes out without a token, such as the download of a console.
 #[derive(Debug)]
@@ -23,6 +19,9 @@ pub(crate) struct Connection {
     pub(crate) http: Http,
     /// The tenant that the subscription says it is of; stamps with AD FS have none.
     pub(crate) tenant: Option<String>,
+    /// How the person signed in, and to which tenant, where there are tenants.
+    pub(crate) way: Way,
+    pub(crate) signed_in_to: Option<String>,
 }
 
 type Slot = tokio::sync::Mutex<Option<Arc<Connection>>>;
@@ -30,8 +29,8 @@ type Slot = tokio::sync::Mutex<Option<Arc<Connection>>>;
 /// The connection for `config`, shared by whoever has the same account.
 pub(crate) async fn connect(config: &Config, cx: &Context) -> Result<Arc<Connection>> {
     let account = format!(
-        "azure {} {:?} {:?} {:?} {:?}",
-        config.endpoint, config.tenant, config.subscription, config.authority, config.sign_in
+        "azure {} {:?} {:?} {:?}",
+        config.endpoint, config.tenant, config.subscription, config.authority
     );
     let slot = cx.session.shared::<Slot>(&account, Slot::default);
     let mut slot = slot.lock().await;
@@ -43,24 +42,48 @@ pub(crate) async fn connect(config: &Config, cx: &Context) -> Result<Arc<Connect
 }
 
 async fn open(config: &Config, cx: &Context) -> Result<Connection> {
-    let session = &cx.session;
-    let trust = Trust { authority: config.authority.clone(), proxies: Proxies::of(session) };
+    let profile = cx.session.profile(Azure::ABOUT.name, |set| is_there(config, set));
+    let session = &cx.session.at(profile).await?;
+    let trust = trust(config, profile, session);
     let http = trust.client()?;
     let cloud = discover(&http, &config.endpoint, &cx.places.cache, &**session.clock()).await?;
     let tenant = tenant(config, &http, &cloud).await?;
-    let credential = credential(config.sign_in, session)?;
+    let (way, credential) = credential::choose(session)?;
     tracing::debug!(endpoint = cloud.endpoint, by = credential.describe(), "signing in");
     let sign_in = SignIn::new(http.clone(), cloud.clone(), tenant.clone(), credential, session.clone());
     let sign_in = Arc::new(sign_in);
     let subscription = match &config.subscription {
         Some(subscription) => subscription.clone(),
-        None => only_subscription(&http, &sign_in, &cloud, cx).await?,
+        None => only_subscription(&http, &sign_in, &cloud, session).await?,
     };
     let connecting =
         Arm::connect(http.clone(), sign_in, cloud, subscription, TESTED, &cx.places.cache, session.clone());
     let arm = connecting.await?;
-    let tenant = check(&arm, tenant.as_deref()).await?;
-    Ok(Connection { arm, http, tenant })
+    let signed_in_to = tenant;
+    let tenant = check(&arm, signed_in_to.as_deref()).await?;
+    Ok(Connection { arm, http, tenant, way, signed_in_to })
+}
+
+/// Whether a profile is of the place that the machine is at: what it leaves open fits.
+fn is_there(config: &Config, set: &Settings) -> bool {
+    let same = |flag: &str, own: Option<&str>| match (set.text(flag), own) {
+        (Some(profile), Some(own)) => profile.eq_ignore_ascii_case(own),
+        _ => true,
+    };
+    endpoint(set).is_ok_and(|endpoint| endpoint.eq_ignore_ascii_case(&config.endpoint))
+        && same("azure-subscription-id", config.subscription.as_deref())
+        && same("azure-tenant-id", config.tenant.as_deref())
+}
+
+/// What this computer needs to get there: what the person says, else what the machine was made with.
+fn trust(config: &Config, profile: Option<&Profile>, session: &Session) -> Trust {
+    let own = profile.and_then(|profile| profile.settings.path("azure-ca"));
+    let authority = own.or_else(|| config.authority.clone());
+    let mut proxies = Proxies::of(session);
+    if let Some(own) = session.var("AZURE_PROXY") {
+        proxies.proxy = Some(own.to_owned());
+    }
+    Trust { authority, proxies }
 }
 
 async fn tenant(config: &Config, http: &Http, cloud: &Cloud) -> Result<Option<String>> {
@@ -111,9 +134,9 @@ async fn only_subscription(
     http: &Http,
     sign_in: &Arc<SignIn>,
     cloud: &Cloud,
-    cx: &Context,
+    session: &Session,
 ) -> Result<String> {
-    let found = wharf_arm::subscriptions(http, sign_in, cloud, &cx.session).await?;
+    let found = wharf_arm::subscriptions(http, sign_in, cloud, session).await?;
     let id = |one: &Value| one["subscriptionId"].as_str().map(str::to_owned);
     let name = |one: &Value| {
         format!(
@@ -136,111 +159,5 @@ async fn only_subscription(
             )
             .hint(hint))
         }
-    }
-}
-
-/// What the person signs in with: the way that was chosen, else the first one that the environment is complete for.
-fn credential(way: Option<Way>, session: &Session) -> Result<Credential> {
-    if let Some(way) = way {
-        return by(way, session);
-    }
-    let has = |name: &str| session.var(name).is_some();
-    let way = if has("AZURE_CLIENT_ID") && has("AZURE_CLIENT_SECRET") {
-        Way::Secret
-    } else if has("AZURE_CLIENT_ID") && has("AZURE_CLIENT_CERTIFICATE_PATH") {
-        Way::Certificate
-    } else if has("AZURE_CLIENT_ID")
-        && (has("AZURE_FEDERATED_TOKEN_FILE") || has("ACTIONS_ID_TOKEN_REQUEST_URL"))
-    {
-        Way::Workload
-    } else if has("IDENTITY_ENDPOINT") {
-        Way::ManagedIdentity
-    } else if az(session).is_some() || !session.has_person() {
-        Way::Az
-    } else {
-        Way::Device
-    };
-    by(way, session)
-}
-
-fn by(way: Way, session: &Session) -> Result<Credential> {
-    let need = |name: &'static str| {
-        session.var(name).map(str::to_owned).ok_or_else(|| {
-            Error::new(Kind::NotAllowed, format!("{name} is not set, and signing in needs it"))
-                .hint(format!("set {name}, or choose another way with --azure-auth"))
-        })
-    };
-    let secret = |name: &'static str| need(name).map(wharf_driver::Secret::new);
-    Ok(match way {
-        Way::Secret => {
-            Credential::Secret { client: need("AZURE_CLIENT_ID")?, secret: secret("AZURE_CLIENT_SECRET")? }
-        }
-        Way::Certificate => Credential::Certificate {
-            client: need("AZURE_CLIENT_ID")?,
-            file: need("AZURE_CLIENT_CERTIFICATE_PATH")?.into(),
-        },
-        Way::Workload => {
-            let from = match session.var("AZURE_FEDERATED_TOKEN_FILE") {
-                Some(file) => Federation::File(file.into()),
-                None => Federation::Service {
-                    url: need("ACTIONS_ID_TOKEN_REQUEST_URL")?,
-                    bearer: secret("ACTIONS_ID_TOKEN_REQUEST_TOKEN")?,
-                },
-            };
-            Credential::Federated { client: need("AZURE_CLIENT_ID")?, from }
-        }
-        Way::ManagedIdentity => Credential::Managed {
-            client: session.var("AZURE_CLIENT_ID").map(str::to_owned),
-            service: match session.var("IDENTITY_ENDPOINT") {
-                Some(url) => Some((url.to_owned(), secret("IDENTITY_HEADER")?)),
-                None => None,
-            },
-        },
-        Way::Az => Credential::AzureCli { program: az(session).unwrap_or_else(|| "az".into()) },
-        Way::Device => {
-            Credential::Device { client: session.var("AZURE_CLIENT_ID").unwrap_or(USUAL_CLIENT).to_owned() }
-        }
-    })
-}
-
-/// The Azure CLI on the person's PATH.
-fn az(session: &Session) -> Option<PathBuf> {
-    let folders = std::env::split_paths(session.var("PATH")?);
-    folders.map(|folder| folder.join("az")).find(|file| file.is_file())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    fn session(set: &[(&str, &str)]) -> Session {
-        let set: BTreeMap<_, _> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Session::default().with_environment(set)
-    }
-
-    #[test]
-    fn the_first_complete_way_is_taken() {
-        let way = |set: &[(&str, &str)]| credential(None, &session(set)).unwrap().describe();
-        let both =
-            [("AZURE_CLIENT_ID", "a"), ("AZURE_CLIENT_SECRET", "s"), ("AZURE_CLIENT_CERTIFICATE_PATH", "c")];
-        assert_eq!(way(&both), "the service principal's secret");
-        assert_eq!(way(&[both[0], both[2]]), "the service principal's certificate");
-        assert_eq!(way(&[both[0], ("AZURE_FEDERATED_TOKEN_FILE", "f")]), "the federated token");
-        assert_eq!(
-            way(&[("IDENTITY_ENDPOINT", "http://x"), ("IDENTITY_HEADER", "h")]),
-            "the managed identity"
-        );
-        assert_eq!(way(&[]), "`az login`");
-        let person = session(&[]).with_person(|_| {});
-        assert_eq!(credential(None, &person).unwrap().describe(), "the device code");
-    }
-
-    #[test]
-    fn a_chosen_way_names_what_it_misses() {
-        let error = by(Way::Secret, &session(&[("AZURE_CLIENT_ID", "a")])).unwrap_err();
-        assert_eq!(error.kind(), Kind::NotAllowed);
-        assert!(error.to_string().starts_with("AZURE_CLIENT_SECRET is not set"));
     }
 }

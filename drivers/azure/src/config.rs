@@ -3,7 +3,7 @@
 
 mod parse;
 
-pub(crate) use parse::simple;
+pub(crate) use parse::{endpoint, simple};
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -25,8 +25,6 @@ pub struct Config {
     pub subscription: Option<String>,
     /// Certificates of authorities that are believed beside the system's.
     pub authority: Option<PathBuf>,
-    /// How to sign in; `None` takes what the person's environment has.
-    pub sign_in: Option<Way>,
     /// Where; `None` is the endpoint's only location, or a usual one.
     pub location: Option<String>,
     /// Sizes in order of preference; the first that is offered wins.
@@ -87,24 +85,6 @@ pub struct Config {
     pub jumps: Vec<wharf_driver::Jump>,
 }
 
-/// How to sign in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Way {
-    /// A service principal with a secret.
-    Secret,
-    /// A service principal with a certificate.
-    Certificate,
-    /// A service principal that trusts somebody else's tokens.
-    Workload,
-    /// The identity of the machine that this runs on.
-    ManagedIdentity,
-    /// Whoever `az login` signed in.
-    Az,
-    /// A person with a code.
-    Device,
-}
-
 /// A virtual network by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkName {
@@ -148,6 +128,7 @@ pub enum Eviction {
 
 impl Configure for Azure {
     const SETTINGS: &'static [Setting] = SETTINGS;
+    const PLACE: Option<&'static str> = Some("azure-endpoint");
 
     fn configure(set: &Settings) -> Result<Config, Vec<Mistake>> {
         parse::configure(set)
@@ -171,20 +152,21 @@ const fn also(setting: Setting, aliases: &'static [&'static str]) -> Setting {
     Setting { aliases, ..setting }
 }
 
-use Takes::{List, Path, Personal, Switch, Text};
+use Takes::{List, Path, Personal, PersonalPath, Secret, Switch, Text};
 
 #[rustfmt::skip]
 const SETTINGS: &[Setting] = &[
     setting("azure-endpoint", &["AZURE_ENDPOINT"], "where Azure Resource Manager answers; public Azure without it", Text("URL")),
-    setting("azure-environment", &["AZURE_ENVIRONMENT"], "AzurePublicCloud, AzureUSGovernment or AzureChinaCloud, instead of an endpoint", Text("NAME")),
+    setting("azure-environment", &["AZURE_ENVIRONMENT"], "AzurePublicCloud, AzureUSGovernment or AzureChinaCloud, where no endpoint is named", Text("NAME")),
     setting("azure-subscription-id", &["AZURE_SUBSCRIPTION_ID"], "subscription; the only one that the account sees without it", Text("ID")),
     setting("azure-tenant-id", &["AZURE_TENANT_ID"], "tenant; the subscription's without it", Text("ID")),
     setting("azure-ca", &["AZURE_CA"], "certificates of authorities to believe beside the system's", Path("FILE")),
-    setting("azure-auth", &["AZURE_AUTH"], "how to sign in: secret, certificate, workload, managed-identity, az or device", Text("HOW")),
+    setting("azure-proxy", &["AZURE_PROXY"], "the way to it out of this network; HTTPS_PROXY without it", Personal("URL")),
+    setting("azure-auth", &["AZURE_AUTH"], "how to sign in: secret, certificate, workload, managed-identity, az or device", Personal("HOW")),
     setting("azure-client-id", &["AZURE_CLIENT_ID"], "application that signs in", Personal("ID")),
-    setting("azure-client-secret", &["AZURE_CLIENT_SECRET"], "its secret; better in the environment than here", Personal("SECRET")),
-    setting("azure-client-certificate", &["AZURE_CLIENT_CERTIFICATE_PATH"], "its certificate and private key, in PEM", Personal("FILE")),
-    setting("azure-federated-token-file", &["AZURE_FEDERATED_TOKEN_FILE"], "a token that it trusts instead", Personal("FILE")),
+    setting("azure-client-secret", &["AZURE_CLIENT_SECRET"], "its secret; better in the environment than here", Secret("SECRET")),
+    setting("azure-client-certificate", &["AZURE_CLIENT_CERTIFICATE_PATH"], "its certificate and private key, in PEM", PersonalPath("FILE")),
+    setting("azure-federated-token-file", &["AZURE_FEDERATED_TOKEN_FILE"], "a token that it trusts instead", PersonalPath("FILE")),
     setting("azure-location", &["AZURE_LOCATION"], "location, such as westeurope", Text("NAME")),
     setting("azure-size", &["AZURE_SIZE"], "size of the machine; several in order of preference", List("NAME")),
     setting("azure-image", &["AZURE_IMAGE"], "image, PUBLISHER:OFFER:SKU:VERSION or an id; several in order of preference", List("IMAGE")),

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use wharf_arm::{Call, Method, download};
 use wharf_driver::{
     About, Account, Capabilities, Context, Driver, MachineSpec, Observation, OwnerTag, Plan, Power, Result,
-    Settles, State,
+    Settles, State, Survey,
 };
 
 use crate::action::Action;
@@ -14,7 +14,7 @@ use crate::client::{self, Connection};
 use crate::config::Config;
 use crate::kind::{GROUPS, Kind, MACHINES};
 use crate::resource::{Parts, Resource};
-use crate::{destroy, observe, perform, plan, power, tags};
+use crate::{destroy, observe, perform, plan, power, survey, tags};
 
 /// Machines in Azure, as one account.
 #[derive(Debug)]
@@ -60,6 +60,10 @@ impl Driver for Azure {
             arm.subscription(),
             arm.cloud().endpoint
         )))
+    }
+
+    async fn survey(&self, _: &Context) -> Result<Survey> {
+        survey::survey(&self.connection, &self.config).await
     }
 
     async fn plan(&self, spec: &MachineSpec, now: Option<&Observation>, _: &Context) -> Result<Plan<Action>> {

@@ -14,7 +14,7 @@ use wharf_core::store::{Lease, Store, Subject, Wait};
 use wharf_core::{Duplex, EngineFacts, PlannedStep};
 use wharf_driver::{
     About, Account, AnyDriver, Context, MachineName, MachineSpec, Observation, OwnerTag, Plan, Power, Result,
-    StoreId,
+    StoreId, Survey,
 };
 
 /// How long a cut call has run when its caller dies.
@@ -239,6 +239,10 @@ impl AnyDriver for CrashDriver {
 
     fn account(&self) -> Option<Account> {
         self.inner.account()
+    }
+
+    fn survey<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Survey>> {
+        self.inner.survey(cx)
     }
 
     fn plan<'a>(

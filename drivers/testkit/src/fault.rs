@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use wharf_driver::{
     About, Account, AnyDriver, Context, Error, Kind, MachineSpec, Observation, OwnerTag, Plan, Power, Result,
+    Survey,
 };
 
 /// What goes wrong.
@@ -79,6 +80,10 @@ impl AnyDriver for FaultLayer {
 
     fn account(&self) -> Option<Account> {
         self.inner.account()
+    }
+
+    fn survey<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Survey>> {
+        Box::pin(self.pass("survey", self.inner.survey(cx)))
     }
 
     fn plan<'a>(

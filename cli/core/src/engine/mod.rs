@@ -16,6 +16,7 @@ mod remove;
 mod shared;
 mod shell;
 mod steps;
+mod survey;
 mod tunnel;
 mod work;
 

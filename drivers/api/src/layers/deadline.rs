@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     About, Account, AnyDriver, Clock, Context, Error, Kind, MachineSpec, Observation, OwnerTag, Plan, Power,
-    Result,
+    Result, Survey,
 };
 
 /// Bounds every attempt by the context's deadline and cancellation.
@@ -57,6 +57,10 @@ impl AnyDriver for Deadline {
 
     fn account(&self) -> Option<Account> {
         self.inner.account()
+    }
+
+    fn survey<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Survey>> {
+        Box::pin(self.bound("survey", cx, move || self.inner.survey(cx)))
     }
 
     fn plan<'a>(

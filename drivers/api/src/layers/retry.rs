@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     About, Account, AnyDriver, Clock, Context, Error, Kind, MachineSpec, Observation, OwnerTag, Plan, Power,
-    Result,
+    Result, Survey,
 };
 
 /// The pauses between attempts.
@@ -85,6 +85,10 @@ impl AnyDriver for Retry {
 
     fn account(&self) -> Option<Account> {
         self.inner.account()
+    }
+
+    fn survey<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Survey>> {
+        Box::pin(self.again("survey", cx, move || self.inner.survey(cx)))
     }
 
     fn plan<'a>(

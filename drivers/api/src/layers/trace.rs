@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::{
     About, Account, AnyDriver, Clock, Context, MachineSpec, Observation, OwnerTag, Plan, Power, Result,
+    Survey,
 };
 
 /// Logs what passes through.
@@ -50,6 +51,10 @@ impl AnyDriver for Trace {
 
     fn account(&self) -> Option<Account> {
         self.inner.account()
+    }
+
+    fn survey<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Survey>> {
+        Box::pin(self.log("survey", cx, move || self.inner.survey(cx)))
     }
 
     fn plan<'a>(

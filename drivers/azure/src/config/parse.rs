@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use wharf_driver::{Jump, Mistake, Settings};
 
-use super::{Config, DiskWish, Eviction, NetworkName, Port, Way};
+use super::{Config, DiskWish, Eviction, NetworkName, Port};
 
 const PUBLIC: &str = "https://management.azure.com";
 const ENVIRONMENTS: &[(&str, &str)] = &[
@@ -66,7 +66,6 @@ impl Reader<'_> {
             tenant: text("azure-tenant-id"),
             subscription: text("azure-subscription-id"),
             authority: set.path("azure-ca"),
-            sign_in: self.way(),
             location: text("azure-location").map(|name| simple(&name)),
             sizes: or(set.list("azure-size"), SIZES),
             images: self.images(),
@@ -104,42 +103,9 @@ impl Reader<'_> {
     }
 
     fn endpoint(&mut self) -> String {
-        let named = self.set.text("azure-environment");
-        let known =
-            named.and_then(|name| ENVIRONMENTS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)));
-        if let (Some(name), None) = (named, known) {
-            let names: Vec<&str> = ENVIRONMENTS.iter().map(|(name, _)| *name).collect();
-            self.wrong(
-                "azure-environment",
-                format!("`{name}` is none of {}; a stamp has an endpoint", names.join(", ")),
-            );
-        }
-        match self.set.text("azure-endpoint") {
-            Some(_) if named.is_some() => {
-                self.wrong("azure-endpoint", "it cannot stand beside --azure-environment");
-                PUBLIC.to_owned()
-            }
-            Some(url) => url.trim_end_matches('/').to_owned(),
-            None => known.map_or(PUBLIC, |(_, endpoint)| *endpoint).to_owned(),
-        }
-    }
-
-    fn way(&mut self) -> Option<Way> {
-        Some(match self.set.text("azure-auth")? {
-            "auto" => return None,
-            "secret" => Way::Secret,
-            "certificate" => Way::Certificate,
-            "workload" => Way::Workload,
-            "managed-identity" => Way::ManagedIdentity,
-            "az" => Way::Az,
-            "device" => Way::Device,
-            other => {
-                let message = format!(
-                    "`{other}` is none of secret, certificate, workload, managed-identity, az, device, auto"
-                );
-                self.wrong("azure-auth", message);
-                return None;
-            }
+        endpoint(self.set).unwrap_or_else(|mistake| {
+            self.mistakes.push(mistake);
+            PUBLIC.to_owned()
         })
     }
 
@@ -339,6 +305,26 @@ impl Reader<'_> {
     }
 }
 
+/// Where Azure Resource Manager answers, by its address or by the name of its cloud.
+pub(crate) fn endpoint(set: &Settings) -> Result<String, Mistake> {
+    match (set.text("azure-endpoint"), set.text("azure-environment")) {
+        // The name of a cloud may stand in the environment for other programs.
+        (Some(url), _) => Ok(url.trim_end_matches('/').to_owned()),
+        (None, None) => Ok(PUBLIC.to_owned()),
+        (None, Some(name)) => {
+            let known = ENVIRONMENTS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+            known.map(|(_, endpoint)| (*endpoint).to_owned()).ok_or_else(|| {
+                let names: Vec<&str> = ENVIRONMENTS.iter().map(|(name, _)| *name).collect();
+                let names = names.join(", ");
+                Mistake::new(
+                    "azure-environment",
+                    format!("`{name}` is none of {names}; a stamp has an endpoint"),
+                )
+            })
+        }
+    }
+}
+
 /// Fifteen are the most on older clouds.
 const MOST_TAGS: usize = 9;
 
@@ -434,7 +420,6 @@ mod tests {
     fn every_mistake_is_reported_together() {
         let wrong = [
             ("azure-environment", "AzureGermanCloud"),
-            ("azure-auth", "magic"),
             ("azure-image", "ubuntu"),
             ("azure-allow-from", "home"),
             ("azure-open-port", "http"),

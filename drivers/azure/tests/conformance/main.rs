@@ -5,5 +5,6 @@
 mod faults;
 mod fleet;
 mod life;
+mod places;
 mod suite;
 mod world;
