@@ -7,8 +7,8 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    active, cloud, config, context, create, env, inspect, ip, kill, ls, provision, regenerate_certs, restart,
-    rm, ssh, start, status, stop, supervise, tunnel, url, version,
+    active, allow, cloud, config, context, create, env, inspect, ip, kill, ls, provision, regenerate_certs,
+    restart, rm, ssh, start, status, stop, supervise, tunnel, url, version,
 };
 use crate::settings::{Entry, add_flags};
 use crate::ui::Output;
@@ -113,6 +113,7 @@ pub(crate) enum Verb {
     Config(config::Args),
     Inspect(inspect::Args),
     Active(active::Args),
+    Allow(allow::Args),
     Cloud(cloud::Args),
     Provision(provision::Args),
     RegenerateCerts(regenerate_certs::Args),

@@ -119,8 +119,7 @@ impl Entry {
                 // It goes to the driver by the session: see `environment`.
                 set.set(setting.flag, Vec::new());
             } else if set.list(setting.flag).is_empty()
-                && let Some(values) =
-                    found(setting, config).or_else(|| Some(vec![setting.default?.to_owned()]))
+                && let Some(values) = found(setting, config).or_else(|| usual(setting, given_by.world))
             {
                 set.set(
                     setting.flag,
@@ -229,7 +228,8 @@ fn configure<D: Configure>(set: &Settings) -> Result<Value, Vec<Mistake>> {
 
 fn flag(setting: &'static Setting) -> Arg {
     let env = setting.env.first().map(|var| format!(" [env: {var}]")).unwrap_or_default();
-    let default = setting.default.map(|value| format!(" [default: {value}]")).unwrap_or_default();
+    let terminal = setting.at_terminal.map(|value| format!("; {value} at a terminal")).unwrap_or_default();
+    let default = setting.default.map(|value| format!(" [default: {value}{terminal}]")).unwrap_or_default();
     let arg = Arg::new(setting.flag)
         .long(setting.flag)
         .aliases(setting.aliases.iter().copied())
@@ -265,6 +265,13 @@ pub(crate) fn given(flags: &ArgMatches, setting: &Setting) -> Option<Vec<String>
 fn found(setting: &Setting, config: &Config) -> Option<Vec<String>> {
     let guest = config.guest.as_ref().filter(|_| setting.env.contains(&GUEST))?;
     Some(vec![guest.display().to_string()])
+}
+
+/// What holds when nobody sets it.
+fn usual(setting: &Setting, world: &World) -> Option<Vec<String>> {
+    let sits_there = world.terminal.stdin && world.terminal.stderr;
+    let default = setting.at_terminal.filter(|_| sits_there).or(setting.default)?;
+    Some(vec![default.to_owned()])
 }
 
 /// Several values in one variable are parted by commas, as docker-machine did.

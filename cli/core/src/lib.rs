@@ -28,4 +28,4 @@ pub use machine::{
 };
 pub use vault::{Keeping, Keyring};
 pub use wharf::{Parts, Person, Setup, Wharf};
-pub use wharf_driver::{Factory, MachineId, MachineName, Power, Secret, State};
+pub use wharf_driver::{Admission, Factory, MachineId, MachineName, Power, Secret, State};

@@ -94,7 +94,7 @@ impl Wharf {
     pub fn with(setup: Setup, parts: Parts) -> Self {
         let Parts { store, clock, entropy, bootstrap } = parts;
         let around = Arc::clone(&clock);
-        let session = Session::new(Arc::clone(&clock));
+        let session = Session::new(Arc::clone(&clock)).of_client(&setup.person);
         let layered = |factory: Factory| {
             let clock = Arc::clone(&around);
             factory.layered(move |driver: Arc<dyn AnyDriver>| layers::standard(driver, &clock))

@@ -2,6 +2,7 @@
 //! to several machines at once.
 
 pub(crate) mod active;
+pub(crate) mod allow;
 pub(crate) mod cloud;
 pub(crate) mod config;
 pub(crate) mod context;
@@ -77,6 +78,7 @@ pub(crate) async fn run(verb: Verb, cx: &Cx) -> Result<()> {
         Verb::Config(args) => config::run(args, cx).await,
         Verb::Inspect(args) => inspect::run(args, cx).await,
         Verb::Active(args) => active::run(args, cx).await,
+        Verb::Allow(args) => allow::run(args, cx).await,
         Verb::Cloud(args) => cloud::run(args, cx).await,
         Verb::Provision(args) => provision::run(args, cx).await,
         Verb::RegenerateCerts(args) => regenerate_certs::run(args, cx).await,

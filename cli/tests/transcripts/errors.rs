@@ -235,3 +235,29 @@ fn errors_are_objects_under_json() {
     assert!(error["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{ended}");
     assert_eq!(ended.stdout, "");
 }
+
+#[test]
+fn letting_in_needs_rules_and_an_address() {
+    let sandbox = Sandbox::with(&["web"]);
+    assert_snapshot!(sandbox.run(&["allow", "web"]), @r"
+    $ wharf allow web
+    ! error: machine `web` has no rules about who may reach it from where
+    ! hint: such rules are made with the machine, where its driver has an option like --azure-allow-from me
+    [exit 3]
+    ");
+    assert_snapshot!(sandbox.run(&["allow", "web", "--from", "home"]), @r"
+    $ wharf allow web --from home
+    ! error: `home` is neither an address nor a network
+    ! hint: 203.0.113.7 is an address, 203.0.113.0/24 a network
+    [exit 2]
+    ");
+    assert_snapshot!(sandbox.run(&["allow", "web", "--from", "192.0.2.1", "--revoke"]), @r"
+    $ wharf allow web --from 192.0.2.1 --revoke
+    ! error: the argument '--from <ADDRESS|CIDR>' cannot be used with '--revoke'
+    !
+    ! Usage: wharf allow --from <ADDRESS|CIDR> <NAME>...
+    !
+    ! For more information, try '--help'.
+    [exit 2]
+    ");
+}

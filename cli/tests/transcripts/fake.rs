@@ -79,6 +79,7 @@ impl Configure for Memory {
             help: "how much of it",
             takes: Takes::Text("NUMBER"),
             default: Some("1"),
+            at_terminal: None,
         },
         Setting {
             flag: "memory-fails",
@@ -87,6 +88,7 @@ impl Configure for Memory {
             help: "how making a machine fails",
             takes: Takes::Text("HOW"),
             default: None,
+            at_terminal: None,
         },
         Setting {
             flag: "memory-place",
@@ -95,6 +97,7 @@ impl Configure for Memory {
             help: "where it is",
             takes: Takes::Text("URL"),
             default: None,
+            at_terminal: None,
         },
         Setting {
             flag: "memory-user",
@@ -103,6 +106,7 @@ impl Configure for Memory {
             help: "who signs in there",
             takes: Takes::Personal("NAME"),
             default: None,
+            at_terminal: None,
         },
         Setting {
             flag: "memory-secret",
@@ -111,6 +115,7 @@ impl Configure for Memory {
             help: "with what",
             takes: Takes::Secret("SECRET"),
             default: None,
+            at_terminal: None,
         },
     ];
 

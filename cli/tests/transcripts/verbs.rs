@@ -224,6 +224,7 @@ fn help_lists_every_verb_and_code() {
       config            Prints the docker client's flags for a machine, one a line
       inspect           Prints everything known of a machine, as JSON; no secrets
       active            Prints the machine that `docker` in this terminal talks to
+      allow             Lets this computer in to machines, from the address that it has now
       cloud             Sets up, lists and forgets clouds that machines are made in
       provision         Brings the agent to machines again; what is right already stays as it is
       regenerate-certs  Makes new certificates for machines, without restarting their engines

@@ -10,7 +10,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Account, ActionKey, MachineSpec, OwnerTag, Plan, Result, Seed, Session, Settings};
+use crate::{
+    Account, ActionKey, Admission, Door, MachineSpec, OwnerTag, Plan, Result, Seed, Session, Settings,
+};
 
 /// A value that stands in a journal: it can be written down, read back by a later release, compared and shown.
 /// It never contains a secret.
@@ -299,6 +301,22 @@ pub trait Driver: Debug + Send + Sync + Sized + 'static {
         to: Power,
         cx: &Context,
     ) -> impl Future<Output = Result<()>> + Send;
+
+    /// What the machine's rules say of this client, [`Session::client`]. Reads only.
+    fn admission(&self, _: &[Self::Resource], _: &Context) -> impl Future<Output = Result<Admission>> + Send {
+        std::future::ready(Ok(Admission::Unguarded))
+    }
+
+    /// Changes what they say of it, and of nobody else. Asked only where [`Driver::admission`] has an answer; that it
+    /// is so already is success.
+    fn admit(
+        &self,
+        _: &[Self::Resource],
+        _: Door<'_>,
+        _: &Context,
+    ) -> impl Future<Output = Result<()>> + Send {
+        std::future::ready(Ok(()))
+    }
 
     /// Removes one resource. Being gone already is success. What machines share is asked for only when no machine of
     /// the store uses it any more; if something else does, that is [`crate::Kind::InUse`].

@@ -10,8 +10,8 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::{
-    About, Account, Context, Driver, Error, Kind, MachineSpec, Observation, OwnerTag, Plan, Power, Result,
-    Step, Stored, Survey,
+    About, Account, Admission, Context, Door, Driver, Error, Kind, MachineSpec, Observation, OwnerTag, Plan,
+    Power, Result, Step, Stored, Survey,
 };
 
 /// What the engine calls. Every verb promises what the verb of the same name in [`Driver`] promises.
@@ -53,6 +53,12 @@ pub trait AnyDriver: Debug + Send + Sync {
 
     /// [`Driver::power`].
     fn power<'a>(&'a self, made: &'a [Value], to: Power, cx: &'a Context) -> BoxFuture<'a, Result<()>>;
+
+    /// [`Driver::admission`].
+    fn admission<'a>(&'a self, made: &'a [Value], cx: &'a Context) -> BoxFuture<'a, Result<Admission>>;
+
+    /// [`Driver::admit`].
+    fn admit<'a>(&'a self, made: &'a [Value], door: Door<'a>, cx: &'a Context) -> BoxFuture<'a, Result<()>>;
 
     /// [`Driver::destroy`].
     fn destroy<'a>(&'a self, resource: &'a Value, cx: &'a Context) -> BoxFuture<'a, Result<()>>;
@@ -197,6 +203,14 @@ impl<D: Driver> AnyDriver for Erased<D> {
 
     fn power<'a>(&'a self, made: &'a [Value], to: Power, cx: &'a Context) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move { self.0.power(&read_all::<D, _>(made)?, to, cx).await })
+    }
+
+    fn admission<'a>(&'a self, made: &'a [Value], cx: &'a Context) -> BoxFuture<'a, Result<Admission>> {
+        Box::pin(async move { self.0.admission(&read_all::<D, _>(made)?, cx).await })
+    }
+
+    fn admit<'a>(&'a self, made: &'a [Value], door: Door<'a>, cx: &'a Context) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move { self.0.admit(&read_all::<D, _>(made)?, door, cx).await })
     }
 
     fn destroy<'a>(&'a self, resource: &'a Value, cx: &'a Context) -> BoxFuture<'a, Result<()>> {

@@ -8,6 +8,7 @@
 //! reverse order of making.
 #![forbid(unsafe_code)]
 
+mod admission;
 mod clock;
 mod driver;
 mod erased;
@@ -22,6 +23,7 @@ mod session;
 mod setting;
 mod spec;
 
+pub use admission::{Admission, Door};
 pub use clock::{Clock, SystemClock};
 pub use driver::{
     About, Access, Capabilities, Context, Driver, HostKeyTrust, Jump, Observation, Places, Power, Progress,

@@ -15,6 +15,7 @@ use crate::{AskKeyring, Clock, Profile, Result, Secret, Settings, SystemClock};
 #[derive(Clone)]
 pub struct Session {
     clock: Arc<dyn Clock>,
+    client: Arc<str>,
     environment: Arc<BTreeMap<String, String>>,
     profiles: Arc<[Profile]>,
     keyring: AskKeyring,
@@ -31,12 +32,25 @@ impl Session {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
+            client: Arc::from(""),
             environment: Arc::default(),
             profiles: Arc::default(),
             keyring: AskKeyring::nobody(),
             tell: None,
             shared: Arc::default(),
         }
+    }
+
+    /// Of this client: who runs it, and on which computer, `person@computer`.
+    #[must_use]
+    pub fn of_client(self, client: &str) -> Self {
+        Self { client: Arc::from(client), ..self }
+    }
+
+    /// Who runs it, and on which computer: `person@computer`.
+    #[must_use]
+    pub fn client(&self) -> &str {
+        &self.client
     }
 
     /// With this environment: the process's own, and what the person set for a driver that is nobody else's business.

@@ -38,6 +38,8 @@ pub struct Setting {
     pub takes: Takes,
     /// What holds when nobody sets it, in the spelling a person would use.
     pub default: Option<&'static str>,
+    /// What holds instead when nobody sets it and somebody sits at a terminal.
+    pub at_terminal: Option<&'static str>,
 }
 
 impl Takes {

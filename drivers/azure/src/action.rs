@@ -47,6 +47,9 @@ pub enum What {
         engine_port: u16,
         /// Further ports for everybody.
         open: Vec<Port>,
+        /// The client that SSH is open for at first, from wherever it comes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client: Option<String>,
     },
     /// A public address.
     Address {

@@ -53,6 +53,9 @@ pub struct Config {
     pub private_address: Option<Ipv4Addr>,
     /// Who may reach SSH and the engine: prefixes, or `*`.
     pub allowed: Vec<String>,
+    /// Whether the person who makes the machine may, from wherever they are; and whoever is let in later.
+    #[serde(default)]
+    pub me: bool,
     /// Further ports that everybody may reach.
     pub open_ports: Vec<Port>,
     /// An availability set that is there.
@@ -141,11 +144,15 @@ const fn setting(
     help: &'static str,
     takes: Takes,
 ) -> Setting {
-    Setting { flag, aliases: &[], env, help, takes, default: None }
+    Setting { flag, aliases: &[], env, help, takes, default: None, at_terminal: None }
 }
 
 const fn usual(setting: Setting, default: &'static str) -> Setting {
     Setting { default: Some(default), ..setting }
+}
+
+const fn with_person(setting: Setting, default: &'static str) -> Setting {
+    Setting { at_terminal: Some(default), ..setting }
 }
 
 const fn also(setting: Setting, aliases: &'static [&'static str]) -> Setting {
@@ -184,7 +191,7 @@ const SETTINGS: &[Setting] = &[
     setting("azure-managed-disks", &[], "for docker-machine's users: disks are always managed", Switch),
     setting("azure-dns", &["AZURE_DNS_LABEL"], "label of the public address's name", Text("LABEL")),
     setting("azure-private-ip-address", &["AZURE_PRIVATE_IP_ADDRESS"], "private address, instead of one that the cloud chooses", Text("ADDRESS")),
-    usual(setting("azure-allow-from", &["AZURE_ALLOW_FROM"], "who may reach SSH and the engine: a network, or any", List("CIDR")), "any"),
+    with_person(usual(setting("azure-allow-from", &["AZURE_ALLOW_FROM"], "who may reach SSH and the engine: a network, me (wherever I am now), or any", List("CIDR")), "any"), "me"),
     setting("azure-open-port", &["AZURE_OPEN_PORT"], "a port that everybody may reach", List("PORT[/udp]")),
     setting("azure-availability-set", &["AZURE_AVAILABILITY_SET"], "availability set that is there", Text("NAME")),
     setting("azure-proximity-placement-group", &["AZURE_PROXIMITY_PLACEMENT_GROUP"], "proximity placement group that is there", Text("NAME")),

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use wharf_arm::{Call, Method, download};
 use wharf_driver::{
-    About, Account, Capabilities, Context, Driver, MachineSpec, Observation, OwnerTag, Plan, Power, Result,
-    Settles, State, Survey,
+    About, Account, Admission, Capabilities, Context, Door, Driver, MachineSpec, Observation, OwnerTag, Plan,
+    Power, Result, Settles, State, Survey,
 };
 
 use crate::action::Action;
@@ -14,7 +14,7 @@ use crate::client::{self, Connection};
 use crate::config::Config;
 use crate::kind::{GROUPS, Kind, MACHINES};
 use crate::resource::{Parts, Resource};
-use crate::{destroy, observe, perform, plan, power, survey, tags};
+use crate::{admission, destroy, observe, perform, plan, power, survey, tags};
 
 /// Machines in Azure, as one account.
 #[derive(Debug)]
@@ -66,11 +66,16 @@ impl Driver for Azure {
         survey::survey(&self.connection, &self.config).await
     }
 
-    async fn plan(&self, spec: &MachineSpec, now: Option<&Observation>, _: &Context) -> Result<Plan<Action>> {
+    async fn plan(
+        &self,
+        spec: &MachineSpec,
+        now: Option<&Observation>,
+        cx: &Context,
+    ) -> Result<Plan<Action>> {
         if now.is_some_and(|now| !matches!(now.state, State::Absent | State::Partial)) {
             return Ok(Plan { steps: Vec::new() });
         }
-        plan::plan(&self.connection.arm, &self.config, spec).await
+        plan::plan(&self.connection.arm, &self.config, spec, cx.session.client()).await
     }
 
     async fn perform(&self, action: &Action, _: &[Resource], cx: &Context) -> Result<Resource> {
@@ -87,6 +92,14 @@ impl Driver for Azure {
 
     async fn power(&self, made: &[Resource], to: Power, cx: &Context) -> Result<()> {
         power::power(&self.connection.arm, made, to, cx).await
+    }
+
+    async fn admission(&self, made: &[Resource], cx: &Context) -> Result<Admission> {
+        admission::admission(&self.connection.arm, &self.config, made, cx).await
+    }
+
+    async fn admit(&self, made: &[Resource], door: Door<'_>, cx: &Context) -> Result<()> {
+        admission::admit(&self.connection.arm, &self.config, made, door, cx).await
     }
 
     async fn destroy(&self, resource: &Resource, cx: &Context) -> Result<()> {

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod admission;
 mod body;
 mod catalog;
 mod client;

@@ -19,12 +19,18 @@ struct Draft<'a> {
     arm: &'a Arm,
     config: &'a Config,
     spec: &'a MachineSpec,
+    client: &'a str,
     location: String,
     group: String,
     stamp: bool,
 }
 
-pub(crate) async fn plan(arm: &Arm, config: &Config, spec: &MachineSpec) -> Result<Plan<Action>> {
+pub(crate) async fn plan(
+    arm: &Arm,
+    config: &Config,
+    spec: &MachineSpec,
+    client: &str,
+) -> Result<Plan<Action>> {
     let location = catalog::location(arm, config.location.as_deref())?;
     let stamp = catalog::is_stamp(arm)?;
     refuse_on_stamp(config, stamp)?;
@@ -35,7 +41,7 @@ pub(crate) async fn plan(arm: &Arm, config: &Config, spec: &MachineSpec) -> Resu
         Some(group) => group.clone(),
         None => names::shared(&spec.owner.store, &location, Kind::Group),
     };
-    let draft = Draft { arm, config, spec, location, group, stamp };
+    let draft = Draft { arm, config, spec, client, location, group, stamp };
     draft.check_existing().await?;
     draft.steps(&image, &size)
 }
@@ -131,7 +137,15 @@ impl Draft<'_> {
             allowed: config.allowed.clone(),
             engine_port: self.spec.engine_port,
             open: config.open_ports.clone(),
+            client: config.me.then(|| self.client.to_owned()),
         };
+        if config.me {
+            let summary = format!(
+                "letting {} in to SSH first, and to port {} then",
+                self.client, self.spec.engine_port
+            );
+            return self.own(Kind::Firewall, what, vec![0], &summary);
+        }
         let name = config.firewall.clone().unwrap_or_else(|| self.common(Kind::Firewall, &what));
         let id = self.id(Kind::Firewall, &name);
         let who =

@@ -133,7 +133,7 @@ const fn setting(
     takes: Takes,
     default: Option<&'static str>,
 ) -> Setting {
-    Setting { flag, aliases: &[], env: &[], help, takes, default }
+    Setting { flag, aliases: &[], env: &[], help, takes, default, at_terminal: None }
 }
 
 #[cfg(test)]

@@ -68,6 +68,7 @@ impl Configure for Ssh {
             help: "address or name of the host",
             takes: Takes::Text("ADDRESS"),
             default: None,
+            at_terminal: None,
         },
         Setting {
             flag: USER,
@@ -76,6 +77,7 @@ impl Configure for Ssh {
             help: "who signs in: root, or somebody who may sudo without a password",
             takes: Takes::Text("NAME"),
             default: Some("root"),
+            at_terminal: None,
         },
         Setting {
             flag: KEY,
@@ -84,6 +86,7 @@ impl Configure for Ssh {
             help: "private key to sign in with, instead of your own keys and agent",
             takes: Takes::Path("FILE"),
             default: None,
+            at_terminal: None,
         },
         Setting {
             flag: PORT,
@@ -92,6 +95,7 @@ impl Configure for Ssh {
             help: "port of the host's SSH server",
             takes: Takes::Text("PORT"),
             default: Some("22"),
+            at_terminal: None,
         },
         Setting {
             flag: JUMP,
@@ -100,6 +104,7 @@ impl Configure for Ssh {
             help: "host to go through, once for each; every one is verified",
             takes: Takes::List("[USER@]HOST[:PORT]"),
             default: None,
+            at_terminal: None,
         },
         Setting {
             flag: HOST_KEY,
@@ -108,6 +113,7 @@ impl Configure for Ssh {
             help: "fingerprint that the host key must have, instead of what known_hosts says",
             takes: Takes::Text("SHA256:…"),
             default: None,
+            at_terminal: None,
         },
         Setting {
             flag: ACCEPT_NEW,
@@ -116,6 +122,7 @@ impl Configure for Ssh {
             help: "accept whatever host key a host shows that known_hosts does not mention",
             takes: Takes::Switch,
             default: None,
+            at_terminal: None,
         },
         Setting {
             flag: ENGINE_PORT,
@@ -124,6 +131,7 @@ impl Configure for Ssh {
             help: "port of the host's engine",
             takes: Takes::Text("PORT"),
             default: None,
+            at_terminal: None,
         },
     ];
 

@@ -13,8 +13,8 @@ use wharf_core::journal::Entry;
 use wharf_core::store::{Lease, Store, Subject, Wait};
 use wharf_core::{Duplex, EngineFacts, PlannedStep};
 use wharf_driver::{
-    About, Account, AnyDriver, Context, MachineName, MachineSpec, Observation, OwnerTag, Plan, Power, Result,
-    StoreId, Survey,
+    About, Account, Admission, AnyDriver, Context, Door, MachineName, MachineSpec, Observation, OwnerTag,
+    Plan, Power, Result, StoreId, Survey,
 };
 
 /// How long a cut call has run when its caller dies.
@@ -279,6 +279,15 @@ impl AnyDriver for CrashDriver {
     fn power<'a>(&'a self, made: &'a [Value], to: Power, cx: &'a Context) -> BoxFuture<'a, Result<()>> {
         let name = format!("power {to:?}");
         Box::pin(async move { self.switch.around(&name, self.inner.power(made, to, cx)).await })
+    }
+
+    fn admission<'a>(&'a self, made: &'a [Value], cx: &'a Context) -> BoxFuture<'a, Result<Admission>> {
+        self.inner.admission(made, cx)
+    }
+
+    fn admit<'a>(&'a self, made: &'a [Value], door: Door<'a>, cx: &'a Context) -> BoxFuture<'a, Result<()>> {
+        let name = format!("admit {door:?}");
+        Box::pin(async move { self.switch.around(&name, self.inner.admit(made, door, cx)).await })
     }
 
     fn destroy<'a>(&'a self, resource: &'a Value, cx: &'a Context) -> BoxFuture<'a, Result<()>> {

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use wharf_driver::{
-    About, Account, AnyDriver, Context, Error, Kind, MachineSpec, Observation, OwnerTag, Plan, Power, Result,
-    Survey,
+    About, Account, Admission, AnyDriver, Context, Door, Error, Kind, MachineSpec, Observation, OwnerTag,
+    Plan, Power, Result, Survey,
 };
 
 /// What goes wrong.
@@ -118,6 +118,14 @@ impl AnyDriver for FaultLayer {
 
     fn power<'a>(&'a self, made: &'a [Value], to: Power, cx: &'a Context) -> BoxFuture<'a, Result<()>> {
         Box::pin(self.pass("power", self.inner.power(made, to, cx)))
+    }
+
+    fn admission<'a>(&'a self, made: &'a [Value], cx: &'a Context) -> BoxFuture<'a, Result<Admission>> {
+        Box::pin(self.pass("admission", self.inner.admission(made, cx)))
+    }
+
+    fn admit<'a>(&'a self, made: &'a [Value], door: Door<'a>, cx: &'a Context) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.pass("admit", self.inner.admit(made, door, cx)))
     }
 
     fn destroy<'a>(&'a self, resource: &'a Value, cx: &'a Context) -> BoxFuture<'a, Result<()>> {

@@ -19,6 +19,8 @@ struct State {
     agents: BTreeMap<String, Agent>,
     failing: Option<Kind>,
     counts: BTreeMap<&'static str, usize>,
+    /// Where they see their clients, unless somebody says otherwise.
+    client: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -29,10 +31,18 @@ struct Agent {
 /// When the certificates of these hosts end.
 const EXPIRES: u64 = 4_102_444_800;
 
+/// Where clients come from.
+const CLIENT: &str = "203.0.113.7";
+
 impl Hosts {
     /// Every following verb fails like this; `None` lets them succeed again.
     pub fn fail(&self, how: Option<Kind>) {
         self.state().failing = how;
+    }
+
+    /// From now on clients come from this address.
+    pub fn see_clients_at(&self, address: &str) {
+        self.state().client = Some(address.to_owned());
     }
 
     /// The machines that have an agent.
@@ -135,6 +145,11 @@ impl Bootstrap for Hosts {
     ) -> BoxFuture<'a, Result<Ran>> {
         Box::pin(async move {
             self.begin("run")?;
+            if command.is_some_and(|command| command.contains("$SSH_CONNECTION")) {
+                let client = self.state().client.clone().unwrap_or_else(|| CLIENT.to_owned());
+                let stdout = format!("{client} 50022 10.0.0.4 22").into_bytes();
+                return Ok(Ran { status: 0, stdout, stderr: Vec::new() });
+            }
             // An echo: the command, then what it was fed.
             let stdout = [command.unwrap_or_default().as_bytes(), input].concat();
             Ok(Ran { status: 0, stdout, stderr: Vec::new() })

@@ -30,7 +30,8 @@ impl Work<'_> {
         let keys = Keys::of(&self.wharf.vault, &self.ledger, self.name).await?;
         let wish = self.wish(&keys).await?;
         self.record(Event::Certifying { names: wish.names.clone() }).await?;
-        let expires = self.bounded("changing the certificate", self.wharf.bootstrap.certify(&wish)).await?;
+        let expires = self.bounded("changing the certificate", self.wharf.bootstrap.certify(&wish)).await;
+        let expires = expires.map_err(|error| self.explain(error))?;
         self.record(Event::Certified { names: wish.names, expires }).await?;
         self.export().await
     }

@@ -199,7 +199,7 @@ impl Work<'_> {
         self.find_address(&driver).await?;
         timer.lap("address");
         if !machine.bare {
-            let parts = self.bring_engine(&keys).await?;
+            let parts = self.bring_engine(&driver, &keys).await?;
             timer.lap("bootstrap");
             timer.add(parts);
         }

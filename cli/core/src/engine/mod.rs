@@ -3,6 +3,7 @@
 //! A verb is one future without tasks of its own. Dropping it, like killing the process, stops it between two events;
 //! whatever it had begun is found again by the next verb.
 
+mod admission;
 mod certificates;
 mod connection;
 mod create;

@@ -83,7 +83,11 @@ impl Wharf {
         match engine {
             Some(Ok(facts)) => observed.engine = facts,
             // That a machine which is off does not answer is no news.
-            Some(Err(error)) if may_answer(observed.state) => fault(&mut observed, &error),
+            Some(Err(error)) if may_answer(observed.state) => {
+                let shut_out = machine.may_be_shut_out(self.session.client());
+                observed.notes.extend(shut_out.filter(|_| error.kind() == Kind::Unreachable));
+                fault(&mut observed, &error);
+            }
             Some(Err(_)) | None => {}
         }
         Ok(observed)

@@ -83,6 +83,7 @@ impl Work<'_> {
                 return Err(error);
             }
             if self.pause(ASK_AGAIN, "the engine").await.is_err() {
+                let error = self.explain(error);
                 return Err(error.hint(format!("`wharf provision {}` repairs the engine", self.name)));
             }
         }

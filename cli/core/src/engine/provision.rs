@@ -30,7 +30,7 @@ impl Wharf {
         work.phase(Phase::Addressing)?;
         work.find_address(&driver).await?;
         let keys = Keys::of(&self.vault, &work.ledger, name).await?;
-        work.install(&keys).await?;
+        work.install(&driver, &keys).await?;
         work.connection().await
     }
 }
@@ -86,21 +86,23 @@ impl Work<'_> {
     }
 
     /// Brings the engine there unless it answered before.
-    pub(crate) async fn bring_engine(&self, keys: &Keys) -> Result<Vec<Timing>> {
+    pub(crate) async fn bring_engine(&self, driver: &Arc<dyn AnyDriver>, keys: &Keys) -> Result<Vec<Timing>> {
         if self.machine()?.provisioned.is_some() {
             return Ok(Vec::new());
         }
-        self.install(keys).await
+        self.install(driver, keys).await
     }
 
     /// Brings the engine there.
-    pub(crate) async fn install(&self, keys: &Keys) -> Result<Vec<Timing>> {
+    pub(crate) async fn install(&self, driver: &Arc<dyn AnyDriver>, keys: &Keys) -> Result<Vec<Timing>> {
         self.phase(Phase::Bootstrapping)?;
+        self.be_admitted(driver, keys).await?;
         let wish = self.wish(keys).await?;
         self.export().await?;
         self.record(Event::Provisioning { names: wish.names.clone() }).await?;
         let doing = self.wharf.bootstrap.provision(&wish);
-        let outcome = self.bounded("bringing the agent there", doing).await?;
+        let outcome = self.bounded("bringing the agent there", doing).await;
+        let outcome = outcome.map_err(|error| self.explain(error))?;
         self.accept(outcome.host_keys).await?;
         self.record(Event::Provisioned {
             engine: outcome.engine,
@@ -112,6 +114,14 @@ impl Work<'_> {
         .await?;
         self.export().await?;
         Ok(outcome.timings)
+    }
+
+    /// With what the journal knows about an engine or host that does not answer.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        match self.machine() {
+            Ok(machine) => machine.explain(error, self.wharf.session.client()),
+            Err(_) => error,
+        }
     }
 
     /// What the bootstrap is told about this machine.

@@ -46,7 +46,8 @@ impl Wharf {
         let machine = self.machine(name).await?;
         let until = self.clock.now() + call.deadline;
         let host = Host { confirm: call.confirm.clone(), ..self.visited(&machine, call, until).await? };
-        bounded(self, call, until, "the command", self.bootstrap.run(&host, command, input)).await
+        let ran = bounded(self, call, until, "the command", self.bootstrap.run(&host, command, input)).await;
+        ran.map_err(|error| machine.explain(error, self.session.client()))
     }
 
     /// The private key that signs in to the machine over SSH, where it is in no file that another program could read.

@@ -93,6 +93,13 @@ pub enum Event {
         /// One entry a host.
         jumps: Vec<JumpKeys>,
     },
+    /// The machine's rules let a client in from here from now on, or do not any more.
+    Admitted {
+        /// Which: `person@computer`.
+        client: String,
+        /// The address or network; `None` when its rules were taken back.
+        from: Option<String>,
+    },
     /// The agent is about to be brought to it.
     Provisioning {
         /// What the server certificate will hold.
@@ -185,6 +192,7 @@ impl Event {
             Self::Seen { .. } => "seen",
             Self::HostKeys { .. } => "host_keys",
             Self::JumpKeys { .. } => "jump_keys",
+            Self::Admitted { .. } => "admitted",
             Self::Provisioning { .. } => "provisioning",
             Self::Provisioned { .. } => "provisioned",
             Self::Powering { .. } => "powering",

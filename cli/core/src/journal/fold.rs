@@ -2,12 +2,14 @@
 //! event's number, since acting on it could destroy or leak something.
 //!
 //! ```text
-//!  begun ─ planned ─ steps ─ seen ─ provisioning ─ provisioned ─ (powering ─ powered | certifying ─ certified)*
+//!  begun ─ planned ─ steps ─ seen ─ (admitted) ─ provisioning ─ provisioned ─ (powering ─ powered | certifying ─ certified)*
 //!    └────────┴────────┴───────┴──────────┴─────────────┴──► removing ─ (purging ─ purged) ─ steps ─ removed
 //!
 //!  a step:  planned ─ started ─ made ─ destroying ─ destroyed
 //!              └◄─ undone ─┘      └────────┴─ kept | left, where machines share it
 //! ```
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -49,6 +51,9 @@ pub struct Machine {
     pub host_keys: Vec<String>,
     /// Those of the hosts on the way.
     pub jump_keys: Vec<JumpKeys>,
+    /// The clients that the machine's rules let in, and from where.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub admitted: BTreeMap<String, String>,
     /// Whether the agent was ever on its way there.
     pub touched: bool,
     /// What came of that.
@@ -186,6 +191,7 @@ impl Machine {
             reach: None,
             host_keys: Vec::new(),
             jump_keys: Vec::new(),
+            admitted: BTreeMap::new(),
             touched: false,
             provisioned: None,
             powering: None,
@@ -287,6 +293,7 @@ impl Machine {
             Event::Seen { .. }
             | Event::HostKeys { .. }
             | Event::JumpKeys { .. }
+            | Event::Admitted { .. }
             | Event::Provisioning { .. }
             | Event::Provisioned { .. }
             | Event::Powering { .. }
@@ -437,6 +444,10 @@ impl Machine {
             Event::Seen { reach } => self.reach = Some(reach.clone()),
             Event::HostKeys { keys } => self.host_keys.clone_from(keys),
             Event::JumpKeys { jumps } => self.jump_keys.clone_from(jumps),
+            Event::Admitted { client, from: Some(from) } => {
+                self.admitted.insert(client.clone(), from.clone());
+            }
+            Event::Admitted { client, from: None } => drop(self.admitted.remove(client)),
             Event::Provisioning { .. } if self.reach.is_none() => return Err("it has no address".to_owned()),
             Event::Provisioning { .. } => self.touched = true,
             Event::Provisioned { .. } if !self.touched => return Err("nothing was on its way".to_owned()),

@@ -9,8 +9,8 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::{
-    About, Account, AnyDriver, Clock, Context, Error, Kind, MachineSpec, Observation, OwnerTag, Plan, Power,
-    Result, Survey,
+    About, Account, Admission, AnyDriver, Clock, Context, Door, Error, Kind, MachineSpec, Observation,
+    OwnerTag, Plan, Power, Result, Survey,
 };
 
 /// The pauses between attempts.
@@ -123,6 +123,14 @@ impl AnyDriver for Retry {
 
     fn power<'a>(&'a self, made: &'a [Value], to: Power, cx: &'a Context) -> BoxFuture<'a, Result<()>> {
         Box::pin(self.again("power", cx, move || self.inner.power(made, to, cx)))
+    }
+
+    fn admission<'a>(&'a self, made: &'a [Value], cx: &'a Context) -> BoxFuture<'a, Result<Admission>> {
+        Box::pin(self.again("admission", cx, move || self.inner.admission(made, cx)))
+    }
+
+    fn admit<'a>(&'a self, made: &'a [Value], door: Door<'a>, cx: &'a Context) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.again("admit", cx, move || self.inner.admit(made, door, cx)))
     }
 
     fn destroy<'a>(&'a self, resource: &'a Value, cx: &'a Context) -> BoxFuture<'a, Result<()>> {

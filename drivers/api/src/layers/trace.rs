@@ -8,8 +8,8 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::{
-    About, Account, AnyDriver, Clock, Context, MachineSpec, Observation, OwnerTag, Plan, Power, Result,
-    Survey,
+    About, Account, Admission, AnyDriver, Clock, Context, Door, MachineSpec, Observation, OwnerTag, Plan,
+    Power, Result, Survey,
 };
 
 /// Logs what passes through.
@@ -89,6 +89,14 @@ impl AnyDriver for Trace {
 
     fn power<'a>(&'a self, made: &'a [Value], to: Power, cx: &'a Context) -> BoxFuture<'a, Result<()>> {
         Box::pin(self.log("power", cx, move || self.inner.power(made, to, cx)))
+    }
+
+    fn admission<'a>(&'a self, made: &'a [Value], cx: &'a Context) -> BoxFuture<'a, Result<Admission>> {
+        Box::pin(self.log("admission", cx, move || self.inner.admission(made, cx)))
+    }
+
+    fn admit<'a>(&'a self, made: &'a [Value], door: Door<'a>, cx: &'a Context) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.log("admit", cx, move || self.inner.admit(made, door, cx)))
     }
 
     fn destroy<'a>(&'a self, resource: &'a Value, cx: &'a Context) -> BoxFuture<'a, Result<()>> {

@@ -4,10 +4,13 @@
 mod machine;
 mod network;
 
+pub(crate) use network::rule;
+
 use serde_json::{Value, json};
 use wharf_driver::OwnerTag;
 
 use crate::action::{Action, What};
+use crate::admission;
 use crate::seed::Birth;
 use crate::tags;
 
@@ -18,8 +21,9 @@ pub(crate) fn of(action: &Action, owner: &OwnerTag, birth: Option<&Birth>, versi
     match &action.what {
         What::Group => {}
         What::Network { subnet, prefix } => body["properties"] = network::network(subnet, prefix, version),
-        What::Firewall { allowed, engine_port, open } => {
-            body["properties"] = network::firewall(&network::rules(allowed, *engine_port, open));
+        What::Firewall { allowed, engine_port, open, client } => {
+            let first = client.as_deref().map(admission::first_rule);
+            body["properties"] = network::firewall(&network::rules(allowed, *engine_port, open), first);
         }
         What::Address { standard, label, zone } => {
             if *standard {

@@ -21,27 +21,29 @@ pub(super) fn network(subnet: &str, prefix: &str, version: &str) -> Value {
     })
 }
 
-pub(super) fn firewall(rules: &[(String, Value)]) -> Value {
+/// The rules of a wish, and one that has its number already.
+pub(super) fn firewall(rules: &[(String, Value)], first: Option<(String, Value)>) -> Value {
     let numbered = rules.iter().zip(FIRST_PRIORITY..).map(|((name, rule), priority)| {
         let mut properties = rule.clone();
         properties["priority"] = json!(priority);
         json!({ "name": name, "properties": properties })
     });
-    json!({ "securityRules": numbered.collect::<Vec<_>>() })
+    let first = first.map(|(name, properties)| json!({ "name": name, "properties": properties }));
+    json!({ "securityRules": numbered.chain(first).collect::<Vec<_>>() })
 }
 
 /// The rules of a wish, by name, without their priorities. The same wish has the same names, whoever makes it.
 pub(super) fn rules(allowed: &[String], engine_port: u16, open: &[Port]) -> Vec<(String, Value)> {
     let mut rules = Vec::new();
     for source in allowed {
-        rules.push(rule("ssh", 22, false, source));
-        rules.push(rule("engine", engine_port, false, source));
+        rules.push(named("ssh", 22, false, source));
+        rules.push(named("engine", engine_port, false, source));
     }
-    rules.extend(open.iter().map(|port| rule("open", port.number, port.udp, "*")));
+    rules.extend(open.iter().map(|port| named("open", port.number, port.udp, "*")));
     rules
 }
 
-fn rule(what: &str, port: u16, udp: bool, source: &str) -> (String, Value) {
+fn named(what: &str, port: u16, udp: bool, source: &str) -> (String, Value) {
     let protocol = if udp { "Udp" } else { "Tcp" };
     let from = if source == "*" {
         "any".to_owned()
@@ -49,17 +51,23 @@ fn rule(what: &str, port: u16, udp: bool, source: &str) -> (String, Value) {
         source.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
     };
     let name = format!("wharf-{what}-{port}-{}-from-{from}", protocol.to_ascii_lowercase());
-    let rule = json!({
-        "description": format!("{what} of container hosts"),
-        "protocol": protocol,
+    (name, rule(&format!("{what} of container hosts"), port, udp, source))
+}
+
+/// A rule that lets `source` in, but for its number.
+pub(crate) fn rule(description: &str, port: u16, udp: bool, source: &str) -> Value {
+    // No longer one is taken.
+    let description: String = description.chars().take(140).collect();
+    json!({
+        "description": description,
+        "protocol": if udp { "Udp" } else { "Tcp" },
         "sourceAddressPrefix": source,
         "sourcePortRange": "*",
         "destinationAddressPrefix": "*",
         "destinationPortRange": port.to_string(),
         "access": "Allow",
         "direction": "Inbound",
-    });
-    (name, rule)
+    })
 }
 
 pub(super) fn address(label: Option<&str>) -> Value {
@@ -125,7 +133,7 @@ mod tests {
                 "wharf-open-53-udp-from-any"
             ]
         );
-        let whole = firewall(&rules);
+        let whole = firewall(&rules, None);
         assert_eq!(whole["securityRules"][4]["properties"]["priority"], FIRST_PRIORITY + 4);
     }
 }

@@ -61,6 +61,8 @@ impl Reader<'_> {
         let set = self.set;
         let text = |flag: &str| set.text(flag).map(str::to_owned);
         let public_address = !set.switch("azure-no-public-ip");
+        let use_private = set.switch("azure-use-private-ip") || !public_address;
+        let (allowed, me) = self.allowed();
         Config {
             endpoint: self.endpoint(),
             tenant: text("azure-tenant-id"),
@@ -76,10 +78,12 @@ impl Reader<'_> {
             subnet_prefix: self.prefix("azure-subnet-prefix").unwrap_or_else(|| "192.168.0.0/16".to_owned()),
             firewall: self.name("azure-nsg", 80),
             public_address,
-            use_private: set.switch("azure-use-private-ip") || !public_address,
+            use_private,
             label: self.label(public_address),
             private_address: set.parse("azure-private-ip-address", &mut self.mistakes),
-            allowed: self.allowed(),
+            allowed,
+            // Nobody's own address reaches a private one, and a firewall that is there stays as it is.
+            me: me && !use_private && set.text("azure-nsg").is_none(),
             open_ports: self.ports(),
             availability_set: self.name("azure-availability-set", 80),
             proximity_group: self.name("azure-proximity-placement-group", 80),
@@ -173,20 +177,23 @@ impl Reader<'_> {
         Some(label)
     }
 
-    fn allowed(&mut self) -> Vec<String> {
-        let mut allowed = Vec::new();
+    /// The networks, and whether it is the person who makes the machine.
+    fn allowed(&mut self) -> (Vec<String>, bool) {
+        let (mut allowed, mut me) = (Vec::new(), false);
         for text in self.set.list("azure-allow-from") {
             match text.as_str() {
                 "any" | "*" => allowed.push("*".to_owned()),
+                "me" => me = true,
                 prefix if is_prefix(prefix) => allowed.push(prefix.to_owned()),
                 address if address.parse::<IpAddr>().is_ok() => allowed.push(address.to_owned()),
-                other => self.wrong("azure-allow-from", format!("`{other}` is neither a network nor `any`")),
+                other => self
+                    .wrong("azure-allow-from", format!("`{other}` is neither a network, nor `me` or `any`")),
             }
         }
-        if allowed.is_empty() || allowed.iter().any(|one| one == "*") {
-            vec!["*".to_owned()]
+        if allowed.iter().any(|one| one == "*") || allowed.is_empty() && !me {
+            (vec!["*".to_owned()], false)
         } else {
-            allowed
+            (allowed, me)
         }
     }
 
@@ -393,8 +400,29 @@ mod tests {
     #[test]
     fn nothing_set_is_a_machine_in_public_azure() {
         let config = configure(&[]).unwrap();
-        assert_eq!((config.endpoint.as_str(), config.allowed), (PUBLIC, vec!["*".to_owned()]));
+        assert_eq!(
+            (config.endpoint.as_str(), config.allowed, config.me),
+            (PUBLIC, vec!["*".to_owned()], false)
+        );
         assert!(config.public_address && !config.use_private && config.spot.is_none());
+    }
+
+    #[test]
+    fn i_am_let_in_where_my_address_counts() {
+        let allowed = |set: &[(&str, &str)]| {
+            let config = configure(set).unwrap();
+            (config.allowed, config.me)
+        };
+        assert_eq!(allowed(&[("azure-allow-from", "me")]), (vec![], true));
+        let private = [("azure-allow-from", "me"), ("azure-no-public-ip", "true")];
+        assert_eq!(allowed(&private), (vec![], false));
+        assert_eq!(allowed(&[("azure-allow-from", "me"), ("azure-nsg", "theirs")]), (vec![], false));
+        let mut settings = Settings::default();
+        settings.set("azure-allow-from", ["me", "10.0.0.0/8"].map(str::to_owned).to_vec());
+        let config = Azure::configure(&settings).unwrap();
+        assert_eq!((config.allowed, config.me), (vec!["10.0.0.0/8".to_owned()], true));
+        settings.set("azure-allow-from", ["me", "any"].map(str::to_owned).to_vec());
+        assert!(!Azure::configure(&settings).unwrap().me, "there is nothing to keep anybody out of");
     }
 
     #[test]

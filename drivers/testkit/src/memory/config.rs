@@ -28,6 +28,7 @@ impl Configure for Memory {
             help: "name of the cloud in memory",
             takes: Takes::Text("NAME"),
             default: Some("default"),
+            at_terminal: None,
         },
         Setting {
             flag: "memory-fail",
@@ -36,6 +37,7 @@ impl Configure for Memory {
             help: "refuse every plan like this: refused, quota, not-allowed or unreachable",
             takes: Takes::Text("HOW"),
             default: None,
+            at_terminal: None,
         },
         Setting {
             flag: "memory-shared-network",
@@ -44,6 +46,7 @@ impl Configure for Memory {
             help: "share one network with the other machines",
             takes: Takes::Switch,
             default: None,
+            at_terminal: None,
         },
     ];
 
