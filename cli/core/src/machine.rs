@@ -215,6 +215,9 @@ pub struct Observed {
     pub warnings: Vec<String>,
     /// What is good to know of it though nothing is wrong.
     pub notes: Vec<String>,
+    /// How long asking took.
+    #[serde(skip)]
+    pub took: Duration,
     /// Why a part of this is missing.
     pub errors: Vec<String>,
     /// What kind of failure each of `errors` is, in their order.

@@ -1,18 +1,20 @@
 //! `wharf ls`: all machines, asked at once, with one deadline for all of them.
 
 mod filter;
+mod format;
 
 use std::time::Duration;
 
 use serde::Serialize;
-use wharf_core::{Life, MachineName, Observed, Summary, Wharf};
+use wharf_core::{EngineOptions, Life, MachineName, Observed, Summary, Wharf};
 use wharf_driver::State;
 
 use self::filter::Filters;
 use super::active::Target;
 use super::{Cx, refuse_wrong_host_keys};
-use crate::error::Result;
-use crate::ui::{Board, Table, natural};
+use crate::config::span;
+use crate::error::{Error, Result};
+use crate::ui::{Board, Table, Template, natural};
 
 /// Lists machines
 #[derive(Debug, clap::Args)]
@@ -24,6 +26,13 @@ pub(crate) struct Args {
     /// several all must
     #[arg(long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
+    /// Print them as this Go template says: .Name, .Active, .ActiveHost, .DriverName, .State, .URL, .EngineOptions,
+    /// .Error, .DockerVersion, .ResponseTime; `table` in front makes columns
+    #[arg(short, long, value_name = "TEMPLATE", conflicts_with = "quiet")]
+    format: Option<String>,
+    /// How long to wait for answers, as docker-machine had it: --timeout is the same
+    #[arg(short = 't', value_name = "SECONDS", hide = true)]
+    patience: Option<String>,
 }
 
 /// One machine as it is shown.
@@ -37,25 +46,41 @@ struct Row {
     docker: Option<String>,
     warnings: Vec<String>,
     errors: Vec<String>,
+    #[serde(skip)]
+    took: Duration,
+    #[serde(skip)]
+    options: EngineOptions,
 }
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let filters = Filters::parse(&args.filter)?;
+    let template = args.format.as_deref().map(Template::parse).transpose()?;
     let wharf = cx.wharf();
     let names = chosen(&filters, &wharf).await?;
     if args.quiet && !filters.want_state() {
         return print_names(names.iter(), cx);
     }
     let board = Board::new(&cx.ui);
-    let call = cx.call("ls", Duration::from_secs(10), &board);
+    let mut call = cx.call("ls", Duration::from_secs(10), &board);
+    if let Some(patience) = &args.patience {
+        call.deadline = span(patience).map_err(Error::usage)?;
+    }
     let observed =
         if names.is_empty() { Vec::new() } else { wharf.observe(&names, !args.quiet, &call).await? };
     let target = Target::of(cx);
     let mut rows: Vec<Row> = observed.iter().map(|machine| row(machine, &target)).collect();
+    for row in rows.iter_mut().filter(|_| template.is_some()) {
+        row.options = wharf.inspect(&row.name).await.map(|inspection| inspection.options).unwrap_or_default();
+    }
     rows.retain(|row| filters.fit_state(&row.state));
     rows.sort_by(|a, b| natural(a.name.as_str(), b.name.as_str()));
     if args.quiet {
         return print_names(rows.iter().map(|row| &row.name), cx);
+    }
+    if let Some(template) = template {
+        let items: Vec<format::Item<'_>> = rows.iter().map(format::Item::of).collect();
+        cx.ui.raw(&template.rows(&format::HEADINGS, &items)?)?;
+        return refuse_wrong_host_keys(&observed);
     }
     if cx.ui.is_json() {
         cx.ui.json(&rows)?;
@@ -104,6 +129,8 @@ fn row(machine: &Observed, target: &Target<'_>) -> Row {
         docker: machine.engine.as_ref().map(|engine| engine.version.clone()),
         warnings: machine.warnings.clone(),
         errors: machine.errors.clone(),
+        took: machine.took,
+        options: EngineOptions::default(),
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 pub(crate) use file::{File, Values};
 pub(crate) use keyring::Choice;
+pub(crate) use span::parse as span;
 
 use wharf_core::Secret;
 

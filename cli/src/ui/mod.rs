@@ -8,6 +8,7 @@ mod json;
 mod plain;
 mod progress;
 mod table;
+mod template;
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,6 +18,7 @@ use serde::Serialize;
 
 pub(crate) use progress::Board;
 pub(crate) use table::{Table, natural};
+pub(crate) use template::Template;
 
 use self::bars::Bars;
 use crate::error::{Error, Result};

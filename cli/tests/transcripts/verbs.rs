@@ -256,3 +256,56 @@ fn help_lists_every_verb_and_code() {
     Start here:  wharf create demo  &&  docker --context demo run --rm hello-world
     ");
 }
+
+#[test]
+fn templates_say_what_is_printed() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["create", "web", "--engine-label", "site=home"]);
+    sandbox.run(&["create", "db"]);
+    sandbox.run(&["stop", "db"]);
+    assert_snapshot!(sandbox.run(&["ls", "-t", "5", "--format", r"table {{.Name}}\t{{.State}}\t{{.DockerVersion}}"]), @r"
+    $ wharf ls -t 5 --format table {{.Name}}\t{{.State}}\t{{.DockerVersion}}
+    NAME   STATE     DOCKER
+    db     Stopped   v0.1.0
+    web    Running   v0.1.0
+    ");
+    assert_snapshot!(sandbox.run(&["ls", "-f", "{{.Name}}: {{.DriverName}} {{.URL}} {{.ActiveHost}} {{json .EngineOptions.Labels}}"]), @r#"
+    $ wharf ls -f {{.Name}}: {{.DriverName}} {{.URL}} {{.ActiveHost}} {{json .EngineOptions.Labels}}
+    db: memory tcp://192.0.2.7:2376 false []
+    web: memory tcp://192.0.2.7:2376 false ["site=home"]
+    "#);
+    assert_snapshot!(sandbox.run(&["ls", "-f", "{{.Nmae}}"]), @r"
+    $ wharf ls -f {{.Nmae}}
+    ! error: the template is wrong: map has no entry for key: Nmae
+    ! hint: a Go template, such as '{{.Name}} is {{.State}}', or 'table {{.Name}}\t{{.URL}}'
+    [exit 2]
+    ");
+    assert_snapshot!(sandbox.run(&["ls", "-f", "{{.Name"]), @r"
+    $ wharf ls -f {{.Name
+    ! error: the template is wrong: template: 1:8: unclosed action
+    ! hint: a Go template, such as '{{.Name}} is {{.State}}', or 'table {{.Name}}\t{{.URL}}'
+    [exit 2]
+    ");
+    let took = sandbox.run(&["ls", "-f", "{{.ResponseTime}}", "--filter", "name=web"]).stdout;
+    assert!(took.trim().ends_with('s') && took.starts_with(|c: char| c.is_ascii_digit()), "{took}");
+    assert_snapshot!(sandbox.run(&["inspect", "web", "-f", "{{.Name}} {{.Driver.IPAddress}}:{{.Driver.SSHPort}} {{.Driver.SSHUser}} {{.DriverName}}"]), @r"
+    $ wharf inspect web -f {{.Name}} {{.Driver.IPAddress}}:{{.Driver.SSHPort}} {{.Driver.SSHUser}} {{.DriverName}}
+    web 192.0.2.7:22 root memory
+    ");
+    assert_snapshot!(sandbox.run(&["inspect", "--format", "{{prettyjson .HostOptions.EngineOptions}}", "web"]), @r#"
+    $ wharf inspect --format {{prettyjson .HostOptions.EngineOptions}} web
+    {
+        "ArbitraryFlags": [],
+        "InsecureRegistry": [],
+        "Labels": [
+            "site=home"
+        ],
+        "RegistryMirror": [],
+        "TlsVerify": true
+    }
+    "#);
+    assert_snapshot!(sandbox.run(&["inspect", "--format", "{{.HostOptions.AuthOptions.CaCertPath}} {{.summary.life}}", "web"]), @r"
+    $ wharf inspect --format {{.HostOptions.AuthOptions.CaCertPath}} {{.summary.life}} web
+    HOME/.local/share/wharf/machines/web/ca.pem ready
+    ");
+}

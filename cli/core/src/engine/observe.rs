@@ -1,6 +1,6 @@
 //! What machines are right now: everybody is asked at once, and nobody is waited for longer than the one deadline.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use wharf_driver::{ActionKey, AnyDriver, Context, MachineName, Observation, Progress, State};
@@ -59,6 +59,7 @@ impl Wharf {
             engine: None,
             warnings: Vec::new(),
             notes: Vec::new(),
+            took: Duration::ZERO,
             errors: Vec::new(),
             kinds: Vec::new(),
         };
@@ -72,10 +73,12 @@ impl Wharf {
         };
         observed.summary = Some(summary(&machine));
         observed.notes.extend(stays_down(&machine));
+        let since = self.clock.now();
         let state = self.ask_driver(&machine, call, until);
         let engine =
             async { if ask_engine { Some(self.ask_engine(&machine, call, until).await) } else { None } };
         let (state, engine) = tokio::join!(state, engine);
+        observed.took = self.clock.now().saturating_duration_since(since);
         match state {
             Ok(now) => (observed.state, observed.warnings) = (Some(now.state), now.warnings),
             Err(error) => fault(&mut observed, &error),
