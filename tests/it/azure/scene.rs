@@ -1,0 +1,135 @@
+//! A person's computer beside a simulated cloud whose machines are hosts of its lab.
+
+use std::ffi::OsStr;
+use std::process::Command;
+
+use wharf_sim::{Clock, Config, Flavour, Simulator};
+use wharf_tests::Lab;
+
+use crate::docker::{import_busybox, wait_until};
+use crate::world::{World, expect_success};
+
+/// What takes a cloud a minute takes this one a third of a second, beside what its hosts really take.
+const SCALE: f64 = 0.005;
+/// The whole command, in every cloud.
+pub(super) const CREATE: [&str; 4] = ["create", "--driver", "azure", "web1"];
+
+pub(super) struct Scene {
+    // In this order they end: the cloud, what carries it, and the lab that its hosts stand in.
+    pub(super) simulator: Simulator,
+    runtime: Option<tokio::runtime::Runtime>,
+    pub(super) world: World,
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Scene {
+    pub(super) fn new(flavour: Flavour) -> Self {
+        Self::changed(flavour, |_| {})
+    }
+
+    /// With a cloud that `change` makes special.
+    pub(super) fn changed(flavour: Flavour, change: impl FnOnce(&mut Config) + Send) -> Self {
+        let world = World::new();
+        let (simulator, runtime) = start(flavour, &world, &world.lab, change);
+        let environment = environment(&simulator);
+        Self { simulator, runtime: Some(runtime), world, environment }
+    }
+
+    /// `wharf` in the environment of this cloud's user.
+    pub(super) fn wharf(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        let mut wharf = self.world.wharf(arguments);
+        wharf.envs(self.environment.iter().map(|(name, value)| (*name, value.as_str())));
+        wharf
+    }
+
+    pub(super) fn wharf_ok(&self, arguments: &[&str]) -> String {
+        expect_success(&mut self.wharf(arguments))
+    }
+
+    /// A container on the machine, through the context that `create` made.
+    pub(super) fn runs_containers(&self) {
+        import_busybox(&self.world, "web1");
+        self.runs_the_image();
+    }
+
+    /// The same, with the image that is there already.
+    pub(super) fn runs_the_image(&self) {
+        let said = self.world.docker_ok("web1", &["run", "--rm", "busybox", "echo", "in a cloud"]);
+        assert_eq!(said, "in a cloud\n");
+    }
+
+    /// Nothing in the cloud, no host, nothing in the store, and no context.
+    pub(super) fn nothing_is_left(&self) {
+        wait_until("the cloud holds nothing", || self.simulator.cloud().holds().is_empty());
+        let hosts = self.world.lab.scratch().parent().unwrap().join("hosts");
+        wait_until("the hosts are gone", || {
+            let left = std::fs::read_dir(&hosts).unwrap().flatten();
+            left.filter(|host| host.file_name().to_string_lossy().starts_with('v')).count() == 0
+        });
+        assert_eq!(self.wharf_ok(&["ls", "-q"]), "");
+        assert!(!self.world.store.join("machines/web1").exists());
+        let contexts = expect_success(&mut self.world.docker("default", ["context", "ls", "-q"]));
+        assert_eq!(contexts.trim(), "default");
+    }
+
+    /// Whoever signed in did so where this cloud's people do.
+    pub(super) fn signed_in_at(&self, path: &str) {
+        let calls = self.simulator.cloud().calls();
+        let tokens: Vec<_> = calls.iter().filter(|call| call.of == "token").map(|call| &call.path).collect();
+        assert!(!tokens.is_empty() && tokens.iter().all(|token| token.ends_with(path)), "{tokens:?}");
+    }
+
+    /// No call asked for a version or said a field that this cloud does not have, or was refused at all.
+    pub(super) fn nothing_was_refused(&self) {
+        let calls = self.simulator.cloud().calls();
+        assert!(calls.iter().any(|call| call.method == "PUT" && call.status < 300), "no call was counted");
+        // What is not there is asked for before it is made; whose the subscription is, by a call without a token.
+        let usual = |call: &&wharf_sim::Entry| match call.status {
+            200..=204 => true,
+            401 => call.method == "GET",
+            404 => call.code.as_deref().is_none_or(|code| code.ends_with("NotFound")),
+            _ => call.path == "/metadata/endpoints",
+        };
+        let refused: Vec<_> = calls.iter().filter(|call| !usual(call)).collect();
+        assert!(refused.is_empty(), "{refused:#?}");
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A cloud on the network `at`, whose machines stand in the world's lab.
+pub(super) fn start(
+    flavour: Flavour,
+    world: &World,
+    at: &Lab,
+    change: impl FnOnce(&mut Config) + Send,
+) -> (Simulator, tokio::runtime::Runtime) {
+    let mut config = Config::new(flavour, Clock::real(time::OffsetDateTime::now_utc(), SCALE));
+    config.bodies = world.lab.machines();
+    config.throttled = false;
+    at.enter(|| {
+        change(&mut config);
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let simulator = runtime.block_on(Simulator::start(config)).unwrap();
+        (simulator, runtime)
+    })
+}
+
+/// What a person sets to use this cloud, and nothing else.
+pub(super) fn environment(simulator: &Simulator) -> Vec<(&'static str, String)> {
+    let account = &simulator.config().account;
+    vec![
+        ("AZURE_ENDPOINT", simulator.endpoint().to_owned()),
+        ("AZURE_CA", simulator.ca().display().to_string()),
+        ("AZURE_SUBSCRIPTION_ID", account.subscription.clone()),
+        ("AZURE_CLIENT_ID", account.client.clone()),
+        ("AZURE_CLIENT_SECRET", account.secret.clone()),
+    ]
+}
