@@ -141,6 +141,16 @@ fn the_engine_gets_what_was_asked_for() {
 }
 
 #[test]
+fn whoever_sits_at_a_terminal_has_other_defaults() {
+    let sandbox = Sandbox::new();
+    assert_eq!(sandbox.answer(&["create", "sat"], "").code, 0);
+    assert_eq!(sandbox.run(&["create", "scripted"]).code, 0);
+    assert_eq!(sandbox.answer(&["create", "said", "--memory-allow-from", "any"], "").code, 0);
+    let lets_in = |name: &str| sandbox.run(&["inspect", name, "-f", "{{.Driver.lets_in}}"]).stdout;
+    assert_eq!(["sat", "scripted", "said"].map(lets_in), ["me\n", "any\n", "any\n"]);
+}
+
+#[test]
 fn a_machine_without_an_engine_is_given_one_later() {
     let sandbox = Sandbox::new();
     assert_snapshot!(sandbox.run(&["create", "web", "--no-bootstrap"]), @r"

@@ -62,6 +62,7 @@ pub(crate) struct Config {
     size: u32,
     fails: Option<String>,
     place: Option<String>,
+    lets_in: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +101,15 @@ impl Configure for Memory {
             at_terminal: None,
         },
         Setting {
+            flag: "memory-allow-from",
+            aliases: &[],
+            env: &[],
+            help: "whom it lets in",
+            takes: Takes::Text("WHOM"),
+            default: Some("any"),
+            at_terminal: Some("me"),
+        },
+        Setting {
             flag: "memory-user",
             aliases: &[],
             env: &["MEMORY_USER"],
@@ -126,6 +136,7 @@ impl Configure for Memory {
             size,
             fails: set.text("memory-fails").map(Into::into),
             place: set.text("memory-place").map(Into::into),
+            lets_in: set.text("memory-allow-from").map(Into::into),
         };
         if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
     }
