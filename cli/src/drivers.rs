@@ -7,6 +7,7 @@ pub(crate) fn all() -> Vec<Entry> {
     vec![
         Entry::of::<wharf_driver_local::Local>().supervised_by(wharf_driver_local::supervise),
         Entry::of::<wharf_driver_ssh::Ssh>(),
+        Entry::of::<wharf_driver_none::Elsewhere>(),
         #[cfg(feature = "azure")]
         Entry::of::<wharf_driver_azure::Azure>(),
     ]

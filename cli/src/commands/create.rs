@@ -97,7 +97,11 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
             last => cx.ui.json(&rows.into_iter().chain(last).collect::<Vec<_>>())?,
         }
     } else if let Some((name, created)) = ends.done.first() {
-        if created.connection.life == Life::Bare {
+        let looked_after =
+            settings::find(&cx.build.drivers, &requests.driver)?.about().capabilities.provisions;
+        if !looked_after {
+            cx.ui.note(&format!("\nUse it:  docker -H {} run --rm hello-world", created.connection.url));
+        } else if created.connection.life == Life::Bare {
             cx.ui.note(&format!(
                 "\nIt has no engine: `wharf provision {name}` brings it, `wharf ssh {name}` signs in"
             ));

@@ -193,7 +193,13 @@ impl Cx {
         machine_names(names)
     }
 
-    /// How to reach a machine whose create is finished.
+    /// How to reach a machine whose create is finished, whether it has an engine or not.
+    pub(crate) async fn reached(&self, name: &MachineName, wharf: &Wharf) -> Result<Connection> {
+        let connection = wharf.connection(name).await?;
+        if connection.life == Life::Bare { Ok(connection) } else { self.connection(name, wharf).await }
+    }
+
+    /// How to reach a machine whose create is finished and that has an engine.
     pub(crate) async fn connection(&self, name: &MachineName, wharf: &Wharf) -> Result<Connection> {
         let connection = wharf.connection(name).await?;
         match connection.life {

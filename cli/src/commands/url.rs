@@ -16,7 +16,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let names = cx.several(&args.names, &wharf).await?;
     let ends = each(cx, &names, |name| {
         let wharf = &wharf;
-        async move { Ok(cx.connection(&name, wharf).await?.url) }
+        async move { cx.reached(&name, wharf).await.map(|connection| connection.url) }
     })
     .await;
     show_each(cx, &ends.done, "url")?;

@@ -209,3 +209,53 @@ fn a_machine_without_an_engine_is_given_one_later() {
     web
     ");
 }
+
+#[test]
+fn an_engine_elsewhere_is_a_name_and_nothing_more() {
+    let sandbox = Sandbox::new();
+    assert_snapshot!(sandbox.run(&["create", "-d", "none", "--url", "tcp://192.0.2.9:2375", "theirs"]), @r"
+    $ wharf create -d none --url tcp://192.0.2.9:2375 theirs
+    ! theirs: checking what can be checked beforehand
+    ! theirs: making the machine
+    ! theirs: remember the engine at tcp://192.0.2.9:2375, and do nothing to it
+    ! theirs: waiting for its address
+    ! theirs: ready in N s
+    !
+    ! Use it:  docker -H tcp://192.0.2.9:2375 run --rm hello-world
+    ");
+    assert_snapshot!(sandbox.run(&["ls"]), @r"
+    $ wharf ls
+    NAME     ACTIVE   DRIVER   STATE     URL                    DOCKER    ERRORS
+    theirs   -        none     Running   tcp://192.0.2.9:2375   Unknown
+    ");
+    assert_snapshot!(sandbox.run(&["url", "theirs"]), @r"
+    $ wharf url theirs
+    tcp://192.0.2.9:2375
+    ");
+    assert_snapshot!(sandbox.run(&["provision", "theirs"]), @r"
+    $ wharf provision theirs
+    ! error: machine `theirs` cannot be provisioned: driver `none` does nothing to it
+    ! hint: somebody else looks after its engine
+    [exit 3]
+    ");
+    assert_snapshot!(sandbox.run(&["stop", "theirs"]), @r"
+    $ wharf stop theirs
+    ! theirs: stopping it
+    ! error: machine `theirs` cannot be stopped: driver `none` has no power over it
+    ! hint: use `wharf ssh theirs` and the host's own commands
+    [exit 3]
+    ");
+    assert_snapshot!(sandbox.run(&["create", "-d", "none", "other"]), @r"
+    $ wharf create -d none other
+    ! error: --none-url: is missing: say where the engine is
+    ! hint: `wharf create --help` lists what driver `none` takes
+    [exit 2]
+    ");
+    assert_snapshot!(sandbox.run(&["rm", "-y", "theirs"]), @r"
+    $ wharf rm -y theirs
+    ! theirs: finding out what an earlier command left
+    ! theirs: removing it
+    ! theirs: remove theirs-ID-address
+    ! theirs: removed (N s)
+    ");
+}

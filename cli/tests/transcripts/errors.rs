@@ -10,7 +10,7 @@ fn wrong_words_are_usage() {
     assert_snapshot!(sandbox.run(&["create", "web", "--driver", "cloudy"]), @r"
     $ wharf create web --driver cloudy
     ! error: there is no driver `cloudy`
-    ! hint: the drivers of this build are memory
+    ! hint: the drivers of this build are memory, none
     [exit 2]
     ");
     assert_snapshot!(sandbox.run(&["create", "-b/d", "--driver", "memory"]), @r"

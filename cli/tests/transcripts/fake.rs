@@ -21,7 +21,11 @@ use wharf_driver::{
 
 /// The program with this cloud instead of real ones.
 pub(crate) fn build() -> Build {
-    Build { drivers: vec![Entry::of::<Memory>()], open, keyring: || Ok(KEYRING.clone()) }
+    Build {
+        drivers: vec![Entry::of::<Memory>(), Entry::of::<wharf_driver_none::Elsewhere>()],
+        open,
+        keyring: || Ok(KEYRING.clone()),
+    }
 }
 
 /// The keyring of every desktop in these tests; stores have accounts of their own in it.
@@ -150,6 +154,7 @@ impl Driver for Memory {
         capabilities: Capabilities {
             power: true,
             adopts: false,
+            provisions: true,
             takes_host_key: true,
             console: false,
             address_changes: false,
@@ -271,6 +276,7 @@ fn reach(_: &[Boot]) -> Reach {
         ssh_user: "root".into(),
         engine_host: "192.0.2.7".into(),
         engine_port: 2376,
+        url: None,
         access: Access::default(),
     }
 }

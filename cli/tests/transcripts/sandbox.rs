@@ -110,12 +110,12 @@ impl Sandbox {
         let text = text.replace(&home, "HOME");
         let spans = regex_lite::Regex::new(r"\d+\.\d s\b").unwrap();
         let ids = regex_lite::Regex::new(r"\b[0-9a-f]{32}\b").unwrap();
-        let short = regex_lite::Regex::new(r"-[0-9a-f]{8}-vm\b").unwrap();
+        let short = regex_lite::Regex::new(r"-[0-9a-f]{8}-(vm|address)\b").unwrap();
         let text = spans.replace_all(&text, "N s");
         let text = ids.replace_all(&text, "ID");
         let when = regex_lite::Regex::new(r#""made": \d+"#).unwrap();
         let text = when.replace_all(&text, "\"made\": 0");
-        short.replace_all(&text, "-ID-vm").into_owned()
+        short.replace_all(&text, "-ID-$1").into_owned()
     }
 }
 

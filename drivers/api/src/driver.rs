@@ -54,6 +54,8 @@ pub struct Capabilities {
     pub power: bool,
     /// The machine exists before wharf and stays after it: `rm` leaves the host as it is unless told to purge.
     pub adopts: bool,
+    /// The agent is brought to its machines; otherwise somebody else looks after an engine there, or nobody does.
+    pub provisions: bool,
     /// The machine takes the SSH host key that [`Seed`] brings, so its first connection is verified.
     pub takes_host_key: bool,
     /// `console` returns something.
@@ -171,6 +173,9 @@ pub struct Reach {
     pub engine_host: String,
     /// The port there.
     pub engine_port: u16,
+    /// What the docker client is told instead of host and port, where somebody else chose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// How to sign in, where that differs from what a machine made by wharf has: `Access::default()`.
     #[serde(default)]
     pub access: Access,

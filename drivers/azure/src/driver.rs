@@ -36,6 +36,7 @@ impl Driver for Azure {
         capabilities: Capabilities {
             power: true,
             adopts: false,
+            provisions: true,
             takes_host_key: true,
             console: true,
             address_changes: true,

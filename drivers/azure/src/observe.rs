@@ -105,6 +105,7 @@ async fn one(arm: &Arm, config: &Config, made: &[Resource], seen: &Seen) -> Resu
         ssh_user: parts.user.clone().unwrap_or_else(|| USER.to_owned()),
         engine_host: address,
         engine_port: parts.engine_port,
+        url: None,
         access: Access { jumps: config.jumps.clone(), ..Access::default() },
     });
     Ok(Observation { state, reach, warnings })

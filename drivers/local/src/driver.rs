@@ -39,6 +39,7 @@ impl Driver for Local {
         capabilities: Capabilities {
             power: true,
             adopts: false,
+            provisions: true,
             takes_host_key: true,
             console: true,
             address_changes: true,
@@ -363,6 +364,7 @@ async fn observe(made: &[Resource], cx: &Context) -> Result<Observation> {
         ssh_user: record.user.clone(),
         engine_host: "127.0.0.1".to_owned(),
         engine_port: status.engine_port,
+        url: None,
         access: Access::default(),
     });
     Ok(Observation { state, reach, warnings: status.warnings })

@@ -29,6 +29,7 @@ impl Driver for Ssh {
         capabilities: Capabilities {
             power: false,
             adopts: true,
+            provisions: true,
             takes_host_key: false,
             console: false,
             address_changes: false,
@@ -119,6 +120,7 @@ impl Ssh {
             ssh_user: user.clone(),
             engine_host: address.clone(),
             engine_port,
+            url: None,
             access: self.config.access(),
         };
         let (state, warnings) = match self.dial(cx).await {

@@ -153,6 +153,9 @@ pub(crate) fn summary(machine: &Machine) -> Summary {
 
 /// Where the docker client finds the engine.
 fn url(machine: &Machine, reach: &Reach) -> String {
+    if let Some(url) = &reach.url {
+        return url.clone();
+    }
     match loopback_port(machine) {
         Some(port) => format!("tcp://{}", place("127.0.0.1", port)),
         None => format!("tcp://{}", place(&reach.engine_host, reach.engine_port)),

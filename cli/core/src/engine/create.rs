@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wharf_driver::{AnyDriver, MachineId, MachineName, MachineSpec, Observation, OwnerTag};
+use wharf_driver::{About, AnyDriver, MachineId, MachineName, MachineSpec, Observation, OwnerTag};
 
 use crate::bootstrap::Provision;
 use crate::engine::keys::Keys;
@@ -21,7 +21,7 @@ impl Wharf {
     /// was made, for another create to continue or a remove to take away.
     pub async fn create(&self, request: &CreateRequest, call: &Call) -> Result<Created> {
         self.driver(&request.driver)?;
-        if !request.bare {
+        if !self.is_bare(request)? {
             self.bootstrap.check()?;
         }
         let work = Work::lock(self, &request.name, call).await?;
@@ -33,8 +33,13 @@ impl Wharf {
             let work = Work::lock(self, &request.name, call).await?;
             return work.create(request).await;
         }
-        same_wish(&machine, request, self.driver(&request.driver)?.about().name)?;
+        same_wish(&machine, request, self.driver(&request.driver)?.about())?;
         work.finish(true).await
+    }
+
+    /// Whether no engine is brought to what is wished for.
+    fn is_bare(&self, request: &CreateRequest) -> Result<bool> {
+        Ok(request.bare || !self.driver(&request.driver)?.about().capabilities.provisions)
     }
 
     /// Continues a create that was cut off.
@@ -77,7 +82,7 @@ impl Wharf {
         let work = Work::lock(self, &request.name, call).await?;
         let planned = match work.ledger.read().await? {
             Some(machine) => {
-                same_wish(&machine, request, self.driver(&request.driver)?.about().name)?;
+                same_wish(&machine, request, self.driver(&request.driver)?.about())?;
                 return Ok(machine.steps().iter().map(|(step, _)| planned("driver", step)).collect());
             }
             None => work.plan_only(request).await,
@@ -115,7 +120,7 @@ impl Work<'_> {
             owner: wanted.owner.clone(),
             adopts: about.capabilities.adopts,
             account: driver.account(),
-            bare: request.bare,
+            bare: self.wharf.is_bare(request)?,
         })
         .await?;
         drop(driver);
@@ -158,7 +163,7 @@ impl Work<'_> {
         let (driver, plan) = self.driver_and_plan(request, &wanted).await?;
         let mut steps: Vec<PlannedStep> = plan.steps.iter().map(|step| planned("driver", step)).collect();
         // A host that is there already can be asked what bringing the agent to it would change.
-        if !request.bare
+        if !self.wharf.is_bare(request)?
             && let Some(wish) = self.existing_host(&*driver, request, &wanted).await?
         {
             steps.extend(self.wharf.bootstrap.plan(&wish).await?);
@@ -245,7 +250,7 @@ impl Work<'_> {
 }
 
 /// A wish for a machine that is there must be the same wish, for one that is not finished.
-fn same_wish(machine: &Machine, request: &CreateRequest, driver: &str) -> Result<()> {
+fn same_wish(machine: &Machine, request: &CreateRequest, driver: About) -> Result<()> {
     let name = &machine.name;
     match machine.life() {
         Life::Removing => return Err(being_removed(name)),
@@ -255,10 +260,11 @@ fn same_wish(machine: &Machine, request: &CreateRequest, driver: &str) -> Result
         }
         Life::Creating => {}
     }
-    let same = machine.driver == driver
+    let bare = request.bare || !driver.capabilities.provisions;
+    let same = machine.driver == driver.name
         && machine.config == request.config
         && machine.options == request.options
-        && machine.bare == request.bare;
+        && machine.bare == bare;
     if same {
         return Ok(());
     }

@@ -23,9 +23,15 @@ impl Wharf {
     /// # Errors
     /// What stopped it.
     pub async fn provision(&self, name: &MachineName, call: &Call) -> Result<Connection> {
-        self.bootstrap.check()?;
         let work = Work::existing(self, name, call).await?;
         work.finished()?;
+        let about = self.driver(&work.machine()?.driver)?.about();
+        if !about.capabilities.provisions {
+            let message =
+                format!("machine `{name}` cannot be provisioned: driver `{}` does nothing to it", about.name);
+            return Err(Error::new(Kind::Refused, message).hint("somebody else looks after its engine"));
+        }
+        self.bootstrap.check()?;
         let driver = work.driver(&work.machine()?).await?;
         work.phase(Phase::Addressing)?;
         work.find_address(&driver).await?;

@@ -57,6 +57,7 @@ fn reach() -> Reach {
         ssh_user: "root".to_owned(),
         engine_host: "192.0.2.1".to_owned(),
         engine_port: 2376,
+        url: None,
         access: Access::default(),
     }
 }

@@ -55,6 +55,7 @@ impl Driver for Memory {
         capabilities: Capabilities {
             power: true,
             adopts: false,
+            provisions: true,
             takes_host_key: true,
             console: true,
             address_changes: true,
@@ -181,6 +182,7 @@ impl Memory {
                 ssh_user: "root".to_owned(),
                 engine_host: address,
                 engine_port: one.engine_port,
+                url: None,
                 access: Access::default(),
             }
         });
