@@ -96,7 +96,7 @@ impl From<OutputName> for Output {
 /// One verb, one variant; the doc comments are the list that `--help` shows.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    Create(create::Args),
+    Create(Box<create::Args>),
     Ls(ls::Args),
     Env(env::Args),
     Context(context::Args),

@@ -99,6 +99,11 @@ impl Error {
         Self { told: true, status, ..Self::new(Kind::Failed, "the command on the machine failed") }
     }
 
+    /// The exit status of a command on a machine, where that is what failed.
+    pub(crate) const fn status(&self) -> Option<u8> {
+        self.status
+    }
+
     /// The fixed exit code.
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(self.status.unwrap_or(self.kind.exit_code()))

@@ -11,6 +11,7 @@ mod clouds;
 mod commands;
 mod config;
 mod docker;
+mod docker_machine;
 mod drivers;
 mod error;
 mod files;
@@ -62,13 +63,42 @@ pub fn run(args: impl IntoIterator<Item = OsString>, world: World) -> ExitCode {
 }
 
 /// Runs one command with the drivers and the store of `build`.
-pub fn run_with(args: impl IntoIterator<Item = OsString>, mut world: World, build: &Build) -> ExitCode {
-    let args: Vec<OsString> = args.into_iter().collect();
-    let typed = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+pub fn run_with(args: impl IntoIterator<Item = OsString>, world: World, build: &Build) -> ExitCode {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    let typed: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    if docker_machine::is_called(&mut args) {
+        return run_as_docker_machine(&args, typed, world, build);
+    }
+    run_line(args, typed, None, world, build)
+}
+
+/// Runs a command line that was typed for docker-machine.
+fn run_as_docker_machine(args: &[OsString], typed: Vec<String>, mut world: World, build: &Build) -> ExitCode {
+    docker_machine::take_up_environment(&mut world);
+    let read = docker_machine::Typed::read(args);
+    if let Some(mistake) = read.mistake() {
+        let ui = Ui::new(world.streams(), world.terminal, Output::Text, false).for_docker_machine();
+        ui.error(&Error::failed(mistake), None);
+        return ExitCode::FAILURE;
+    }
+    if read.asks_for_version() {
+        let ui = Ui::new(world.streams(), world.terminal, Output::Text, false);
+        return ended(&ui, ui.raw(&docker_machine::version()));
+    }
+    run_line(read.line.clone(), typed, Some(read), world, build)
+}
+
+fn run_line(
+    args: Vec<OsString>,
+    typed: Vec<String>,
+    docker_machine: Option<docker_machine::Typed>,
+    mut world: World,
+    build: &Build,
+) -> ExitCode {
     let streams = world.streams();
     let parsed = match args::parse(args, &build.drivers) {
         Ok(parsed) => parsed,
-        Err(answer) => return answer_grammar(&answer, streams, &world),
+        Err(answer) => return answer_grammar(&answer, docker_machine.is_some(), streams, &world),
     };
     if let args::Verb::Supervise(args) = &parsed.verb {
         return commands::supervise::run(args, &build.drivers);
@@ -81,15 +111,25 @@ pub fn run_with(args: impl IntoIterator<Item = OsString>, mut world: World, buil
             return ended(&ui, Err(error));
         }
     };
-    let ui = Arc::new(Ui::new(streams, world.terminal, config.output, config.colour));
+    let ui = Ui::new(streams, world.terminal, config.output, config.colour);
+    let ui = Arc::new(if docker_machine.is_some() { ui.for_docker_machine() } else { ui });
     log::start(&ui, config.debug);
-    let done = verb(parsed, typed, config, &ui, world, build);
-    ended(&ui, done)
+    let done = verb(parsed, typed, docker_machine.clone(), config, &ui, world, build);
+    match (docker_machine, done) {
+        (Some(typed), Err(error)) => {
+            if !error.told || error.status().is_some() {
+                ui.error(&error, None);
+            }
+            docker_machine::code(&typed, &error)
+        }
+        (_, done) => ended(&ui, done),
+    }
 }
 
 fn verb(
     parsed: args::Parsed,
     typed: Vec<String>,
+    docker_machine: Option<docker_machine::Typed>,
     config: Config,
     ui: &Arc<Ui>,
     world: World,
@@ -113,8 +153,12 @@ fn verb(
             build: build.clone(),
             cancel,
             typed,
+            docker_machine,
             driver_flags: parsed.driver_flags,
         };
+        if let Some(typed) = &cx.docker_machine {
+            typed.check(&cx).await?;
+        }
         commands::run(parsed.verb, &cx).await
     });
     // What still blocks a thread after a cancelled command (a connection being refused slowly) is not waited for.
@@ -135,7 +179,12 @@ fn ended(ui: &Ui, done: Result<()>) -> ExitCode {
 }
 
 /// `--help` and `--version` are answers, the rest is wrong usage.
-fn answer_grammar(answer: &clap::Error, streams: ui::Streams, world: &World) -> ExitCode {
+fn answer_grammar(
+    answer: &clap::Error,
+    as_docker_machine: bool,
+    streams: ui::Streams,
+    world: &World,
+) -> ExitCode {
     let to_stderr = answer.use_stderr();
     let seen = if to_stderr { world.terminal.stderr } else { world.terminal.stdout };
     let colour = seen && world.var("NO_COLOR").is_none();
@@ -143,7 +192,8 @@ fn answer_grammar(answer: &clap::Error, streams: ui::Streams, world: &World) -> 
     let ui = Ui::new(streams, world.terminal, Output::Text, colour);
     if to_stderr {
         ui.log(&text);
-        return ExitCode::from(wharf_core::Kind::Usage.exit_code());
+        let code = if as_docker_machine { 1 } else { wharf_core::Kind::Usage.exit_code() };
+        return ExitCode::from(code);
     }
     ended(&ui, ui.raw(&text))
 }

@@ -47,9 +47,66 @@ pub(crate) struct Args {
     /// A registry that is spoken to without a verified certificate
     #[arg(long = "engine-insecure-registry", value_name = "HOST")]
     insecure_registries: Vec<String>,
+    /// The engine's storage driver, of which there is one: overlay2
+    #[arg(long = "engine-storage-driver", value_name = "NAME")]
+    storage_driver: Option<String>,
+    /// For docker-machine's users: the agent comes from this computer
+    #[arg(long = "engine-install-url", value_name = "URL", hide = true)]
+    _install_url: Option<String>,
+    #[command(flatten)]
+    swarm: Swarm,
     /// A further name or address in the server's certificate
     #[arg(long = "tls-san", value_name = "NAME")]
     extra_names: Vec<String>,
+}
+
+/// The standalone Swarm of docker-machine, which nobody keeps any more.
+#[derive(Debug, clap::Args)]
+struct Swarm {
+    #[arg(long, hide = true)]
+    swarm: bool,
+    #[arg(long, hide = true)]
+    swarm_master: bool,
+    #[arg(long, hide = true)]
+    swarm_experimental: bool,
+    #[arg(long, hide = true)]
+    swarm_image: Option<String>,
+    #[arg(long, hide = true)]
+    swarm_discovery: Option<String>,
+    #[arg(long, hide = true)]
+    swarm_strategy: Option<String>,
+    #[arg(long, hide = true)]
+    swarm_host: Option<String>,
+    #[arg(long, hide = true)]
+    swarm_addr: Option<String>,
+    #[arg(long, hide = true)]
+    swarm_opt: Vec<String>,
+    #[arg(long, hide = true)]
+    swarm_join_opt: Vec<String>,
+}
+
+impl Swarm {
+    /// Refuses what nothing could come of.
+    fn refuse(&self) -> Result<()> {
+        let words = [
+            &self.swarm_image,
+            &self.swarm_discovery,
+            &self.swarm_strategy,
+            &self.swarm_host,
+            &self.swarm_addr,
+        ];
+        let wanted = self.swarm
+            || self.swarm_master
+            || self.swarm_experimental
+            || words.iter().any(|word| word.is_some())
+            || !self.swarm_opt.is_empty()
+            || !self.swarm_join_opt.is_empty();
+        if !wanted {
+            return Ok(());
+        }
+        Err(Error::usage("the standalone Swarm that the --swarm flags set up is not developed any more")
+            .hint("leave them out; each machine is a host of its own, reached by its docker context"))
+    }
 }
 
 impl Args {
@@ -68,6 +125,7 @@ impl Args {
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let names = machine_names(&args.names)?;
+    args.swarm.refuse()?;
     let clouds = cx.clouds();
     let cloud = cloud(&args, cx, &clouds)?;
     let requests = Requests::new(&args, cloud, cx)?;
@@ -173,6 +231,9 @@ fn engine_options(args: &Args, cx: &Cx) -> Result<EngineOptions> {
     let labels = both(&file.labels, &args.labels);
     let registry_mirrors = both(&file.registry_mirrors, &args.registry_mirrors);
     let mut mistakes: Vec<String> = Vec::new();
+    if let Some(name) = args.storage_driver.as_ref().filter(|name| *name != "overlay2") {
+        mistakes.push(format!("the engine has no storage driver `{name}`: it has overlay2"));
+    }
     for label in &labels {
         if label.split_once('=').is_none_or(|(key, _)| key.is_empty()) {
             mistakes.push(format!("engine label `{label}` is not KEY=VALUE"));

@@ -22,7 +22,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
-    let template = args.format.as_deref().map(Template::parse).transpose()?;
+    let usual = cx.docker_machine.is_some().then_some("{{prettyjson .}}");
+    let template = args.format.as_deref().or(usual).map(Template::parse).transpose()?;
     let wharf = cx.wharf();
     let name = cx.one(args.name.as_deref(), &wharf).await?;
     let inspection = wharf.inspect(&name).await?;

@@ -16,7 +16,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let names = cx.several(&args.names, &wharf).await?;
     let ends = each(cx, &names, |name| {
         let wharf = &wharf;
-        async move { Ok(cx.connection(&name, wharf).await?.engine_host) }
+        async move { Ok(cx.reached(&name, wharf).await?.engine_host) }
     })
     .await;
     show_each(cx, &ends.done, "ip")?;

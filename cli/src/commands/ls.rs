@@ -13,6 +13,7 @@ use self::filter::Filters;
 use super::active::Target;
 use super::{Cx, refuse_wrong_host_keys};
 use crate::config::span;
+use crate::docker_machine::COLUMNS;
 use crate::error::{Error, Result};
 use crate::ui::{Board, Table, Template, natural};
 
@@ -54,7 +55,8 @@ struct Row {
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let filters = Filters::parse(&args.filter)?;
-    let template = args.format.as_deref().map(Template::parse).transpose()?;
+    let usual = (cx.docker_machine.is_some() && !args.quiet && !cx.ui.is_json()).then_some(COLUMNS);
+    let template = args.format.as_deref().or(usual).map(Template::parse).transpose()?;
     let wharf = cx.wharf();
     let names = chosen(&filters, &wharf).await?;
     if args.quiet && !filters.want_state() {

@@ -40,6 +40,7 @@ use crate::Build;
 use crate::args::Verb;
 use crate::clouds::Clouds;
 use crate::config::{Choice, Config};
+use crate::docker_machine::Typed;
 use crate::error::{Error, Kind, Result, of_several};
 use crate::settings;
 use crate::ui::{Board, Ui, natural};
@@ -55,13 +56,15 @@ pub(crate) struct Cx {
     pub(crate) cancel: CancellationToken,
     /// The command line as typed.
     pub(crate) typed: Vec<String>,
+    /// What was typed, where it was typed for docker-machine.
+    pub(crate) docker_machine: Option<Typed>,
     pub(crate) driver_flags: Option<clap::ArgMatches>,
 }
 
 /// Runs the verb.
 pub(crate) async fn run(verb: Verb, cx: &Cx) -> Result<()> {
     match verb {
-        Verb::Create(args) => create::run(args, cx).await,
+        Verb::Create(args) => create::run(*args, cx).await,
         Verb::Ls(args) => ls::run(args, cx).await,
         Verb::Env(args) => env::run(args, cx).await,
         Verb::Context(args) => context::run(args, cx).await,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use wharf_core::Power;
 
 use super::{Cx, context, each};
+use crate::docker_machine::NEW_ADDRESSES;
 use crate::error::Result;
 use crate::ui::Board;
 
@@ -20,7 +21,7 @@ pub(super) async fn run(names: &[String], power: Power, cx: &Cx) -> Result<()> {
     };
     let board = Board::new(&cx.ui).powering(doing);
     let call = cx.call(verb, Duration::from_secs(180), &board);
-    each(cx, &names, |name| {
+    let ends = each(cx, &names, |name| {
         let (wharf, call, board) = (&wharf, &call, &board);
         async move {
             let reached = wharf.power(&name, power, call).await;
@@ -33,6 +34,9 @@ pub(super) async fn run(names: &[String], power: Power, cx: &Cx) -> Result<()> {
             Ok(())
         }
     })
-    .await
-    .end
+    .await;
+    if cx.docker_machine.is_some() && ends.end.is_ok() && matches!(power, Power::On | Power::Restart) {
+        cx.ui.note(NEW_ADDRESSES);
+    }
+    ends.end
 }

@@ -6,6 +6,7 @@ use wharf_core::{Call, MachineName, RemoveOptions, Removed, Wharf};
 
 use super::{Cx, each, machine_names};
 use crate::docker::{DockerFolder, context_name};
+use crate::docker_machine;
 use crate::error::{Error, Kind, Result};
 use crate::ui::Board;
 
@@ -44,7 +45,11 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
             for left in &removed.left {
                 cx.ui.note(&format!("{name}: {left}"));
             }
-            cx.ui.note(&format!("{name}: removed ({:.1} s)", took.as_secs_f32()));
+            if cx.docker_machine.is_some() {
+                cx.ui.note(&format!("Successfully removed {name}"));
+            } else {
+                cx.ui.note(&format!("{name}: removed ({:.1} s)", took.as_secs_f32()));
+            }
             Ok(removed)
         }
     })
@@ -87,6 +92,12 @@ async fn confirm(names: &[MachineName], wharf: &Wharf, cx: &Cx) -> Result<()> {
         return Err(Error::new(Kind::NoSuchMachine, format!("there is no machine `{missing}`")));
     }
     let listed = names.iter().map(MachineName::as_str).collect::<Vec<_>>().join(", ");
+    if cx.docker_machine.is_some() {
+        // It reads an answer from whoever gives one.
+        let answer = cx.ui.ask(&docker_machine::asks(&listed))?;
+        let yes = answer.trim_start().to_ascii_lowercase().starts_with('y');
+        return if yes { Ok(()) } else { Err(Error::failed("nothing was removed")) };
+    }
     if !cx.ui.can_ask() {
         return Err(Error::usage(format!("nobody is there to confirm that {listed} may be removed"))
             .hint("-y removes without asking"));

@@ -41,6 +41,8 @@ pub(crate) struct Ui {
     output: Output,
     style: Style,
     progress: Progress,
+    /// Errors are said as docker-machine said them.
+    as_docker_machine: bool,
 }
 
 /// Where a person types and reads.
@@ -91,7 +93,13 @@ impl Ui {
             output,
             style: Style { colour: colour && terminal.stderr },
             progress,
+            as_docker_machine: false,
         }
+    }
+
+    /// Says errors as docker-machine did.
+    pub(crate) fn for_docker_machine(self) -> Self {
+        Self { as_docker_machine: true, ..self }
     }
 
     /// Whether results are JSON.
@@ -150,6 +158,7 @@ impl Ui {
     pub(crate) fn error(&self, error: &Error, machine: Option<&str>) {
         let text = match self.output {
             Output::Json => json::error(error, machine),
+            Output::Text if self.as_docker_machine => crate::docker_machine::says(error, machine),
             Output::Text => plain::error(error, machine, self.style),
         };
         self.say(&text);

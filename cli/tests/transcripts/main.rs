@@ -4,6 +4,7 @@
 mod clouds;
 mod contexts;
 mod create;
+mod docker_machine;
 mod errors;
 mod fake;
 mod keyring;

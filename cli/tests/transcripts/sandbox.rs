@@ -80,6 +80,12 @@ impl Sandbox {
         self.run_at(args, Terminal { stdin: true, stdout: false, stderr: true }, answer)
     }
 
+    /// Runs a command line of docker-machine's, fed with `input` as by a pipe.
+    pub(crate) fn docker_machine(&self, args: &[&str], input: &str) -> Ended {
+        let whole = [&["docker-machine"], args].concat();
+        self.run_at(&whole, Terminal::default(), input)
+    }
+
     fn run_at(&self, args: &[&str], terminal: Terminal, input: &str) -> Ended {
         let (stdout, stderr) = (Page::default(), Page::default());
         let mut env = self.env.clone();

@@ -1,0 +1,266 @@
+//! From docker-machine's command line to ours.
+//!
+//! Its flags follow Go's rules: one dash is as good as two, and flags of the program stand before the command.
+
+use std::ffi::OsString;
+
+use super::words;
+
+/// A command line that was typed for docker-machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Typed {
+    /// The command.
+    pub(crate) command: String,
+    /// What stands behind it that is no flag: machines' names, mostly.
+    pub(crate) names: Vec<String>,
+    /// Flags, with two dashes each.
+    pub(crate) flags: Vec<String>,
+    /// Whether none was named, so that `default` is meant.
+    pub(crate) means_default: bool,
+    /// For our grammar.
+    pub(crate) line: Vec<OsString>,
+}
+
+/// Every command of docker-machine that is here.
+const COMMANDS: &[&str] = &[
+    "active",
+    "config",
+    "create",
+    "env",
+    "help",
+    "inspect",
+    "ip",
+    "kill",
+    "ls",
+    "provision",
+    "regenerate-certs",
+    "restart",
+    "rm",
+    "ssh",
+    "start",
+    "status",
+    "stop",
+    "url",
+    "version",
+];
+/// The program's own flags that take a word and mean nothing here: keys and certificates have places of their own.
+const FORGOTTEN: &[&str] = &[
+    "--tls-ca-cert",
+    "--tls-ca-key",
+    "--tls-client-cert",
+    "--tls-client-key",
+    "--github-api-token",
+    "--bugsnag-api-token",
+];
+/// Commands that mean the machine `default` when they are given none.
+const OF_A_MACHINE: &[&str] = &[
+    "config",
+    "env",
+    "inspect",
+    "ip",
+    "kill",
+    "provision",
+    "regenerate-certs",
+    "restart",
+    "ssh",
+    "start",
+    "status",
+    "stop",
+    "upgrade",
+    "url",
+];
+/// Their flags that take a word.
+const WITH_WORD: &[&str] =
+    &["--shell", "--format", "-f", "--filter", "--timeout", "-t", "--driver", "-d", "--storage-path", "-s"];
+
+impl Typed {
+    /// Reads `args`, the first of which is the program's name.
+    pub(crate) fn read(args: &[OsString]) -> Self {
+        let words: Vec<String> =
+            args.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+        let at = command_at(&words);
+        let mut typed = Self::default();
+        typed.line.push(args.first().cloned().unwrap_or_else(|| "docker-machine".into()));
+        typed.line.extend(global(&words[..at]).into_iter().map(OsString::from));
+        let Some((command, rest)) = words[at..].split_first() else { return typed };
+        typed.command.clone_from(command);
+        typed.line.push(command.into());
+        if command == "ssh" {
+            // Whatever stands behind the name is the machine's.
+            typed.names.extend(rest.first().cloned());
+            typed.line.extend(rest.iter().map(OsString::from));
+        } else {
+            typed.take(rest);
+        }
+        if typed.names.is_empty() && !typed.asks_for_help() && OF_A_MACHINE.contains(&command.as_str()) {
+            typed.means_default = true;
+            typed.names.push("default".to_owned());
+            typed.line.push("default".into());
+        }
+        typed
+    }
+
+    /// Whether a flag was given.
+    pub(crate) fn has(&self, flags: &[&str]) -> bool {
+        self.flags.iter().any(|flag| flags.contains(&flag.as_str()))
+    }
+
+    /// What is wrong with the line itself, whatever machines there are.
+    pub(crate) fn mistake(&self) -> Option<String> {
+        match self.command.as_str() {
+            _ if self.asks_for_help() => None,
+            "create" if self.names.iter().all(String::is_empty) => Some(words::NO_NAME.to_owned()),
+            "rm" if self.names.is_empty() => Some(words::NO_NAMES.to_owned()),
+            command if !command.is_empty() && !COMMANDS.contains(&command) => Some(words::unknown(command)),
+            _ => None,
+        }
+    }
+
+    /// Whether it is the program's own version that is asked for.
+    pub(crate) fn asks_for_version(&self) -> bool {
+        let flag = self.command.is_empty() && self.line.iter().any(|word| word == "--version");
+        flag || self.command == "version" && self.names.is_empty() && self.flags.is_empty()
+    }
+
+    fn asks_for_help(&self) -> bool {
+        self.has(&["--help", "-h"]) || self.has(&["--unset", "-u"]) && self.command == "env"
+    }
+
+    fn take(&mut self, rest: &[String]) {
+        let mut rest = rest.iter();
+        while let Some(word) = rest.next() {
+            if !word.starts_with('-') || word == "-" {
+                self.names.push(word.clone());
+                self.line.push(word.into());
+                continue;
+            }
+            let flag = two_dashes(word);
+            let own = flag.split('=').next().unwrap_or(&flag).to_owned();
+            let takes = self.takes_word(&own) && !flag.contains('=');
+            self.line.push(translated(&self.command, &flag).into());
+            self.flags.push(own);
+            if takes && let Some(value) = rest.next() {
+                self.line.push(value.into());
+            }
+        }
+    }
+
+    /// Drivers' flags take a word unless they are switches, which our grammar knows; so does every flag of `create`.
+    fn takes_word(&self, flag: &str) -> bool {
+        match self.command.as_str() {
+            "create" => !is_switch(flag),
+            // The same letter forces there.
+            "rm" | "regenerate-certs" => false,
+            _ => WITH_WORD.contains(&flag),
+        }
+    }
+}
+
+/// The switches of docker-machine's `create`, by what they end in or are.
+fn is_switch(flag: &str) -> bool {
+    const SWITCHES: &[&str] = &[
+        "--swarm",
+        "--swarm-master",
+        "--swarm-experimental",
+        "--help",
+        "-h",
+        "--azure-static-public-ip",
+        "--azure-no-public-ip",
+        "--azure-use-private-ip",
+        "--azure-managed-disks",
+        "--azure-accelerated-networking",
+        "--azure-enable-public-ip-standard-sku",
+        "--dry-run",
+        "--no-bootstrap",
+        "--no-context",
+        "--ssh-accept-new-host-key",
+    ];
+    SWITCHES.contains(&flag)
+}
+
+/// Where the command is, behind the program's own flags.
+fn command_at(words: &[String]) -> usize {
+    let mut at = 0;
+    while let Some(word) = words.get(at).filter(|word| word.starts_with('-')) {
+        let flag = two_dashes(word);
+        let takes = FORGOTTEN.contains(&flag.as_str()) || matches!(flag.as_str(), "--storage-path" | "-s");
+        at += 1 + usize::from(takes);
+    }
+    at.min(words.len())
+}
+
+/// The program's own flags that mean something here.
+fn global(words: &[String]) -> Vec<String> {
+    let mut kept = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let flag = two_dashes(word);
+        let name = flag.split('=').next().unwrap_or(&flag);
+        match name {
+            "--native-ssh" => {}
+            name if FORGOTTEN.contains(&name) => {
+                if !flag.contains('=') {
+                    words.next();
+                }
+            }
+            "-v" => kept.push("--version".to_owned()),
+            "--storage-path" | "-s" if !flag.contains('=') => {
+                kept.push("--store".to_owned());
+                kept.extend(words.next().cloned());
+            }
+            _ => kept.push(flag),
+        }
+    }
+    kept
+}
+
+/// Go takes one dash before a long name, too.
+fn two_dashes(word: &str) -> String {
+    let long =
+        word.len() > 2 && word.starts_with('-') && !word.starts_with("--") && !word[1..].starts_with('=');
+    if long && !word[1..2].starts_with(|c: char| c.is_ascii_digit()) && word.as_bytes().get(2) != Some(&b'=')
+    {
+        format!("-{word}")
+    } else {
+        word.to_owned()
+    }
+}
+
+/// Flags that are called otherwise here.
+fn translated(command: &str, flag: &str) -> String {
+    match (command, flag) {
+        ("regenerate-certs", "--force" | "-f") => "--force".to_owned(),
+        _ => flag.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> (Vec<String>, Vec<String>) {
+        let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let typed = Typed::read(&args);
+        let line = typed.line.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+        (line, typed.names)
+    }
+
+    #[test]
+    fn lines_are_read_by_gos_rules() {
+        for (typed, line, names) in [
+            ("dm -s /tmp/store --native-ssh ls -q", "--store /tmp/store ls -q", ""),
+            ("dm --tls-ca-cert a --debug ip web", "--debug ip web", "web"),
+            ("dm create -d none -url none web", "create -d none --url none web", "web"),
+            ("dm create --driver=none web extra", "create --driver=none web extra", "web extra"),
+            ("dm env --shell fish", "env --shell fish default", "default"),
+            ("dm env -u", "env -u", ""),
+            ("dm rm -f web db", "rm -f web db", "web db"),
+            ("dm ssh web ls -la", "ssh web ls -la", "web"),
+            ("dm inspect -f {{.Name}} web", "inspect -f {{.Name}} web", "web"),
+            ("dm -v", "--version", ""),
+        ] {
+            let split = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            assert_eq!(read(typed), (split(line), split(names)), "{typed}");
+        }
+    }
+}
