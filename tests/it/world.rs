@@ -10,7 +10,7 @@ pub(crate) struct World {
     pub(crate) lab: Lab,
     /// `WHARF_HOME`.
     pub(crate) store: PathBuf,
-    home: PathBuf,
+    pub(crate) home: PathBuf,
 }
 
 impl World {

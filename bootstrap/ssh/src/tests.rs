@@ -351,6 +351,21 @@ async fn a_black_hole_times_out() {
 }
 
 #[tokio::test]
+async fn what_does_not_answer_behind_a_host_is_named() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    rustix::net::listen(&socket, 0).unwrap();
+    let _fill: Vec<_> =
+        (0..4).map(|_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100))).collect();
+    let server = Server::start();
+    let session = Session::connect(&server.target(), soon(10)).await.unwrap();
+    let error = session.tunnel("127.0.0.1", address.port(), soon(2)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::TimedOut, "{error}");
+    let said = error.to_string();
+    assert!(said.starts_with(&format!("no answer from {address} as seen from ")), "{said}");
+}
+
+#[tokio::test]
 async fn silence_and_other_servers_are_told_apart() {
     let server = Server::start();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -94,12 +94,17 @@ fn dial_from(connection: &Connection, host: &str, port: u16, deadline: Instant) 
             }
         })
     });
+    let seen = || format!("{host}:{port} as seen from {}", connection.host);
     match refused {
         Some(reason) if reason.contains("prohibited") => {
             Err(Error::Protocol(format!("{} does not forward connections", connection.host)))
         }
-        Some(_) => Err(Error::Refused { address: format!("{host}:{port} as seen from {}", connection.host) }),
-        None => result,
+        Some(_) => Err(Error::Refused { address: seen() }),
+        None => result.map_err(|error| match error {
+            // The host answers; the place behind it does not.
+            Error::Unfinished { after, .. } => Error::TimedOut { address: seen(), after },
+            error => error,
+        }),
     }
 }
 

@@ -154,6 +154,8 @@ pub struct SshAccess {
     pub host_keys: Vec<String>,
     /// Hosts to go through, the first one first.
     pub jumps: Vec<Jump>,
+    /// The private key file that signs in to them; `None` where the person's own keys and agent do.
+    pub jump_identity: Option<PathBuf>,
     /// What was accepted of them; one that is missing was never connected to.
     pub jump_keys: Vec<JumpKeys>,
 }

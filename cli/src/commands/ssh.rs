@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use wharf_core::{Connection, SshAccess, Wharf};
+use wharf_core::{Connection, Person, SshAccess, Wharf};
 use wharf_ssh::{Agent, KeyPair};
 
 use super::Cx;
@@ -40,13 +40,13 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
         return without_ssh(&args, &connection, cx, &wharf).await;
     };
     let mut ssh = tokio::process::Command::new(&program);
-    let known = cx.world.person().known_hosts;
+    let person = cx.world.person();
     let agent = Held::of(&connection, &wharf).await?;
     if let Some(held) = &agent {
-        // As an environment, so that the hops on the way find it, too.
-        ssh.env("SSH_AUTH_SOCK", held.agent.socket());
+        // As an option and no environment: the hops on the way are asked with the person's own agent.
+        ssh.arg("-o").arg(format!("IdentityAgent=\"{}\"", held.agent.socket().display()));
     }
-    ssh.args(arguments(&program, &connection.ssh, &known, &args.command)).stdin(Stdio::inherit());
+    ssh.args(arguments(&program, &connection.ssh, &person, &args.command)).stdin(Stdio::inherit());
     let mut ssh = ssh
         .spawn()
         .map_err(|e| Error::failed(format!("cannot run `{}`", program.display())).caused_by(&e))?;
@@ -113,9 +113,11 @@ async fn diagnose(connection: &Connection, cx: &Cx, wharf: &Wharf) -> Error {
 }
 
 /// ssh's arguments; none of them is a secret.
-fn arguments(program: &Path, access: &SshAccess, known: &[PathBuf], command: &[OsString]) -> Vec<OsString> {
-    let mut arguments = options(access, std::slice::from_ref(&access.known_hosts));
-    if let Some(proxy) = proxy(program, access, known) {
+fn arguments(program: &Path, access: &SshAccess, person: &Person, command: &[OsString]) -> Vec<OsString> {
+    // A public key names the one of the agent's.
+    let identity = access.identity.as_ref().or(access.held.as_ref());
+    let mut arguments = options(identity, std::slice::from_ref(&access.known_hosts));
+    if let Some(proxy) = proxy(program, access, person) {
         arguments.extend(["-o".into(), format!("ProxyCommand={proxy}").into()]);
     }
     arguments.extend(["-p".into(), access.port.to_string().into(), "-l".into(), access.user.as_str().into()]);
@@ -124,7 +126,7 @@ fn arguments(program: &Path, access: &SshAccess, known: &[PathBuf], command: &[O
     arguments
 }
 
-fn options(access: &SshAccess, known_hosts: &[PathBuf]) -> Vec<OsString> {
+fn options(identity: Option<&PathBuf>, known_hosts: &[PathBuf]) -> Vec<OsString> {
     let files: Vec<String> = known_hosts.iter().map(|file| format!("\"{}\"", file.display())).collect();
     let known_hosts = format!("UserKnownHostsFile={}", files.join(" "));
     let settings = [
@@ -139,9 +141,8 @@ fn options(access: &SshAccess, known_hosts: &[PathBuf]) -> Vec<OsString> {
         "LogLevel=QUIET",
     ];
     let mut options: Vec<OsString> = vec!["-F".into(), "/dev/null".into()];
-    // Without a key of its own the machine takes the person's: those that ssh tries by itself.
-    // A public key names the one of the agent's.
-    if let Some(identity) = access.identity.as_ref().or(access.held.as_ref()) {
+    // Without a key of its own a host takes the person's: those that ssh tries by itself.
+    if let Some(identity) = identity {
         options.extend([
             "-i".into(),
             identity.as_os_str().to_owned(),
@@ -156,16 +157,22 @@ fn options(access: &SshAccess, known_hosts: &[PathBuf]) -> Vec<OsString> {
 }
 
 /// The command that reaches the machine through the jump hosts, every one verified too: by the machine's accepted keys
-/// or by the person's `known` ones (`-J` would leave them to the person's own configuration).
-fn proxy(program: &Path, access: &SshAccess, known: &[PathBuf]) -> Option<String> {
-    let either: Vec<PathBuf> = std::iter::once(&access.known_hosts).chain(known).cloned().collect();
+/// or by those that the person knows (`-J` would leave them to the person's own configuration).
+fn proxy(program: &Path, access: &SshAccess, person: &Person) -> Option<String> {
+    let either: Vec<PathBuf> =
+        std::iter::once(&access.known_hosts).chain(&person.known_hosts).cloned().collect();
+    let own = person.identities.iter().filter(|file| access.jump_identity.is_none() && file.is_file());
+    let own: Vec<String> = own.map(|file| format!("-i {}", quoted(&file.to_string_lossy()))).collect();
     let mut through: Option<String> = None;
     for jump in &access.jumps {
         let mut words = vec![quoted(&program.to_string_lossy())];
         // What was accepted once is all that is good.
         let accepted = access.jump_keys.iter().any(|keys| keys.host == jump.host && keys.port == jump.port);
         let known = if accepted { &either[..1] } else { &either };
-        words.extend(options(access, known).iter().map(|word| quoted(&word.to_string_lossy())));
+        words.extend(
+            options(access.jump_identity.as_ref(), known).iter().map(|word| quoted(&word.to_string_lossy())),
+        );
+        words.extend(own.iter().cloned());
         if let Some(outer) = &through {
             words.extend(["-o".into(), quoted(&format!("ProxyCommand={outer}"))]);
         }
@@ -197,6 +204,7 @@ mod tests {
             known_hosts: "/s/a b/known".into(),
             host_keys: Vec::new(),
             jumps: Vec::new(),
+            jump_identity: None,
             jump_keys: Vec::new(),
         }
     }
@@ -208,7 +216,7 @@ mod tests {
     #[test]
     fn the_command_goes_as_typed_and_no_configuration_is_read() {
         let command = ["sh".into(), "-c".into(), "echo 'a  b'; -v".into()];
-        let arguments = arguments(Path::new("/usr/bin/ssh"), &access(), &[], &command);
+        let arguments = arguments(Path::new("/usr/bin/ssh"), &access(), &Person::default(), &command);
         let words = text(&arguments);
         assert_eq!(words[..4], ["-F", "/dev/null", "-i", "/s/id"]);
         assert!(words.contains(&"UserKnownHostsFile=\"/s/a b/known\""));
@@ -224,10 +232,23 @@ mod tests {
         let jump =
             |host: &str, user: Option<&str>| Jump { user: user.map(Into::into), host: host.into(), port: 22 };
         let access = SshAccess { jumps: vec![jump("outer", Some("o")), jump("inner", None)], ..access() };
-        let proxy = proxy(Path::new("ssh"), &access, &["/h/known".into()]).unwrap();
+        let own = tempfile::NamedTempFile::new().unwrap();
+        let person = Person {
+            known_hosts: vec!["/h/known".into()],
+            identities: vec![own.path().to_owned(), "/h/missing".into()],
+            ..Person::default()
+        };
+        let proxy = proxy(Path::new("ssh"), &access, &person).unwrap();
         assert_eq!(proxy.matches("StrictHostKeyChecking=yes").count(), 2);
         assert!(proxy.contains("/h/known"), "{proxy}");
         assert!(proxy.ends_with("-p 22 -l 'admin' -W %h:%p -- 'inner'"), "{proxy}");
         assert!(proxy.contains("-W %%h:%%p -- "), "{proxy}");
+        assert_eq!(proxy.matches(own.path().to_str().unwrap()).count(), 2, "{proxy}");
+        assert!(!proxy.contains("/h/missing"), "{proxy}");
+        assert!(!proxy.contains("/s/id"), "the machine's own key opens nothing on the way: {proxy}");
+        let named = SshAccess { jump_identity: Some("/h/key".into()), ..access };
+        let proxy = super::proxy(Path::new("ssh"), &named, &person).unwrap();
+        assert_eq!(proxy.matches("-i").count(), 2, "{proxy}");
+        assert_eq!(proxy.matches("/h/key").count(), 2, "{proxy}");
     }
 }

@@ -106,7 +106,9 @@ fn a_store_of_files_moves_in_and_out_with_the_commands_that_use_the_keys() {
 
 /// An `ssh` that writes down what it was started with.
 fn pretend_ssh(sandbox: &Sandbox) -> PathBuf {
-    let script = "#!/bin/sh\ncd \"$(dirname \"$0\")\"\nssh-add -L >offered\nprintf '%s\\n' \"$@\" >arguments\n\
+    let script = "#!/bin/sh\ncd \"$(dirname \"$0\")\"\n\
+                  for word; do case $word in IdentityAgent=*) SSH_AUTH_SOCK=$(echo \"${word#*=}\" | tr -d '\"');; esac; done\n\
+                  export SSH_AUTH_SOCK\nssh-add -L >offered\nprintf '%s\\n' \"$@\" >arguments\n\
                   stat -c %a \"$(dirname \"$SSH_AUTH_SOCK\")\" >mode\ndirname \"$SSH_AUTH_SOCK\" >folder\n";
     sandbox.write("bin/ssh", script);
     let ssh = sandbox.home().join("bin/ssh");

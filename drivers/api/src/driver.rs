@@ -193,7 +193,8 @@ pub struct Access {
     pub host_key: HostKeyTrust,
 }
 
-/// One host on the way, signed in to with the same key and verified like any other.
+/// One host on the way, verified like any other. It is signed in to with the key that the person named for the machine,
+/// else with the person's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Jump {
     /// Who to sign in as; `None` is the machine's user.

@@ -3,4 +3,6 @@
 
 mod clients;
 mod flavours;
+mod private;
+mod proxy;
 mod scene;

@@ -3,9 +3,11 @@
 use std::ffi::OsStr;
 use std::process::Command;
 
+use tokio::runtime::{Builder, Runtime};
 use wharf_sim::{Clock, Config, Flavour, Simulator};
 use wharf_tests::Lab;
 
+use super::proxy::Proxy;
 use crate::docker::{import_busybox, wait_until};
 use crate::world::{World, expect_success};
 
@@ -17,22 +19,31 @@ pub(super) const CREATE: [&str; 4] = ["create", "--driver", "azure", "web1"];
 pub(super) struct Scene {
     // In this order they end: the cloud, what carries it, and the lab that its hosts stand in.
     pub(super) simulator: Simulator,
-    runtime: Option<tokio::runtime::Runtime>,
+    runtime: Option<Runtime>,
     pub(super) world: World,
+    /// The cloud's own network, where it is not the world's.
+    _apart: Option<Lab>,
     environment: Vec<(&'static str, String)>,
 }
 
 impl Scene {
     pub(super) fn new(flavour: Flavour) -> Self {
-        Self::changed(flavour, |_| {})
+        let world = World::new();
+        let (simulator, runtime) = start(flavour, &world, &world.lab);
+        Self::of(world, simulator, runtime, None)
     }
 
-    /// With a cloud that `change` makes special.
-    pub(super) fn changed(flavour: Flavour, change: impl FnOnce(&mut Config) + Send) -> Self {
-        let world = World::new();
-        let (simulator, runtime) = start(flavour, &world, &world.lab, change);
+    /// With a cloud on another network, to which no way leads but this proxy.
+    pub(super) fn behind_a_proxy(flavour: Flavour) -> (Self, Proxy) {
+        let (world, apart) = (World::new(), Lab::new());
+        let (simulator, runtime) = start(flavour, &world, &apart);
+        let proxy = Proxy::start(&world.lab, runtime.handle(), simulator.address());
+        (Self::of(world, simulator, runtime, Some(apart)), proxy)
+    }
+
+    fn of(world: World, simulator: Simulator, runtime: Runtime, apart: Option<Lab>) -> Self {
         let environment = environment(&simulator);
-        Self { simulator, runtime: Some(runtime), world, environment }
+        Self { simulator, runtime: Some(runtime), world, _apart: apart, environment }
     }
 
     /// `wharf` in the environment of this cloud's user.
@@ -40,6 +51,11 @@ impl Scene {
         let mut wharf = self.world.wharf(arguments);
         wharf.envs(self.environment.iter().map(|(name, value)| (*name, value.as_str())));
         wharf
+    }
+
+    /// From now on the user's environment has this, too.
+    pub(super) fn set(&mut self, name: &'static str, value: String) {
+        self.environment.push((name, value));
     }
 
     pub(super) fn wharf_ok(&self, arguments: &[&str]) -> String {
@@ -104,26 +120,19 @@ impl Drop for Scene {
 }
 
 /// A cloud on the network `at`, whose machines stand in the world's lab.
-pub(super) fn start(
-    flavour: Flavour,
-    world: &World,
-    at: &Lab,
-    change: impl FnOnce(&mut Config) + Send,
-) -> (Simulator, tokio::runtime::Runtime) {
+fn start(flavour: Flavour, world: &World, at: &Lab) -> (Simulator, Runtime) {
     let mut config = Config::new(flavour, Clock::real(time::OffsetDateTime::now_utc(), SCALE));
     config.bodies = world.lab.machines();
     config.throttled = false;
     at.enter(|| {
-        change(&mut config);
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let simulator = runtime.block_on(Simulator::start(config)).unwrap();
         (simulator, runtime)
     })
 }
 
 /// What a person sets to use this cloud, and nothing else.
-pub(super) fn environment(simulator: &Simulator) -> Vec<(&'static str, String)> {
+fn environment(simulator: &Simulator) -> Vec<(&'static str, String)> {
     let account = &simulator.config().account;
     vec![
         ("AZURE_ENDPOINT", simulator.endpoint().to_owned()),

@@ -110,6 +110,7 @@ impl Wharf {
                 known_hosts: folder.join(KNOWN_HOSTS),
                 host_keys: self.host_keys(machine).await?,
                 jumps: reach.access.jumps.clone(),
+                jump_identity: reach.access.identity.clone(),
                 jump_keys: machine.jump_keys.clone(),
             },
             folder,

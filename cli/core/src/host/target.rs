@@ -13,15 +13,28 @@ use crate::{Confirm, Error, HostKeyQuestion, Kind, Person, Result};
 pub(super) fn of(host: &Host, person: &Person) -> Result<Target> {
     let access = &host.reach.access;
     let identities = identities(host, person)?;
+    let on_the_way = if access.jumps.is_empty() { Vec::new() } else { identities_on_the_way(host, person)? };
     Ok(Target {
         host: host.reach.ssh_host.clone(),
         port: host.reach.ssh_port,
         user: host.reach.ssh_user.clone(),
         host_keys: host_keys(host, person)?,
-        jumps: access.jumps.iter().map(|hop| jump(hop, host, &identities, person)).collect::<Result<_>>()?,
+        jumps: access.jumps.iter().map(|hop| jump(hop, host, &on_the_way, person)).collect::<Result<_>>()?,
         identities,
         passphrase: None,
     })
+}
+
+/// The hosts on the way have never seen the key that a machine was born with: the one that the person named leads there,
+/// else the person's own.
+fn identities_on_the_way(host: &Host, person: &Person) -> Result<Vec<Identity>> {
+    match &host.reach.access.identity {
+        Some(file) => Ok(vec![Identity::File(file.clone())]),
+        None => own(
+            person,
+            "the hosts on the way are signed in to with your own keys: start an SSH agent that holds one, or make one with `ssh-keygen`",
+        ),
+    }
 }
 
 /// A host that wharf did not make has never seen the key that wharf did.
@@ -36,12 +49,16 @@ fn identities(host: &Host, person: &Person) -> Result<Vec<Identity>> {
     if !was_there_before(host) {
         return Ok(vec![Identity::Key(host.key.expose().clone())]);
     }
+    own(person, "name one with --ssh-key, or start an SSH agent that holds one")
+}
+
+/// What the person signs in with everywhere.
+fn own(person: &Person, otherwise: &str) -> Result<Vec<Identity>> {
     let agent = person.agent.iter().cloned().map(Identity::Agent);
     let files = person.identities.iter().filter(|file| file.is_file()).cloned().map(Identity::File);
     let all: Vec<Identity> = agent.chain(files).collect();
     if all.is_empty() {
-        return Err(Error::new(Kind::Refused, "there is no SSH key to sign in with")
-            .hint("name one with --ssh-key, or start an SSH agent that holds one"));
+        return Err(Error::new(Kind::Refused, "there is no SSH key to sign in with").hint(otherwise));
     }
     Ok(all)
 }
