@@ -4,6 +4,7 @@
 #   tests/soak.sh [all]        all of them
 #   tests/soak.sh fuzz         ten minutes of random input for each parser (MINUTES=10)
 #   tests/soak.sh cloud-image  a machine of the local driver from a cloud image with cloud-init: minutes under emulation
+#   tests/soak.sh azure        a create on a simulated stamp with real hosts, killed everywhere: needs root or sudo
 #   tests/soak.sh judge        Microsoft's own Python SDK, of today and the last that knew hybrid profiles, judges the
 #                              simulated clouds (needs python3-venv and the Python package index)
 #
@@ -45,6 +46,17 @@ cloud_image() {
     if tests/lab/cloud-machine.sh "$CARGO_TARGET_DIR/debug/wharf" "$image"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 }
 
+azure() {
+    local it kills=azure::kills::a_create_goes_on_wherever_it_was_killed
+    local -a as_root=()
+    [ "$(id -u)" = 0 ] || as_root=(sudo --preserve-env)
+    cargo build --locked --quiet -p wharf
+    it=$(cargo test --locked --no-run -p wharf-tests --test it 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p')
+    WHARF_TEST_AGENT="${WHARF_TEST_AGENT:-$(runtime-agent/build.sh | tail -n 1)}"
+    tally "azure: kills" "${as_root[@]}" env PATH="$PATH" HOME="$HOME" WHARF_TEST_AGENT="$WHARF_TEST_AGENT" \
+        WHARF_TEST_WHARF="$CARGO_TARGET_DIR/debug/wharf" "$it" --ignored --exact "$kills"
+}
+
 sdk() { # sdk NAME PACKAGE…: a Python of its own with these packages
     [ -x "$cache/sdk-$1/bin/python" ] || python3 -m venv "$cache/sdk-$1"
     "$cache/sdk-$1/bin/pip" install --quiet --disable-pip-version-check "${@:2}"
@@ -75,9 +87,11 @@ judge() {
 case "${1:-all}" in
     fuzz) fuzz ;;
     cloud-image) cloud_image ;;
+    azure) azure ;;
     judge) judge ;;
     all)
         cloud_image
+        azure
         judge
         fuzz
         ;;

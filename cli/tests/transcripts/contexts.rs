@@ -63,6 +63,24 @@ fn meta_exists(sandbox: &Sandbox) -> bool {
 }
 
 #[test]
+fn a_create_that_was_killed_before_its_context_is_completed_by_the_next() {
+    let sandbox = Sandbox::with(&["web"]);
+    let whole = std::fs::read_to_string(meta(&sandbox)).unwrap();
+    sandbox.run(&["context", "--rm", "web"]);
+    assert!(!meta_exists(&sandbox));
+    assert_eq!(sandbox.run(&["create", "web", "--no-context"]).code, 3);
+    assert!(!meta_exists(&sandbox), "none was wished");
+    assert_snapshot!(sandbox.run(&["create", "web"]), @r"
+    $ wharf create web
+    ! web: its docker context was missing, and is there now
+    ! error: there is a machine `web` already
+    ! hint: choose another name, or remove it with `wharf rm web`
+    [exit 3]
+    ");
+    assert_eq!(std::fs::read_to_string(meta(&sandbox)).unwrap(), whole);
+}
+
+#[test]
 fn somebody_elses_context_is_never_touched() {
     let sandbox = Sandbox::with(&["web"]);
     let file = meta(&sandbox);
