@@ -8,6 +8,7 @@ mod cli;
 mod cloud;
 mod cycles;
 mod docker;
+mod examples;
 mod inits;
 mod jumps;
 mod keyring;

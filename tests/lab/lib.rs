@@ -162,6 +162,12 @@ impl Lab {
         Arc::new(Machines::new(self.folder.clone(), self.name.clone()))
     }
 
+    /// The network namespace, as `nsenter --net` takes it.
+    #[must_use]
+    pub fn network(&self) -> PathBuf {
+        Path::new("/run/netns").join(&self.name)
+    }
+
     /// A program that runs on the lab's network.
     #[must_use]
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
@@ -201,7 +207,7 @@ impl Lab {
     /// # Panics
     /// When the code does.
     pub fn enter<T: Send>(&self, code: impl FnOnce() -> T + Send) -> T {
-        let namespace = File::open(format!("/run/netns/{}", self.name)).expect("the lab's namespace");
+        let namespace = File::open(self.network()).expect("the lab's namespace");
         let joined = std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 setns(&namespace, CloneFlags::CLONE_NEWNET).expect("entering the lab's namespace");

@@ -13,6 +13,7 @@ mod blob;
 pub mod body;
 pub mod catalog;
 pub mod cloud;
+pub mod command;
 mod config;
 mod control;
 pub mod description;

@@ -1,0 +1,45 @@
+//! The examples that need clouds, as a person runs them.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use wharf_tests::{static_agent, wharf_program};
+
+use crate::world::{World, text};
+
+/// An example, with the programs under test on its PATH.
+fn example(name: &str, home: &Path) -> Command {
+    let bin = home.join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let link = |program: &Path, name: &str| std::os::unix::fs::symlink(program, bin.join(name)).unwrap();
+    link(wharf_program(), "wharf");
+    link(Path::new(env!("CARGO_BIN_EXE_wharf-sim-lab")), "wharf-sim-lab");
+    let docker = World::docker_program();
+    if Path::new(&docker).is_absolute() {
+        link(Path::new(&docker), "docker");
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name).join("run.sh");
+    let mut command = Command::new(script);
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env_clear().env("PATH", format!("{}:{path}", bin.display())).env("HOME", home);
+    command.env("TMPDIR", home).env("WHARF_AGENT", static_agent()).stdin(Stdio::null());
+    // Where the hosts' roots are cached already.
+    let cache = std::env::var("XDG_CACHE_HOME")
+        .unwrap_or_else(|_| format!("{}/.cache", std::env::var("HOME").unwrap_or_default()));
+    command.env("XDG_CACHE_HOME", cache);
+    command
+}
+
+#[test]
+fn the_same_command_makes_machines_in_public_azure_and_on_a_stamp() {
+    let home = tempfile::tempdir().unwrap();
+    let output = example("azure-stack-lab", home.path()).output().unwrap();
+    let said = text(&output);
+    assert!(output.status.success(), "{}\n{said}", output.status);
+    for place in ["public", "stamp1"] {
+        let hello = format!("hello from https://management.{place}.localhost:");
+        assert!(said.contains(&hello), "{said}");
+    }
+    let left: Vec<_> = std::fs::read_dir(home.path()).unwrap().flatten().map(|one| one.file_name()).collect();
+    assert_eq!(left, ["bin"], "{said}");
+}
