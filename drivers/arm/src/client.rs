@@ -11,6 +11,7 @@ use wharf_driver::{Clock, Error, Kind, Result, Session};
 use crate::discovery::Cloud;
 use crate::http::{Http, Raw, send};
 use crate::keep::Keep;
+use crate::poller::Poller;
 use crate::providers::PROVIDERS;
 use crate::sign_in::{SignIn, Token};
 use crate::throttle::Throttle;
@@ -54,6 +55,7 @@ pub struct Arm {
     sign_in: Arc<SignIn>,
     versions: Versions,
     throttle: Arc<Throttle>,
+    pub(crate) poller: Arc<Poller>,
     session: Session,
     keep: Keep,
     /// Held by whoever registers a provider.
@@ -108,11 +110,24 @@ impl Arm {
         session: Session,
     ) -> Answer<Self> {
         let clock = Arc::clone(session.clock());
-        let throttle = session.shared(&format!("{}/{subscription}", cloud.endpoint), || Throttle::new(clock));
+        let place = format!("{}/{subscription}", cloud.endpoint);
+        let throttle = session.shared(&place, || Throttle::new(clock));
+        let poller = session.shared(&place, Poller::default);
         let versions = Versions::new(tested, Advertised::default());
         let registering = tokio::sync::Mutex::default();
         let keep = Keep::new(cache, "versions", &format!("{} {subscription}", cloud.endpoint));
-        let arm = Self { http, cloud, subscription, sign_in, versions, throttle, session, keep, registering };
+        let arm = Self {
+            http,
+            cloud,
+            subscription,
+            sign_in,
+            versions,
+            throttle,
+            poller,
+            session,
+            keep,
+            registering,
+        };
         let now = arm.clock().wall();
         let advertised = match arm.keep.read(now, KEPT) {
             Some(kept) => kept,
@@ -180,7 +195,7 @@ impl Arm {
             found.extend(reply.body["value"].as_array().into_iter().flatten().cloned());
             let next = reply.body["nextLink"].as_str().filter(|next| self.is_ours(next)).map(str::to_owned);
             let Some(next) = next else { break };
-            reply = self.poll(call, &next).await?;
+            reply = self.page(call, &next).await?;
         }
         Ok(found)
     }
@@ -249,17 +264,16 @@ impl Arm {
         self.exchange(call.doing, &call.method, call.kind, url, body.as_ref()).await
     }
 
-    /// One answer of an address that the service named itself.
+    /// The state of an operation, at an address that the service named itself.
     pub(crate) async fn poll(&self, call: &Call<'_>, url: &str) -> Answer<Reply> {
-        let url: reqwest::Url = url.parse().map_err(|error| {
-            Error::new(
-                Kind::Failed,
-                format!("{}: the service named `{url}`, which is no address: {error}", call.doing),
-            )
-        })?;
         // Limits of their own hold for them.
         let kind = format!("operations of {}", call.kind);
-        self.exchange(call.doing, &Method::GET, &kind, url, None).await
+        self.exchange(call.doing, &Method::GET, &kind, named(call, url)?, None).await
+    }
+
+    /// The next page of a list, which counts as the first one did.
+    async fn page(&self, call: &Call<'_>, url: &str) -> Answer<Reply> {
+        self.exchange(call.doing, &Method::GET, call.kind, named(call, url)?, None).await
     }
 
     /// Whether `url` leads to this endpoint, where the token may go.
@@ -351,7 +365,7 @@ impl Arm {
             advertised.read(reply.body["value"].as_array().map_or(&[], Vec::as_slice), tested);
             let next = reply.body["nextLink"].as_str().filter(|next| self.is_ours(next)).map(str::to_owned);
             let Some(next) = next else { break };
-            reply = self.poll(&call, &next).await?;
+            reply = self.page(&call, &next).await?;
         }
         Ok(advertised)
     }
@@ -375,6 +389,7 @@ pub async fn subscriptions(
         sign_in: Arc::clone(sign_in),
         versions: Versions::new(Tested(&[]), Advertised::default()),
         throttle: session.shared(&cloud.endpoint, || Throttle::new(clock)),
+        poller: Arc::default(),
         session: session.clone(),
         keep: Keep::new(Path::new(""), "", ""),
         registering: tokio::sync::Mutex::default(),
@@ -382,6 +397,14 @@ pub async fn subscriptions(
     let call = Call::get("listing the subscriptions", "Microsoft.Resources/subscriptions", "/subscriptions");
     let reply = arm.once(&call, SUBSCRIPTIONS).await?;
     Ok(reply.body["value"].as_array().cloned().unwrap_or_default())
+}
+
+/// An address that the service named.
+fn named(call: &Call<'_>, url: &str) -> Result<reqwest::Url> {
+    url.parse().map_err(|error| {
+        let message = format!("{}: the service named `{url}`, which is no address: {error}", call.doing);
+        Error::new(Kind::Failed, message)
+    })
 }
 
 /// A random UUID, by which the service's operators find a request.

@@ -22,6 +22,7 @@ mod errors;
 mod http;
 mod keep;
 mod operations;
+mod poller;
 mod providers;
 mod sign_in;
 mod throttle;

@@ -9,16 +9,18 @@
 //! `Failed` and `Canceled` at any place are a fault, with what the service says. A header beside a state that is terminal
 //! already is not followed: most network interfaces are there at once and have one all the same.
 //!
-//! Asked again every second or two; an order to wait (429, 503) is kept, advice beside an answer is not waited for
+//! Many operations are asked about together, by the poller. One by one they are asked about every second or two; an order to wait (429, 503) is kept, advice beside an answer is not waited for
 //! longer than that. A poll that fails in passing is asked again, and only the deadline ends that: it is waiting, and
 //! nothing is written. A header that points to another host is not followed, for the token goes nowhere else.
 
 use std::time::{Duration, Instant};
 
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 use wharf_driver::{Error, Kind};
 
 use crate::client::{Arm, Call, Reply};
+use crate::poller::{Hint, Seat};
 use crate::{Answer, Fault, Method, Trouble};
 
 const FIRST: Duration = Duration::from_secs(1);
@@ -42,15 +44,21 @@ impl Arm {
     /// Waits for the end of what `reply` began.
     pub(crate) async fn follow(&self, call: &Call<'_>, reply: Reply, until: Instant) -> Answer<Reply> {
         let mut watch = self.watch(call, &reply)?;
+        if watch == Watch::Done {
+            return Ok(reply);
+        }
+        let mut seat = self.poller.seat(&call.method, call.path, reply.status == 201, self.clock().now());
         let (mut pause, mut last) = (FIRST, reply);
         loop {
             watch = match watch {
                 Watch::Done => return Ok(last),
                 watch => {
                     self.wait(call, pause, &last, until).await?;
-                    match self.look(call, &watch).await {
+                    match self.look_together(call, &watch, seat.as_mut()).await {
                         Ok((next, seen)) => {
-                            pause = LONGEST;
+                            let crowded = seat.as_ref().is_some_and(Seat::is_crowded);
+                            // The poller waits for its next list itself.
+                            pause = if crowded { Duration::ZERO } else { LONGEST };
                             last = seen.unwrap_or(last);
                             next
                         }
@@ -87,6 +95,33 @@ impl Arm {
         }
         let unfinished = state(&reply.body).is_some() || reply.status == 202;
         Ok(if unfinished && call.method != Method::POST { Watch::Thing } else { Watch::Done })
+    }
+
+    /// Looks once, with all who wait for something in the same collection, or alone.
+    async fn look_together(
+        &self,
+        call: &Call<'_>,
+        watch: &Watch,
+        seat: Option<&mut Seat>,
+    ) -> Answer<(Watch, Option<Reply>)> {
+        let Some(seat) = seat else {
+            self.poller.turn(self.clock()).await;
+            return self.look(call, watch).await;
+        };
+        if seat.is_crowded() {
+            let path = seat.list.clone();
+            let all = Call::get("looking at all that is under way", call.kind, &path);
+            match seat.look(self.clock(), || self.list(&all)).await? {
+                Hint::Made(body) => {
+                    return Ok((Watch::Done, Some(Reply { status: 200, headers: HeaderMap::new(), body })));
+                }
+                Hint::GoesOn => return Ok((watch.clone(), None)),
+                Hint::Ask => {}
+            }
+        }
+        seat.asks(self.clock().now());
+        self.poller.turn(self.clock()).await;
+        self.look(call, watch).await
     }
 
     /// Looks once: what to look at next, and what the thing is, where it was seen.

@@ -66,7 +66,8 @@ impl Throttle {
 
     /// Waits until a call of `method` on `path`, which is of type `kind`, may go.
     pub(crate) async fn admit(&self, method: &Method, kind: &str, path: &str) -> Pass<'_> {
-        let (operation, path) = (format!("{method} {kind}"), path.to_ascii_lowercase());
+        let path = path.to_ascii_lowercase();
+        let operation = operation(method, kind, &path);
         let (buckets, wait) = self.reserve(method, &operation, &path);
         let pass = Pass { throttle: self, operation, path, buckets };
         if !wait.is_zero() {
@@ -201,6 +202,17 @@ impl Bucket {
     }
 }
 
+/// What providers count separately: reading one thing, listing all of its kind, and each thing that can be done to it.
+fn operation(method: &Method, kind: &str, path: &str) -> String {
+    if path.ends_with(&format!("/providers/{}", kind.to_ascii_lowercase())) {
+        return format!("{method} list of {kind}");
+    }
+    match path.rsplit_once('/') {
+        Some((_, verb)) if *method == Method::POST => format!("{method} {verb} of {kind}"),
+        _ => format!("{method} {kind}"),
+    }
+}
+
 fn arm_bucket(method: &Method) -> (&'static str, f64, f64) {
     match *method {
         Method::GET | Method::HEAD => READS,
@@ -331,6 +343,36 @@ mod tests {
             drop(throttle.admit(&Method::GET, "operations", "/two").await);
         }
         assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lists_count_apart_from_reads_of_one() {
+        let throttle = Throttle::new(Arc::new(SystemClock::new()));
+        let (vm, list) =
+            ("Microsoft.Compute/virtualMachines", "/s/g/providers/Microsoft.Compute/virtualMachines");
+        let one = format!("{list}/web");
+        let pass = throttle.admit(&Method::GET, vm, &one).await;
+        pass.learn(
+            200,
+            &headers(&[(
+                "x-ms-ratelimit-remaining-resource",
+                "Microsoft.Compute/LowCostGetSubscription;20000",
+            )]),
+        );
+        drop(pass);
+        let pass = throttle.admit(&Method::GET, vm, list).await;
+        pass.learn(
+            200,
+            &headers(&[("x-ms-ratelimit-remaining-resource", "Microsoft.Compute/HighCostGetSubscription;1")]),
+        );
+        drop(pass);
+        let began = tokio::time::Instant::now();
+        drop(throttle.admit(&Method::GET, vm, &one).await);
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        for _ in 0..3 {
+            drop(throttle.admit(&Method::GET, vm, list).await);
+        }
+        assert!(began.elapsed() >= Duration::from_secs(4), "one in two seconds: {:?}", began.elapsed());
     }
 
     #[test]

@@ -96,17 +96,35 @@ async fn who_lets_in_others_has_another_firewall() {
 }
 
 #[tokio::test]
-async fn a_hundred_at_once_stay_below_every_limit() {
-    let bench = Bench::new(Cloud::limited(Flavour::Public, 4.0));
-    let wharf = process(&bench);
+async fn a_hundred_at_once_stay_below_every_limit_of_public_azure() {
+    a_hundred_at_once(Flavour::Public).await;
+}
+
+#[tokio::test]
+async fn a_hundred_at_once_stay_below_every_limit_of_a_stamp() {
+    a_hundred_at_once(Flavour::Hub2020).await;
+}
+
+/// Made and removed inside the published limits, without one 429.
+async fn a_hundred_at_once(flavour: Flavour) {
+    let bench = Bench::new(Cloud::limited(flavour, 20.0).patient());
+    let (wharf, cloud) = (process(&bench), bench.world.simulator.cloud());
     let names: Vec<String> = (0..100).map(|number| format!("web{number}")).collect();
     join_all(names.iter().map(|name| create(&bench, &wharf, name))).await;
-    let calls = bench.world.simulator.cloud().calls();
+    assert_eq!(bench.world.count("PUT "), 3 + 3 * 100);
+    no_refusal(&cloud.calls());
+    // A hundred machines of a minute or two each, asked about one by one, were thousands.
+    let polls = bench.world.count("GET operations");
+    assert!(polls < 1000, "{polls} polls: {:?}", cloud.counts());
+    cloud.clear_calls();
+    join_all(names.iter().map(|name| remove(&bench, &wharf, name))).await;
+    no_refusal(&cloud.calls());
+    assert_eq!(bench.world.remains().await, [""; 0]);
+}
+
+fn no_refusal(calls: &[wharf_sim::Entry]) {
     let refused: Vec<_> = calls.iter().filter(|call| call.status == 429).collect();
     assert!(refused.is_empty(), "{} of {} calls: {:?}", refused.len(), calls.len(), refused[0]);
-    assert_eq!(bench.world.count("PUT "), 3 + 3 * 100);
-    join_all(names.iter().map(|name| remove(&bench, &wharf, name))).await;
-    assert_eq!(bench.world.remains().await, [""; 0]);
 }
 
 #[tokio::test]

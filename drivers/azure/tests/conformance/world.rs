@@ -31,16 +31,16 @@ impl Cloud {
 
     /// A cloud of this flavour that `change` makes special.
     pub(crate) fn changed(flavour: Flavour, change: impl FnOnce(&mut wharf_sim::Config)) -> Self {
-        Self::at(flavour, TIMES, TIMES, change)
+        Self::at(flavour, TIMES, change)
     }
 
-    /// A cloud that does `times` as much in a second as a real one, and whose limits are real: those of its client,
-    /// too, in whose time they are kept.
+    /// A cloud whose limits are the published ones, and in which everything is `times` as fast: its work, its limits,
+    /// and its client's clock.
     pub(crate) fn limited(flavour: Flavour, times: f64) -> Self {
-        Self::at(flavour, times, 1.0, |config| config.throttled = true)
+        Self::at(flavour, times, |config| (config.throttled, config.limits_scale) = (true, true))
     }
 
-    fn at(flavour: Flavour, times: f64, client: f64, change: impl FnOnce(&mut wharf_sim::Config)) -> Self {
+    fn at(flavour: Flavour, times: f64, change: impl FnOnce(&mut wharf_sim::Config)) -> Self {
         let clock = wharf_sim::Clock::real(time::OffsetDateTime::now_utc(), 1.0 / times);
         let mut config = wharf_sim::Config::new(flavour, clock);
         config.throttled = false;
@@ -60,7 +60,7 @@ impl Cloud {
         set("azure-subscription-id", simulator.config().account.subscription.clone());
         Self {
             simulator,
-            clock: Arc::new(Fast::new(client)),
+            clock: Arc::new(Fast::new(times)),
             settings,
             stride: 0,
             minutes: 60,

@@ -36,6 +36,9 @@ pub struct Config {
     pub quotas: Quotas,
     /// Whether requests count against the published buckets.
     pub throttled: bool,
+    /// Whether those refill in the cloud's own time, as for a client whose clock runs as fast. Otherwise they refill in
+    /// this computer's, whatever the scale.
+    pub limits_scale: bool,
     /// How long a list may not know of a change, in the real cloud's time.
     pub list_lag: Duration,
     /// How many items a list answers at once; the rest is behind its `nextLink`.
@@ -114,6 +117,7 @@ impl Config {
             account: Account::default(),
             quotas: Quotas { cores: 1000, spot_cores: 300, machines: 25_000, addresses: 1000 },
             throttled: true,
+            limits_scale: false,
             list_lag: Duration::ZERO,
             page: 1000,
             registered: crate::cloud::NAMESPACES.iter().map(|n| (*n).to_owned()).collect(),

@@ -50,6 +50,11 @@ impl Clock {
         real.mul_f64(self.scale)
     }
 
+    /// How long what took `here` takes the real cloud.
+    pub fn real_time(&self, here: Duration) -> Duration {
+        if self.scale > 0.0 { here.div_f64(self.scale) } else { here }
+    }
+
     /// What a `Retry-After` of `seconds` says here: never nothing, or a client would spin.
     pub fn retry_after(&self, seconds: u64) -> u64 {
         let scaled = self.scaled(Duration::from_secs(seconds)).as_secs_f64().ceil();

@@ -1,5 +1,6 @@
 //! Token buckets: Resource Manager's, a subscription, principal and region, and the compute provider's, a subscription
-//! and region and a resource. Figures as published. They refill in real time, whatever the scale of the cloud's own work.
+//! and region and a resource. Figures as published. Whether they refill in the cloud's own time
+//! or this computer's is the configuration's to say.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

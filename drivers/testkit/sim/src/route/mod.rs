@@ -58,6 +58,7 @@ fn count(request: &Request<'_>, headers: &mut Vec<(String, String)>) -> Result<(
         return Ok(());
     }
     let now = cloud.clock().now();
+    let now = if cloud.config.limits_scale { cloud.clock().real_time(now) } else { now };
     let mut state = cloud.state();
     headers.push(state.buckets.arm(&request.call.method, &request.who.object, now)?);
     if let Some((policy, resource)) = compute_policy(request.call) {
