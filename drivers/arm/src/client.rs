@@ -62,6 +62,9 @@ pub struct Arm {
     pub(crate) registering: tokio::sync::Mutex<()>,
 }
 
+/// An answer that the connections of one command share.
+type Answered<T> = tokio::sync::OnceCell<Arc<T>>;
+
 /// What is advertised changes when a stamp is updated; a refusal corrects it sooner.
 const KEPT: Duration = Duration::from_secs(86_400);
 /// The version that every cloud and stamp has for this.
@@ -182,6 +185,32 @@ impl Arm {
             Err(Trouble::Said(fault)) if fault.is_not_found() => Ok(None),
             Err(trouble) => Err(trouble),
         }
+    }
+
+    /// [`Arm::find`] for what does not change while a command runs, such as what a place offers: asked for once, however
+    /// many of the command's machines want to know. What cannot be had is asked for again.
+    ///
+    /// # Errors
+    /// As [`Arm::find`].
+    pub async fn find_once(&self, call: &Call<'_>) -> Answer<Arc<Option<Value>>> {
+        let answer = self.session.shared(&self.question(call), Answered::<Option<Value>>::default);
+        let found = answer.get_or_try_init(|| async { self.find(call).await.map(Arc::new) }).await?;
+        Ok(Arc::clone(found))
+    }
+
+    /// [`Arm::list`] in the manner of [`Arm::find_once`].
+    ///
+    /// # Errors
+    /// As [`Arm::list`].
+    pub async fn list_once(&self, call: &Call<'_>) -> Answer<Arc<Vec<Value>>> {
+        let answer = self.session.shared(&self.question(call), Answered::<Vec<Value>>::default);
+        let found = answer.get_or_try_init(|| async { self.list(call).await.map(Arc::new) }).await?;
+        Ok(Arc::clone(found))
+    }
+
+    /// What tells one question of a command from another.
+    fn question(&self, call: &Call<'_>) -> String {
+        format!("{}{} {:?}", self.cloud.endpoint, call.path, call.query)
     }
 
     /// Every entry of a list, page after page.

@@ -72,14 +72,14 @@ pub(crate) async fn sizes(arm: &Arm, location: &str) -> Result<Vec<Size>> {
         let filter = format!("location eq '{location}'");
         let query = [("$filter", filter.as_str())];
         let call = Call::get("listing the sizes", SKUS, &path).asking(&query);
-        let found = arm.list(&call).await?;
+        let found = arm.list_once(&call).await?;
         return Ok(found.iter().filter(|sku| sku["resourceType"] == "virtualMachines").map(of_sku).collect());
     }
     let path = format!(
         "/subscriptions/{}/providers/Microsoft.Compute/locations/{location}/vmSizes",
         arm.subscription()
     );
-    let found = arm.list(&Call::get("listing the sizes", MACHINES, &path)).await?;
+    let found = arm.list_once(&Call::get("listing the sizes", MACHINES, &path)).await?;
     Ok(found.iter().map(of_size).collect())
 }
 
@@ -197,9 +197,9 @@ async fn image(arm: &Arm, wished: &str, location: &str) -> Result<Option<Found>>
     let version = if version.eq_ignore_ascii_case("latest") {
         let query = [("$orderby", "name desc"), ("$top", "1")];
         let call = Call::get("looking for the image", MACHINES, &base).asking(&query);
-        let newest = arm
-            .find(&call)
-            .await?
+        let listed = arm.find_once(&call).await?;
+        let newest = (*listed)
+            .as_ref()
             .and_then(|found| found.as_array()?.first()?["name"].as_str().map(str::to_owned));
         let Some(newest) = newest else { return Ok(None) };
         newest
@@ -207,9 +207,8 @@ async fn image(arm: &Arm, wished: &str, location: &str) -> Result<Option<Found>>
         (*version).to_owned()
     };
     let path = format!("{base}/{version}");
-    let Some(found) = arm.find(&Call::get("looking at the image", MACHINES, &path)).await? else {
-        return Ok(None);
-    };
+    let found = arm.find_once(&Call::get("looking at the image", MACHINES, &path)).await?;
+    let Some(found) = &*found else { return Ok(None) };
     let properties = &found["properties"];
     let text = |key: &str| properties[key].as_str().map(str::to_owned);
     let trusted = properties["features"].as_array().into_iter().flatten().any(|feature| {
