@@ -16,6 +16,7 @@ mod provision;
 mod remove;
 mod shared;
 mod shell;
+mod states;
 mod steps;
 mod survey;
 mod tunnel;

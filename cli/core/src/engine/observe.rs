@@ -1,14 +1,16 @@
 //! What machines are right now: everybody is asked at once, and nobody is waited for longer than the one deadline.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use wharf_driver::{ActionKey, AnyDriver, Context, MachineName, Observation, Progress, State};
+use wharf_driver::{ActionKey, AnyDriver, Context, MachineName, Progress, State};
 
 use crate::engine::connection::summary;
-use crate::engine::work::{bounded, same_account};
+use crate::engine::states::Asked;
+use crate::engine::work::{bounded, no_such_machine, same_account};
 use crate::journal::Machine;
-use crate::{Call, Error, Kind, Observed, Result, Wharf};
+use crate::{Call, EngineFacts, Error, Kind, Observed, Result, Wharf};
 
 impl Wharf {
     /// What these machines are right now, in this order; all machines when `names` is empty. What cannot be found out
@@ -24,13 +26,36 @@ impl Wharf {
     ) -> Result<Vec<Observed>> {
         let until = self.clock.now() + call.deadline;
         let wanted = if names.is_empty() { self.store.machines().await? } else { names.to_vec() };
-        let answers =
-            join_all(wanted.iter().map(|name| self.observe_one(name, ask_engine, call, until))).await;
-        let gone = |answer: &Result<Observed>| {
-            // Removed since the names were read.
-            names.is_empty() && answer.as_ref().is_err_and(|error| error.kind() == Kind::NoSuchMachine)
+        let read = join_all(wanted.iter().map(|name| self.machine(name))).await;
+        let machines: Vec<&Machine> = read.iter().filter_map(|machine| machine.as_ref().ok()).collect();
+        let engine = async |machine| {
+            if !ask_engine {
+                return (None, Duration::ZERO);
+            }
+            let since = self.clock.now();
+            let answer = self.ask_engine(machine, call, until).await;
+            (Some(answer), self.clock.now().saturating_duration_since(since))
         };
-        answers.into_iter().filter(|answer| !gone(answer)).collect()
+        let engines = join_all(machines.iter().map(|machine| engine(*machine)));
+        let (states, engines) = tokio::join!(self.ask_drivers(&machines, call, until), engines);
+        let mut answers = states.into_iter().zip(engines);
+        let mut seen = Vec::with_capacity(wanted.len());
+        for (name, machine) in wanted.iter().zip(&read) {
+            match machine {
+                Ok(machine) => {
+                    seen.extend(answers.next().map(|(state, engine)| self.judge(machine, &state, engine)));
+                }
+                // Removed since the names were read.
+                Err(error) if error.kind() == Kind::NoSuchMachine && names.is_empty() => {}
+                Err(error) if error.kind() == Kind::NoSuchMachine => return Err(no_such_machine(name)),
+                Err(error) => {
+                    let mut damaged = nothing_of(name);
+                    fault(&mut damaged, error);
+                    seen.push(damaged);
+                }
+            }
+        }
+        Ok(seen)
     }
 
     /// The tail of the machine's console, where its driver has one.
@@ -45,43 +70,19 @@ impl Wharf {
         Ok(driver.console(&machine.resources(), &cx).await?)
     }
 
-    async fn observe_one(
+    fn judge(
         &self,
-        name: &MachineName,
-        ask_engine: bool,
-        call: &Call,
-        until: Instant,
-    ) -> Result<Observed> {
-        let mut observed = Observed {
-            name: name.clone(),
-            summary: None,
-            state: None,
-            engine: None,
-            warnings: Vec::new(),
-            notes: Vec::new(),
-            took: Duration::ZERO,
-            errors: Vec::new(),
-            kinds: Vec::new(),
-        };
-        let machine = match self.machine(name).await {
-            Ok(machine) => machine,
-            Err(error) if error.kind() == Kind::NoSuchMachine => return Err(error),
-            Err(error) => {
-                fault(&mut observed, &error);
-                return Ok(observed);
-            }
-        };
-        observed.summary = Some(summary(&machine));
-        observed.notes.extend(stays_down(&machine));
-        let since = self.clock.now();
-        let state = self.ask_driver(&machine, call, until);
-        let engine =
-            async { if ask_engine { Some(self.ask_engine(&machine, call, until).await) } else { None } };
-        let (state, engine) = tokio::join!(state, engine);
-        observed.took = self.clock.now().saturating_duration_since(since);
-        match state {
-            Ok(now) => (observed.state, observed.warnings) = (Some(now.state), now.warnings),
-            Err(error) => fault(&mut observed, &error),
+        machine: &Machine,
+        state: &Asked,
+        (engine, took): (Option<Result<Option<EngineFacts>>>, Duration),
+    ) -> Observed {
+        let mut observed = nothing_of(&machine.name);
+        observed.summary = Some(summary(machine));
+        observed.notes.extend(stays_down(machine));
+        observed.took = state.took.max(took);
+        match &state.answer {
+            Ok(now) => (observed.state, observed.warnings) = (Some(now.state), now.warnings.clone()),
+            Err(error) => fault(&mut observed, error),
         }
         match engine {
             Some(Ok(facts)) => observed.engine = facts,
@@ -93,31 +94,28 @@ impl Wharf {
             }
             Some(Err(_)) | None => {}
         }
-        Ok(observed)
+        observed
     }
 
-    async fn ask_driver(&self, machine: &Machine, call: &Call, until: Instant) -> Result<Observation> {
-        let cx = self.looking(machine, call, until);
-        let driver = self.look_at(machine, call, &cx).await?;
-        let seen = driver.observe(&[machine.resources().as_slice()], &cx).await?;
-        let nothing = Observation { state: State::Unknown, reach: None, warnings: Vec::new() };
-        Ok(seen.into_iter().next().unwrap_or(nothing))
-    }
-
-    async fn look_at(
-        &self,
-        machine: &Machine,
-        call: &Call,
-        cx: &Context,
-    ) -> Result<std::sync::Arc<dyn AnyDriver>> {
-        let factory = self.driver(&machine.driver)?;
-        let connecting = async { Ok(factory.connect(machine.config.clone(), cx).await?) };
-        let driver = bounded(self, call, cx.deadline, "signing in", connecting).await?;
+    async fn look_at(&self, machine: &Machine, call: &Call, cx: &Context) -> Result<Arc<dyn AnyDriver>> {
+        let driver = self.connect_to(machine, call, cx).await?;
         same_account(machine, &*driver)?;
         Ok(driver)
     }
 
-    fn looking(&self, machine: &Machine, call: &Call, until: Instant) -> Context {
+    /// Signs in as the machine's configuration says, whoever that is.
+    pub(super) async fn connect_to(
+        &self,
+        machine: &Machine,
+        call: &Call,
+        cx: &Context,
+    ) -> Result<Arc<dyn AnyDriver>> {
+        let factory = self.driver(&machine.driver)?;
+        let connecting = async { Ok(factory.connect(machine.config.clone(), cx).await?) };
+        bounded(self, call, cx.deadline, "signing in", connecting).await
+    }
+
+    pub(super) fn looking(&self, machine: &Machine, call: &Call, until: Instant) -> Context {
         Context {
             key: ActionKey::derive(&machine.id, "", 0),
             owner: machine.owner.clone(),
@@ -128,6 +126,20 @@ impl Wharf {
             places: self.places(&machine.name),
             session: self.session.clone(),
         }
+    }
+}
+
+fn nothing_of(name: &MachineName) -> Observed {
+    Observed {
+        name: name.clone(),
+        summary: None,
+        state: None,
+        engine: None,
+        warnings: Vec::new(),
+        notes: Vec::new(),
+        took: Duration::ZERO,
+        errors: Vec::new(),
+        kinds: Vec::new(),
     }
 }
 

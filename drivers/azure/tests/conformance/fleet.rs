@@ -49,14 +49,22 @@ async fn many_at_once_share_one_network_and_leave_nothing() {
     join_all(names.iter().map(|name| create(&bench, &wharf, name))).await;
     assert_eq!(bench.world.count("PUT Microsoft.Network/virtualNetworks"), 1);
     assert_eq!(bench.world.count("PUT "), 3 + 3 * 10);
-    bench.world.simulator.cloud().clear_calls();
-    let seen = process(&bench).observe(&[], false, &bench.call("ls")).await.unwrap();
-    assert!(seen.iter().all(|one| one.state == Some(wharf_driver::State::Running)), "{seen:?}");
-    // Two begin before it is known that there are many; then come one list of machines and one of addresses.
-    let asked = bench.world.count("GET Microsoft.");
-    assert!(asked <= 8, "{asked}: {:?}", bench.world.simulator.cloud().counts());
+    let of_one = calls_of_ls(&bench, &names[..1]).await;
+    let of_all = calls_of_ls(&bench, &names).await;
+    assert_eq!(of_all.len(), of_one.len(), "{of_all:?} instead of {of_one:?}");
     join_all(names.iter().map(|name| remove(&bench, &wharf, name))).await;
     assert_eq!(bench.world.remains().await, [""; 0]);
+}
+
+/// What a new process asks the cloud for when it lists these machines.
+async fn calls_of_ls(bench: &Bench<Cloud>, names: &[String]) -> Vec<String> {
+    bench.world.simulator.cloud().clear_calls();
+    let names: Vec<_> = names.iter().map(|name| name.parse().unwrap()).collect();
+    let seen = process(bench).observe(&names, false, &bench.call("ls")).await.unwrap();
+    assert_eq!(seen.len(), names.len());
+    assert!(seen.iter().all(|one| one.state == Some(wharf_driver::State::Running)), "{seen:?}");
+    let calls = bench.world.simulator.cloud().calls();
+    calls.iter().map(|call| format!("{} {}", call.method, call.path)).collect()
 }
 
 #[tokio::test]
@@ -113,6 +121,8 @@ async fn a_hundred_at_once(flavour: Flavour) {
     join_all(names.iter().map(|name| create(&bench, &wharf, name))).await;
     assert_eq!(bench.world.count("PUT "), 3 + 3 * 100);
     no_refusal(&cloud.calls());
+    let looked = bench.world.count("GET Microsoft.Compute/locations/publishers");
+    assert!(looked < 10, "{looked} times for the image that all have");
     // A hundred machines of a minute or two each, asked about one by one, were thousands.
     let polls = bench.world.count("GET operations");
     assert!(polls < 1000, "{polls} polls: {:?}", cloud.counts());
