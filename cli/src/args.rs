@@ -7,8 +7,8 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    active, allow, cloud, config, context, create, env, inspect, ip, kill, ls, provision, regenerate_certs,
-    restart, rm, ssh, start, status, stop, supervise, tunnel, url, version,
+    active, allow, cloud, completions, config, context, create, env, inspect, ip, kill, ls, man_pages,
+    provision, regenerate_certs, restart, rm, ssh, start, status, stop, supervise, tunnel, url, version,
 };
 use crate::settings::{Entry, add_flags};
 use crate::ui::Output;
@@ -118,6 +118,9 @@ pub(crate) enum Verb {
     Provision(provision::Args),
     RegenerateCerts(regenerate_certs::Args),
     Version(version::Args),
+    Completions(completions::Args),
+    #[command(hide = true)]
+    ManPages(man_pages::Args),
     #[command(hide = true)]
     Supervise(supervise::Args),
 }
@@ -143,7 +146,7 @@ pub(crate) fn parse(
 }
 
 /// The whole grammar: whatever names a place takes the flags of the drivers.
-fn command(drivers: &[Entry]) -> clap::Command {
+pub(crate) fn command(drivers: &[Entry]) -> clap::Command {
     let places: Vec<Entry> = drivers.iter().filter(|entry| entry.place().is_some()).cloned().collect();
     Args::command()
         .mut_subcommand("create", |create| add_flags(drivers, create))

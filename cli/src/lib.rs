@@ -9,6 +9,7 @@ mod args;
 mod child;
 mod clouds;
 mod commands;
+mod completions;
 mod config;
 mod docker;
 mod docker_machine;
@@ -96,6 +97,10 @@ fn run_line(
     build: &Build,
 ) -> ExitCode {
     let streams = world.streams();
+    if let Some(answer) = completions::answer(&args, &world, &build.drivers) {
+        let ui = Ui::new(streams, world.terminal, Output::Text, false);
+        return ended(&ui, answer.and_then(|answer| ui.raw(&answer)));
+    }
     let parsed = match args::parse(args, &build.drivers) {
         Ok(parsed) => parsed,
         Err(answer) => return answer_grammar(&answer, docker_machine.is_some(), streams, &world),

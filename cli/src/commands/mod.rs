@@ -4,6 +4,7 @@
 pub(crate) mod active;
 pub(crate) mod allow;
 pub(crate) mod cloud;
+pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod create;
@@ -12,6 +13,7 @@ pub(crate) mod inspect;
 pub(crate) mod ip;
 pub(crate) mod kill;
 pub(crate) mod ls;
+pub(crate) mod man_pages;
 mod power;
 pub(crate) mod provision;
 pub(crate) mod regenerate_certs;
@@ -86,6 +88,8 @@ pub(crate) async fn run(verb: Verb, cx: &Cx) -> Result<()> {
         Verb::Provision(args) => provision::run(args, cx).await,
         Verb::RegenerateCerts(args) => regenerate_certs::run(args, cx).await,
         Verb::Version(args) => version::run(args, cx).await,
+        Verb::Completions(args) => completions::run(&args, cx),
+        Verb::ManPages(args) => man_pages::run(&args, cx),
         Verb::Supervise(_) => Err(Error::usage("a supervisor is not started from here")),
     }
 }

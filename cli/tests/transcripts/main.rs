@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod clouds;
+mod completions;
 mod contexts;
 mod create;
 mod docker_machine;

@@ -229,6 +229,7 @@ fn help_lists_every_verb_and_code() {
       provision         Brings the agent to machines again; what is right already stays as it is
       regenerate-certs  Makes new certificates for machines, without restarting their engines
       version           Prints the version of this program, or of a machine's engine
+      completions       Prints the script that completes wharf's command line in a shell
 
     Options:
       -h, --help     Print help
