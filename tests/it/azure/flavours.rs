@@ -3,6 +3,8 @@
 use wharf_sim::Flavour;
 
 use super::scene::{CREATE, Scene};
+use crate::docker::wait_until;
+use crate::world::text;
 
 /// create → docker run → stop → start → docker run → rm.
 fn a_life(flavour: Flavour, token: &str) {
@@ -11,6 +13,10 @@ fn a_life(flavour: Flavour, token: &str) {
     assert!(created.contains("web1"), "{created}");
     scene.runs_containers();
     let address = scene.wharf_ok(&["ip", "web1"]);
+    let answers = |port: u16| scene.answers(address.trim(), port);
+    scene.serve();
+    wait_until("the open port answers", || answers(8080));
+    assert!(!answers(8081), "the cloud's firewall lets in what nobody opened");
 
     scene.wharf_ok(&["stop", "web1"]);
     assert_eq!(scene.wharf(["status", "web1"]).output().unwrap().stdout, b"Stopped\n");
@@ -18,11 +24,29 @@ fn a_life(flavour: Flavour, token: &str) {
     scene.wharf_ok(&["start", "web1"]);
     assert_eq!(scene.wharf_ok(&["ip", "web1"]), address, "a static address stays");
     scene.runs_the_image();
+    wait_until("the container is back with its machine", || answers(8080));
 
     scene.wharf_ok(&["rm", "-y", "web1"]);
     scene.nothing_is_left();
     scene.nothing_was_refused();
     scene.signed_in_at(token);
+}
+
+impl Scene {
+    /// A container that answers on two ports of its machine, one of which the cloud leads to.
+    fn serve(&self) {
+        let answer = "while true; do echo -e 'HTTP/1.0 200 OK\\r\\n\\r\\nfrom-inside' | nc -l -p 80; done";
+        let ports = ["-p", "8080:80", "-p", "8081:80"];
+        let run =
+            [&["run", "-d", "--restart", "always"], &ports[..], &["busybox", "sh", "-c", answer]].concat();
+        self.world.docker_ok("web1", &run);
+    }
+
+    fn answers(&self, address: &str, port: u16) -> bool {
+        let url = format!("http://{address}:{port}/");
+        let asked = self.world.lab.command("curl").args(["-s", "-m", "2", &url]).output().unwrap();
+        text(&asked).contains("from-inside")
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::world::{World, expect_success};
 /// What takes a cloud a minute takes this one a third of a second, beside what its hosts really take.
 const SCALE: f64 = 0.005;
 /// The whole command, in every cloud.
-pub(super) const CREATE: [&str; 4] = ["create", "--driver", "azure", "web1"];
+pub(super) const CREATE: [&str; 6] = ["create", "--driver", "azure", "--azure-open-port", "8080", "web1"];
 
 pub(super) struct Scene {
     // In this order they end: the cloud, what carries it, and the lab that its hosts stand in.
