@@ -40,7 +40,8 @@ impl Deadline {
             () = cx.cancel.cancelled() => Err(cancelled(verb)),
             done = call() => done,
             () = self.clock.sleep(left) => {
-                Err(Error::new(Kind::TimedOut, format!("`{verb}` did not end before its deadline")))
+                Err(Error::new(Kind::TimedOut, format!("`{verb}` did not end before its deadline"))
+                    .hint("what was begun goes on without us: look again in some minutes; --timeout waits longer"))
             }
         }
     }

@@ -27,11 +27,17 @@ pub(super) fn read(raw: &Raw, by: &str, clock: &dyn Clock) -> Result<Token> {
         return Err(Error::new(Kind::Failed, "the login endpoint answered without a token"));
     };
     // A number in Entra's answers, digits in a string in others'.
-    let life = match &body["expires_in"] {
+    let number = |name: &str| match &body[name] {
         Value::Number(seconds) => seconds.as_u64(),
         Value::String(digits) => digits.parse().ok(),
         _ => None,
     };
+    let left = |end| {
+        let now = clock.wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Duration::from_secs(end).saturating_sub(now).as_secs()
+    };
+    // Platforms' token services say only when it ends.
+    let life = number("expires_in").or_else(|| number("expires_on").map(left));
     let until = clock.now() + Duration::from_secs(life.unwrap_or(USUAL_LIFE));
     Ok(Token { secret: Secret::new(secret.to_owned()), until })
 }

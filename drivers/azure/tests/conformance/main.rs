@@ -7,5 +7,7 @@ mod faults;
 mod fleet;
 mod life;
 mod places;
+mod signing;
 mod suite;
+mod weather;
 mod world;

@@ -18,6 +18,8 @@ pub(crate) struct Cloud {
     pub(crate) simulator: Simulator,
     clock: Arc<Fast>,
     settings: Settings,
+    /// What the person's environment says beside or instead of the usual.
+    own: Vec<(String, String)>,
     stride: usize,
     minutes: u64,
     runtime: Option<tokio::runtime::Runtime>,
@@ -62,6 +64,7 @@ impl Cloud {
             simulator,
             clock: Arc::new(Fast::new(times)),
             settings,
+            own: Vec::new(),
             stride: 0,
             minutes: 60,
             runtime: Some(runtime),
@@ -71,6 +74,18 @@ impl Cloud {
     /// With a setting of the person's.
     pub(crate) fn with(mut self, flag: &str, values: &[&str]) -> Self {
         self.settings.set(flag, values.iter().map(|&value| value.to_owned()).collect());
+        self
+    }
+
+    /// With this in the person's environment; an empty value is as good as none.
+    pub(crate) fn signed_in_by(mut self, environment: &[(&str, &str)]) -> Self {
+        self.own = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        self
+    }
+
+    /// With so many minutes for each verb.
+    pub(crate) fn within(mut self, minutes: u64) -> Self {
+        self.minutes = minutes;
         self
     }
 
@@ -126,7 +141,9 @@ impl World for Cloud {
             ("AZURE_TENANT_ID", &account.tenant),
         ]
         .map(|(name, value)| (name.to_owned(), value.clone()))
-        .into()
+        .into_iter()
+        .chain(self.own.iter().cloned())
+        .collect()
     }
 
     fn deadline(&self) -> Duration {
@@ -136,4 +153,10 @@ impl World for Cloud {
     fn stride(&self) -> usize {
         self.stride
     }
+}
+
+/// A file of a test's own folder.
+pub(crate) fn put(path: &std::path::Path, text: impl AsRef<[u8]>) {
+    use std::io::Write as _;
+    std::fs::File::create(path).unwrap().write_all(text.as_ref()).unwrap();
 }

@@ -30,5 +30,5 @@ pub use cloud::{Clock, Cloud, Effect, Entry, Fault, Policy};
 pub use config::{Account, Config, Naming, Quotas};
 pub use error::ArmError;
 pub use flavour::{Flavour, IdentitySystem};
-pub use sign_in::OTHER_TENANT;
+pub use sign_in::{IDENTITY_HEADER, OTHER_TENANT};
 pub use simulator::Simulator;

@@ -183,7 +183,7 @@ impl Cloud {
 
     /// The user who was shown device codes enters them.
     pub fn approve_device_codes(&self) {
-        for approved in self.state().device_codes.values_mut() {
+        for (_, approved) in self.state().device_codes.values_mut() {
             *approved = true;
         }
     }

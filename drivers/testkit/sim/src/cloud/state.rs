@@ -33,7 +33,8 @@ pub(crate) struct State {
     /// Work for bodies, taken once the lock is free.
     pub(crate) orders: Vec<Order>,
     pub(crate) jtis: BTreeSet<String>,
-    pub(crate) device_codes: BTreeMap<String, bool>,
+    /// How each was asked for, and whether it was typed in.
+    pub(crate) device_codes: BTreeMap<String, (BTreeMap<String, String>, bool)>,
 }
 
 /// A resource group.

@@ -155,7 +155,11 @@ fn exchange(cloud: &Cloud, tenant: &str, form: &Form, v2: bool) -> Answer {
             .and_then(|()| audience(cloud, form, v2, true))
             .map(|a| (a, None)),
         Some("urn:ietf:params:oauth:grant-type:device_code" | "device_code") => {
-            approved(cloud, form).and_then(|()| audience(cloud, form, v2, false)).map(|a| (a, Some(())))
+            // What is wanted was said when the code was asked for.
+            match approved(cloud, form) {
+                Ok(asked) => return exchange_code(cloud, &tenant, &asked, v2),
+                Err(answer) => Err(answer),
+            }
         }
         Some("refresh_token") => {
             refreshed(cloud, form).and_then(|()| audience(cloud, form, v2, false)).map(|a| (a, Some(())))
@@ -170,6 +174,13 @@ fn exchange(cloud: &Cloud, tenant: &str, form: &Form, v2: bool) -> Answer {
     };
     match judged {
         Ok((audience, user)) => give(cloud, &audience, &tenant, user.is_some(), form),
+        Err(answer) => answer,
+    }
+}
+
+fn exchange_code(cloud: &Cloud, tenant: &str, asked: &Form, v2: bool) -> Answer {
+    match audience(cloud, asked, v2, false) {
+        Ok(audience) => give(cloud, &audience, tenant, true, asked),
         Err(answer) => answer,
     }
 }
@@ -255,13 +266,15 @@ fn device_code(cloud: &Cloud, tenant: &str, form: &Form) -> Answer {
     if let Err(answer) = known(cloud, tenant) {
         return answer;
     }
+    if let Err(answer) = audience(cloud, form, true, false) {
+        return answer;
+    }
     let root = cloud.names.login_root();
     let mut state = cloud.state();
     let code = state.random.uuid();
     let user: String =
         code.chars().filter(char::is_ascii_alphanumeric).take(9).collect::<String>().to_ascii_uppercase();
-    state.device_codes.insert(code.clone(), false);
-    let _: &Form = form;
+    state.device_codes.insert(code.clone(), (form.clone(), false));
     Answer::json(
         200,
         json!({
@@ -271,12 +284,13 @@ fn device_code(cloud: &Cloud, tenant: &str, form: &Form) -> Answer {
     )
 }
 
-fn approved(cloud: &Cloud, form: &Form) -> Result<(), Answer> {
+/// How the code was asked for, once somebody typed it in.
+fn approved(cloud: &Cloud, form: &Form) -> Result<Form, Answer> {
     let code = form.get("device_code").or_else(|| form.get("code")).cloned().unwrap_or_default();
-    let state = cloud.state().device_codes.get(&code).copied();
-    match state {
-        Some(true) => Ok(()),
-        Some(false) => Err(refuse(
+    let asked = cloud.state().device_codes.get(&code).cloned();
+    match asked {
+        Some((asked, true)) => Ok(asked),
+        Some((_, false)) => Err(refuse(
             cloud,
             400,
             "authorization_pending",

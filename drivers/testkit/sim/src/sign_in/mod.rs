@@ -6,6 +6,7 @@ mod entra;
 mod metadata;
 mod token;
 
+pub use metadata::IDENTITY_HEADER;
 pub(crate) use metadata::handle as metadata;
 pub(crate) use token::{Principal, Signer, authenticate, ci_claims};
 

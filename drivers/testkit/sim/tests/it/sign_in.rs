@@ -257,8 +257,8 @@ fn a_person_signs_in_by_device_code() {
             &[
                 ("grant_type", "urn:ietf:params:oauth:grant-type:device_code".to_owned()),
                 ("client_id", "any".to_owned()),
+                // The scope was said when the code was asked for.
                 ("device_code", device["device_code"].as_str().expect("a code").to_owned()),
-                ("scope", scope.clone()),
             ],
         )
     };
