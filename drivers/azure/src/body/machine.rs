@@ -1,5 +1,13 @@
-//! The virtual machine with its system disk.
+//! The virtual machine with its system disk, by the models of its official description. They know the newest fields; what
+//! a version has is decided here, since a field that it does not have is refused.
 
+use azure_mgmt_compute::package_2024_03_01::models::{
+    self, BillingProfile, BootDiagnostics, Caching, CreateOption, DeleteOption, DiagnosticsProfile,
+    DiffDiskOption, DiffDiskSettings, DiskEncryptionSetParameters, EvictionPolicy, HardwareProfile,
+    ImageReference, LinuxConfiguration, ManagedDiskParameters, NetworkInterfaceReference,
+    NetworkInterfaceReferenceProperties, NetworkProfile, OsDisk, OsProfile, Plan, Priority, SecurityProfile,
+    SshConfiguration, SshPublicKey, StorageProfile, SubResource, UefiSettings, VirtualMachineProperties,
+};
 use serde_json::{Map, Value, json};
 
 use crate::action::{Image, Machine};
@@ -17,31 +25,14 @@ const TRUSTED_LAUNCH: &str = "2021-03-01";
 
 /// Fills the body of `wish` in.
 pub(super) fn fill(body: &mut Value, wish: &Machine, birth: Option<&Birth>, version: &str) {
-    let mut properties = json!({
-        "hardwareProfile": { "vmSize": wish.size },
-        "storageProfile": { "imageReference": image(&wish.image), "osDisk": disk(wish, version) },
-        "networkProfile": { "networkInterfaces": [interface(&wish.interface, version)] },
-    });
-    if let Some(birth) = birth {
-        properties["osProfile"] = system(birth);
-    }
-    if wish.console && version >= MANAGED_CONSOLE {
-        properties["diagnosticsProfile"] = json!({ "bootDiagnostics": { "enabled": true } });
-    }
-    if wish.trusted_launch && version >= TRUSTED_LAUNCH {
-        properties["securityProfile"] = json!({
-            "securityType": "TrustedLaunch",
-            "uefiSettings": { "secureBootEnabled": true, "vTpmEnabled": true },
-        });
-    }
-    if let Some(id) = &wish.availability_set {
-        properties["availabilitySet"] = json!({ "id": id });
-    }
-    if version >= FEATURES {
-        features(&mut properties, wish);
-    }
+    body["properties"] = written(&properties(wish, birth, version));
     if let Some([publisher, product, name]) = &wish.plan {
-        body["plan"] = json!({ "publisher": publisher, "product": product, "name": name });
+        body["plan"] = written(&Plan {
+            publisher: Some(publisher.clone()),
+            product: Some(product.clone()),
+            name: Some(name.clone()),
+            ..Plan::default()
+        });
     }
     if let Some(zone) = &wish.zone {
         body["zones"] = json!([zone]);
@@ -49,82 +40,123 @@ pub(super) fn fill(body: &mut Value, wish: &Machine, birth: Option<&Birth>, vers
     if let Some(identity) = identity(wish) {
         body["identity"] = identity;
     }
-    body["properties"] = properties;
 }
 
-fn features(properties: &mut Value, wish: &Machine) {
-    if let Some(id) = &wish.proximity_group {
-        properties["proximityPlacementGroup"] = json!({ "id": id });
-    }
-    if let Some(eviction) = wish.spot {
-        properties["priority"] = json!("Spot");
-        properties["evictionPolicy"] = json!(match eviction {
-            Eviction::Deallocate => "Deallocate",
-            Eviction::Delete => "Delete",
-        });
+fn properties(wish: &Machine, birth: Option<&Birth>, version: &str) -> VirtualMachineProperties {
+    let has = |since: &str| version >= since;
+    let spot = wish.spot.filter(|_| has(FEATURES));
+    VirtualMachineProperties {
+        hardware_profile: Some(HardwareProfile {
+            vm_size: wish.size.parse().ok(),
+            ..HardwareProfile::default()
+        }),
+        storage_profile: Some(StorageProfile {
+            image_reference: Some(image(&wish.image)),
+            os_disk: Some(disk(wish, version)),
+            ..StorageProfile::default()
+        }),
+        network_profile: Some(NetworkProfile {
+            network_interfaces: vec![interface(&wish.interface, version)],
+            ..NetworkProfile::default()
+        }),
+        os_profile: birth.map(system),
+        diagnostics_profile: (wish.console && has(MANAGED_CONSOLE)).then(console),
+        security_profile: (wish.trusted_launch && has(TRUSTED_LAUNCH)).then(trusted_launch),
+        availability_set: wish.availability_set.as_deref().map(reference),
+        proximity_placement_group: wish.proximity_group.as_deref().filter(|_| has(FEATURES)).map(reference),
+        priority: spot.map(|_| Priority::Spot),
+        eviction_policy: spot.map(|eviction| match eviction {
+            Eviction::Deallocate => EvictionPolicy::Deallocate,
+            Eviction::Delete => EvictionPolicy::Delete,
+        }),
         // Up to the usual price: it is never taken away because of what others bid.
-        properties["billingProfile"] = json!({ "maxPrice": -1 });
+        billing_profile: spot.map(|_| BillingProfile { max_price: Some(-1.0) }),
+        ..VirtualMachineProperties::default()
     }
 }
 
-fn image(image: &Image) -> Value {
+fn reference(id: &str) -> SubResource {
+    SubResource { id: Some(id.to_owned()) }
+}
+
+fn console() -> DiagnosticsProfile {
+    let boot_diagnostics = BootDiagnostics { enabled: Some(true), ..BootDiagnostics::default() };
+    DiagnosticsProfile { boot_diagnostics: Some(boot_diagnostics) }
+}
+
+fn trusted_launch() -> SecurityProfile {
+    SecurityProfile {
+        security_type: Some(models::security_profile::SecurityType::TrustedLaunch),
+        uefi_settings: Some(UefiSettings { secure_boot_enabled: Some(true), v_tpm_enabled: Some(true) }),
+        ..SecurityProfile::default()
+    }
+}
+
+fn image(image: &Image) -> ImageReference {
     match image {
-        Image::Market { publisher, offer, sku, version } => {
-            json!({ "publisher": publisher, "offer": offer, "sku": sku, "version": version })
-        }
-        Image::Id(id) => json!({ "id": id }),
-    }
-}
-
-fn disk(wish: &Machine, version: &str) -> Value {
-    let ephemeral = wish.disk.ephemeral && version >= FEATURES;
-    let mut managed =
-        json!({ "storageAccountType": if ephemeral { "Standard_LRS" } else { &wish.disk.kind } });
-    if let Some(id) = wish.disk.encryption_set.as_ref().filter(|_| version >= FEATURES) {
-        managed["diskEncryptionSet"] = json!({ "id": id });
-    }
-    let mut disk = json!({
-        "name": names::last(&wish.disk_id),
-        "createOption": "FromImage",
-        "caching": if ephemeral { "ReadOnly" } else { "ReadWrite" },
-        "managedDisk": managed,
-    });
-    if ephemeral {
-        disk["diffDiskSettings"] = json!({ "option": "Local" });
-    }
-    if let Some(size) = wish.disk.size_gib {
-        disk["diskSizeGB"] = json!(size);
-    }
-    if version >= DELETE_OPTIONS {
-        disk["deleteOption"] = json!("Delete");
-    }
-    disk
-}
-
-fn interface(id: &str, version: &str) -> Value {
-    let mut properties = json!({ "primary": true });
-    if version >= DELETE_OPTIONS {
-        // It is removed by itself, so that what is left of a machine that was never made is known.
-        properties["deleteOption"] = json!("Detach");
-    }
-    json!({ "id": id, "properties": properties })
-}
-
-fn system(birth: &Birth) -> Value {
-    json!({
-        "computerName": birth.host_name,
-        "adminUsername": birth.user,
-        "customData": birth.custom_data,
-        "linuxConfiguration": {
-            "disablePasswordAuthentication": true,
-            "ssh": { "publicKeys": [{
-                "path": format!("/home/{}/.ssh/authorized_keys", birth.user),
-                "keyData": birth.key,
-            }] },
+        Image::Market { publisher, offer, sku, version } => ImageReference {
+            publisher: Some(publisher.clone()),
+            offer: Some(offer.clone()),
+            sku: Some(sku.clone()),
+            version: Some(version.clone()),
+            ..ImageReference::default()
         },
-    })
+        Image::Id(id) => ImageReference { sub_resource: reference(id), ..ImageReference::default() },
+    }
 }
 
+fn disk(wish: &Machine, version: &str) -> OsDisk {
+    let ephemeral = wish.disk.ephemeral && version >= FEATURES;
+    let kind = if ephemeral { "Standard_LRS" } else { &wish.disk.kind };
+    let encryption = wish.disk.encryption_set.as_deref().filter(|_| version >= FEATURES);
+    OsDisk {
+        name: Some(names::last(&wish.disk_id).to_owned()),
+        caching: Some(if ephemeral { Caching::ReadOnly } else { Caching::ReadWrite }),
+        managed_disk: Some(ManagedDiskParameters {
+            storage_account_type: kind.parse().ok(),
+            disk_encryption_set: encryption
+                .map(|id| DiskEncryptionSetParameters { sub_resource: reference(id) }),
+            ..ManagedDiskParameters::default()
+        }),
+        diff_disk_settings: ephemeral
+            .then(|| DiffDiskSettings { option: Some(DiffDiskOption::Local), ..DiffDiskSettings::default() }),
+        disk_size_gb: wish.disk.size_gib.and_then(|size| size.try_into().ok()),
+        delete_option: (version >= DELETE_OPTIONS).then_some(DeleteOption::Delete),
+        ..OsDisk::new(CreateOption::FromImage)
+    }
+}
+
+fn interface(id: &str, version: &str) -> NetworkInterfaceReference {
+    // It is removed by itself, so that what is left of a machine that was never made is known.
+    let detach = models::network_interface_reference_properties::DeleteOption::Detach;
+    NetworkInterfaceReference {
+        sub_resource: reference(id),
+        properties: Some(NetworkInterfaceReferenceProperties {
+            primary: Some(true),
+            delete_option: (version >= DELETE_OPTIONS).then_some(detach),
+        }),
+    }
+}
+
+fn system(birth: &Birth) -> OsProfile {
+    let key = SshPublicKey {
+        path: Some(format!("/home/{}/.ssh/authorized_keys", birth.user)),
+        key_data: Some(birth.key.clone()),
+    };
+    OsProfile {
+        computer_name: Some(birth.host_name.clone()),
+        admin_username: Some(birth.user.clone()),
+        custom_data: Some(birth.custom_data.clone()),
+        linux_configuration: Some(LinuxConfiguration {
+            disable_password_authentication: Some(true),
+            ssh: Some(SshConfiguration { public_keys: vec![key] }),
+            ..LinuxConfiguration::default()
+        }),
+        ..OsProfile::default()
+    }
+}
+
+/// By hand: the model has no room for the ids.
 fn identity(wish: &Machine) -> Option<Value> {
     let users: Map<String, Value> = wish.identities.iter().map(|id| (id.clone(), json!({}))).collect();
     let kind = match (wish.system_identity, users.is_empty()) {
@@ -138,4 +170,22 @@ fn identity(wish: &Machine) -> Option<Value> {
         identity["userAssignedIdentities"] = Value::Object(users);
     }
     Some(identity)
+}
+
+/// A model as JSON, without the nulls that some fields become.
+fn written(model: &impl serde::Serialize) -> Value {
+    let mut value = serde_json::to_value(model).unwrap_or_default();
+    drop_nulls(&mut value);
+    value
+}
+
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
 }
