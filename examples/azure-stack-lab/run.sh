@@ -7,7 +7,7 @@ work=$(mktemp -d)
 simulators=()
 trap 'kill "${simulators[@]}" 2>/dev/null || true; wait; rm -rf "$work"' EXIT
 # Machines, keys and contexts end with the clouds.
-export WHARF_HOME="$work/wharf" WHARF_KEYRING=off DOCKER_CONFIG="$work/docker"
+export WHARF_HOME="$work/wharf" WHARF_KEYRING=off DOCKER_CONFIG="$work/docker" XDG_CONFIG_HOME="$work/config"
 
 fact() { sed -n "s/^$2  *//p" "$work/$1"; } # fact CLOUD NAME
 
@@ -22,13 +22,19 @@ start() { # start CLOUD
     echo "the simulated $1 does not start" >&2 && exit 1
 }
 
-at() { # at CLOUD COMMAND…: in the network of that cloud, with what its user sets; this is all that differs
+at() { # at CLOUD COMMAND…: in the network of that cloud
     local cloud=$1
     shift
-    AZURE_ENDPOINT=$(fact "$cloud" endpoint) AZURE_CA=$(fact "$cloud" ca) \
-        AZURE_SUBSCRIPTION_ID=$(fact "$cloud" subscription) AZURE_CLIENT_ID=$(fact "$cloud" "client id") \
-        AZURE_CLIENT_SECRET=$(fact "$cloud" "client secret") \
-        nsenter --net="$(fact "$cloud" network)" -- "$@"
+    nsenter --net="$(fact "$cloud" network)" -- "$@"
+}
+
+set_up() { # set_up CLOUD: once for each, with what its user has; this is all that differs
+    AZURE_CA=$(fact "$1" ca) AZURE_SUBSCRIPTION_ID=$(fact "$1" subscription) \
+        AZURE_CLIENT_ID=$(fact "$1" "client id") AZURE_CLIENT_SECRET=$(fact "$1" "client secret") \
+        at "$1" wharf cloud add "$(fact "$1" endpoint)" --name "$1"
+    # There is no keyring here that the secret could be in.
+    (umask 077 && fact "$1" "client secret" >"$work/$1.secret")
+    sed -i "s|  env: AZURE_CLIENT_SECRET|  file: $work/$1.secret|" "$XDG_CONFIG_HOME/wharf/clouds/$1.yaml"
 }
 
 mkdir -p "$work/root/bin"
@@ -37,7 +43,9 @@ tar -C "$work/root" --owner=0 --group=0 -cf "$work/busybox.tar" bin
 
 for cloud in "${clouds[@]}"; do
     start "$cloud"
-    at "$cloud" wharf create --driver azure web1
+    set_up "$cloud"
+    export WHARF_CLOUD=$cloud
+    at "$cloud" wharf create web1
     at "$cloud" docker --context web1 import "$work/busybox.tar" example/busybox >/dev/null
     at "$cloud" docker --context web1 run --rm example/busybox /bin/busybox echo "hello from $(fact "$cloud" endpoint)"
     at "$cloud" wharf rm -y web1

@@ -47,7 +47,8 @@ fn properties(wish: &Machine, birth: Option<&Birth>, version: &str) -> VirtualMa
     let spot = wish.spot.filter(|_| has(FEATURES));
     VirtualMachineProperties {
         hardware_profile: Some(HardwareProfile {
-            vm_size: wish.size.parse().ok(),
+            // There are more than the model names, and it writes this one as it stands.
+            vm_size: Some(models::hardware_profile::VmSize::UnknownValue(wish.size.clone())),
             ..HardwareProfile::default()
         }),
         storage_profile: Some(StorageProfile {
@@ -113,7 +114,7 @@ fn disk(wish: &Machine, version: &str) -> OsDisk {
         name: Some(names::last(&wish.disk_id).to_owned()),
         caching: Some(if ephemeral { Caching::ReadOnly } else { Caching::ReadWrite }),
         managed_disk: Some(ManagedDiskParameters {
-            storage_account_type: kind.parse().ok(),
+            storage_account_type: Some(models::StorageAccountType::UnknownValue(kind.to_owned())),
             disk_encryption_set: encryption
                 .map(|id| DiskEncryptionSetParameters { sub_resource: reference(id) }),
             ..ManagedDiskParameters::default()
@@ -187,5 +188,22 @@ fn drop_nulls(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(drop_nulls),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_the_model_does_not_know_are_written_as_they_are() {
+        let written = written(&VirtualMachineProperties {
+            hardware_profile: Some(HardwareProfile {
+                vm_size: Some(models::hardware_profile::VmSize::UnknownValue("Standard_X9".into())),
+                ..HardwareProfile::default()
+            }),
+            ..VirtualMachineProperties::default()
+        });
+        assert_eq!(written, json!({ "hardwareProfile": { "vmSize": "Standard_X9" } }));
     }
 }

@@ -56,9 +56,6 @@ impl Cloud {
         let mut set = |flag: &str, value: String| settings.set(flag, vec![value]);
         set("azure-endpoint", simulator.endpoint().to_owned());
         set("azure-ca", simulator.ca().display().to_string());
-        if !flavour.is_hub() {
-            set("azure-size", "Standard_B2s".to_owned());
-        }
         set("azure-subscription-id", simulator.config().account.subscription.clone());
         Self {
             simulator,
