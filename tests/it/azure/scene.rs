@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::process::Command;
 
 use tokio::runtime::{Builder, Runtime};
-use wharf_sim::{Clock, Config, Flavour, Simulator};
+use wharf_sim::{Clock, Config, Entry, Flavour, Simulator};
 use wharf_tests::Lab;
 
 use super::proxy::Proxy;
@@ -99,15 +99,18 @@ impl Scene {
     pub(super) fn nothing_was_refused(&self) {
         let calls = self.simulator.cloud().calls();
         assert!(calls.iter().any(|call| call.method == "PUT" && call.status < 300), "no call was counted");
-        // What is not there is asked for before it is made; whose the subscription is, by a call without a token.
-        let usual = |call: &&wharf_sim::Entry| match call.status {
-            200..=204 => true,
-            401 => call.method == "GET",
-            404 => call.code.as_deref().is_none_or(|code| code.ends_with("NotFound")),
-            _ => call.path == "/metadata/endpoints",
-        };
         let refused: Vec<_> = calls.iter().filter(|call| !usual(call)).collect();
         assert!(refused.is_empty(), "{refused:#?}");
+    }
+}
+
+/// What is not there is asked for before it is made; whose the subscription is, by a call without a token.
+fn usual(call: &Entry) -> bool {
+    match call.status {
+        200..=204 => true,
+        401 => call.method == "GET",
+        404 => call.code.as_deref().is_none_or(|code| code.ends_with("NotFound")),
+        _ => call.path == "/metadata/endpoints",
     }
 }
 
@@ -141,4 +144,25 @@ fn environment(simulator: &Simulator) -> Vec<(&'static str, String)> {
         ("AZURE_CLIENT_ID", account.client.clone()),
         ("AZURE_CLIENT_SECRET", account.secret.clone()),
     ]
+}
+
+#[test]
+fn a_refused_version_or_field_is_unusual() {
+    let call = |method: &str, status, code: Option<&str>| Entry {
+        at: 0,
+        method: method.to_owned(),
+        path: "/subscriptions/s/resourcegroups/rg".to_owned(),
+        version: None,
+        of: "resourceGroups".to_owned(),
+        status,
+        code: code.map(str::to_owned),
+        client_request_id: None,
+        neighbour: false,
+    };
+    assert!(usual(&call("PUT", 201, None)) && usual(&call("GET", 404, Some("ResourceGroupNotFound"))));
+    for code in ["NoRegisteredProviderFound", "InvalidApiVersionParameter", "InvalidRequestContent"] {
+        assert!(!usual(&call("PUT", 400, Some(code))), "{code}");
+    }
+    assert!(!usual(&call("PUT", 401, None)) && !usual(&call("GET", 0, None)));
+    assert!(!usual(&call("GET", 404, Some("InvalidResourceType"))));
 }

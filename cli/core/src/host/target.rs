@@ -118,3 +118,65 @@ fn jump(hop: &Jump, host: &Host, identities: &[Identity], person: &Person) -> Re
         jumps: Vec::new(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use wharf_driver::{Access, MachineId, Progress, Reach, Secret};
+
+    use super::*;
+    use crate::bootstrap::{Accept, Changes};
+
+    /// A machine that wharf made, behind a jump host.
+    fn hidden(identity: Option<&str>) -> Host {
+        let jump = Jump { user: Some("ann".into()), host: "door.example".into(), port: 22 };
+        Host {
+            machine: MachineId::from_bytes([1; 16]),
+            name: "web".parse().unwrap(),
+            reach: Reach {
+                ssh_host: "192.168.0.4".into(),
+                ssh_port: 22,
+                ssh_user: "wharf".into(),
+                engine_host: "192.168.0.4".into(),
+                engine_port: 2376,
+                url: None,
+                access: Access { identity: identity.map(Into::into), jumps: vec![jump], ..Access::default() },
+            },
+            key: Secret::new("the machine's".into()),
+            host_keys: vec![HOST_KEY.into()],
+            jump_keys: Vec::new(),
+            deadline: Instant::now(),
+            cancel: tokio_util::sync::CancellationToken::new(),
+            confirm: None,
+            progress: Progress::silent(),
+            accept: Accept::nothing(),
+            changes: Changes::default(),
+        }
+    }
+
+    fn names(identities: &[Identity]) -> Vec<String> {
+        identities.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_hosts_on_the_way_are_shown_the_persons_own_keys() {
+        let own = tempfile::NamedTempFile::new().unwrap();
+        let person = Person {
+            identities: vec![own.path().to_owned(), "/nowhere/key".into()],
+            agent: Some("/run/agent".into()),
+            ..Person::default()
+        };
+        let target = of(&hidden(None), &person).unwrap();
+        let both = [Identity::Agent("/run/agent".into()), Identity::File(own.path().to_owned())];
+        assert_eq!(names(&target.jumps[0].identities), names(&both));
+        assert_eq!(names(&target.identities), names(&[Identity::Key("the machine's".into())]));
+
+        let named = of(&hidden(Some("/named/key")), &person).unwrap();
+        assert_eq!(names(&named.jumps[0].identities), names(&[Identity::File("/named/key".into())]));
+        let error = of(&hidden(None), &Person::default()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Refused, "{error}");
+    }
+
+    const HOST_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB";
+}
