@@ -199,7 +199,7 @@ const SETTINGS: &[Setting] = &[
     usual(setting("azure-storage-type", &["AZURE_STORAGE_TYPE"], "kind of the system disk", Text("KIND")), "Standard_LRS"),
     setting("azure-disk-size", &["AZURE_DISK_SIZE"], "size of the system disk, in GiB; the image's without it", Text("GIB")),
     setting("azure-disk-encryption-set", &["AZURE_DISK_ENCRYPTION_SET"], "id of a disk encryption set", Text("ID")),
-    setting("azure-ephemeral-disk", &["AZURE_EPHEMERAL_DISK"], "put the system disk on the host's own, where a stop loses it", Switch),
+    setting("azure-ephemeral-disk", &["AZURE_EPHEMERAL_DISK"], "put the system disk on the host's own: fast and free, and the machine cannot be stopped, only killed", Switch),
     setting("azure-spot", &["AZURE_SPOT"], "take spare capacity, which may be taken away", Switch),
     usual(setting("azure-spot-eviction", &["AZURE_SPOT_EVICTION"], "what happens then: deallocate or delete", Text("HOW")), "deallocate"),
     setting("azure-accelerated-networking", &["AZURE_ACCELERATED_NETWORKING"], "let the network go straight to the hardware", Switch),

@@ -46,6 +46,9 @@ pub(crate) async fn plan(
     draft.steps(&image, &size)
 }
 
+/// The kinds of disks that a stamp has.
+const STAMP_DISKS: &[&str] = &["Standard_LRS", "Premium_LRS"];
+
 /// What a stamp does not have is said before anything is made.
 fn refuse_on_stamp(config: &Config, stamp: bool) -> Result<()> {
     let wanted = [
@@ -54,7 +57,10 @@ fn refuse_on_stamp(config: &Config, stamp: bool) -> Result<()> {
         (config.spot.is_some(), "--azure-spot", "spot machines"),
         (config.disk.ephemeral, "--azure-ephemeral-disk", "ephemeral disks"),
         (config.trusted_launch == Some(true), "--azure-trusted-launch", "trusted launch"),
-        (config.system_identity || !config.identities.is_empty(), "--azure-identity", "managed identities"),
+        (config.system_identity, "--azure-system-identity", "managed identities"),
+        (!config.identities.is_empty(), "--azure-identity", "managed identities"),
+        (config.disk.encryption_set.is_some(), "--azure-disk-encryption-set", "disk encryption sets"),
+        (!STAMP_DISKS.contains(&&*config.disk.kind), "--azure-storage-type", "disks of this kind"),
         (config.proximity_group.is_some(), "--azure-proximity-placement-group", "proximity placement groups"),
     ];
     match wanted.iter().find(|(wanted, _, _)| stamp && *wanted) {

@@ -17,11 +17,12 @@ pub(crate) async fn power(arm: &Arm, made: &[Resource], to: Power, cx: &Context)
         return Err(Error::new(Failure::Refused, "the machine is not finished")
             .hint("run `create` again to finish it, or `rm` to remove it"));
     };
-    let now = state(arm, machine).await?;
-    let verb = match (to, now.as_str()) {
+    let there = look(arm, machine).await?;
+    let verb = match (to, of(&there).unwrap_or_default()) {
         (Power::On, "running") | (Power::Off, "deallocated") => return Ok(()),
         (Power::Kill, "stopped" | "deallocated") => return Ok(()),
         (Power::On, _) => "start",
+        (Power::Off, _) if is_on_the_host(&there) => return Err(cannot_stop(machine)),
         (Power::Off, _) => "deallocate",
         (Power::Kill, _) => "powerOff",
         (Power::Restart, "stopped" | "deallocated") => "start",
@@ -36,18 +37,32 @@ pub(crate) async fn power(arm: &Arm, made: &[Resource], to: Power, cx: &Context)
     Ok(())
 }
 
-/// `running`, `stopped`, `deallocated` and the steps between them.
-async fn state(arm: &Arm, machine: &Resource) -> Result<String> {
+/// The machine and what it does.
+async fn look(arm: &Arm, machine: &Resource) -> Result<Value> {
     let query = [("$expand", "instanceView")];
     let call = Call::get("looking at the machine", MACHINES, &machine.id).asking(&query);
     match arm.find(&call).await? {
-        Some(there) => Ok(of(&there).unwrap_or_default().to_owned()),
+        Some(there) => Ok(there),
         None => Err(Error::new(Failure::Failed, format!("the machine {} is gone", names::last(&machine.id)))
             .hint("somebody removed it; `rm` removes what is left of it")),
     }
 }
 
-/// The power state that an instance view shows.
+/// Whether its system disk is the host's own, which the place cannot be given back without.
+fn is_on_the_host(machine: &Value) -> bool {
+    machine.pointer("/properties/storageProfile/osDisk/diffDiskSettings/option").is_some_and(Value::is_string)
+}
+
+fn cannot_stop(machine: &Resource) -> Error {
+    let message = format!(
+        "the machine {} cannot give its place back: its system is on the host's own disk (--azure-ephemeral-disk)",
+        names::last(&machine.id)
+    );
+    Error::new(Failure::Refused, message)
+        .hint("`wharf kill` switches it off and keeps its disk, and it is still paid for; `wharf rm` ends what it costs")
+}
+
+/// The power state that an instance view shows: `running`, `stopped`, `deallocated` and the steps between them.
 pub(crate) fn of(machine: &Value) -> Option<&str> {
     let statuses = machine["properties"]["instanceView"]["statuses"].as_array()?;
     statuses.iter().find_map(|status| status["code"].as_str()?.strip_prefix("PowerState/"))

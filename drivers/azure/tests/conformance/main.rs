@@ -6,6 +6,8 @@ mod admission;
 mod faults;
 mod fleet;
 mod life;
+mod operator;
+mod options;
 mod places;
 mod signing;
 mod suite;

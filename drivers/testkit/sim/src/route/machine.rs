@@ -34,10 +34,20 @@ pub(super) fn action(
         }
         ("POST", "reapply") => power(request, version, &mut state, &vm, "running", Order::Rules),
         ("POST", "poweroff") => power(request, version, &mut state, &vm, "stopped", Order::Stop),
+        ("POST", "deallocate") if vm.body.pointer(LOCAL_DISK).is_some_and(|option| !option.is_null()) => {
+            let message = format!(
+                "The 'deallocate' operation is not supported on VM '{}' since it is using an ephemeral OS disk.",
+                vm.name
+            );
+            Err(ArmError::conflict("OperationNotAllowed", message))
+        }
         ("POST", "deallocate") => power(request, version, &mut state, &vm, "deallocated", Order::Stop),
         _ => Err(super::not_found(request.call)),
     }
 }
+
+/// Where a machine says that its system is on the host's own disk.
+const LOCAL_DISK: &str = "/properties/storageProfile/osDisk/diffDiskSettings/option";
 
 /// Refuses what the version asked for has no route for.
 fn known(request: &Request<'_>, version: &Version, action: &str) -> Result<(), ArmError> {
