@@ -4,6 +4,8 @@
 #   tests/bench.sh host [RUNS]     a test host: from "SSH answers" to "docker version answers over mutual TLS"
 #   tests/bench.sh local [RUNS]    the local driver: from the command to its end, and docker version after it
 #   tests/bench.sh engine [RUNS]   the engine beside dockerd, both in this run: containers, memory, lists, as ratios
+#   tests/bench.sh azure           the driver alone: 1, 20 and 100 machines in a simulated cloud with its published limits,
+#                                  in real time; what the client adds to what the cloud takes (seven minutes)
 #
 # Five runs by default; the median is what to quote. The guest image and the host's base are built before the clock
 # starts. Needs root for `host` and `engine`. Run it on a quiet machine, and compare only figures of one run. `engine`
@@ -17,6 +19,12 @@ what=${1:-host} runs=${2:-5}
 scratch=$(mktemp -d)
 lab=/var/tmp/wharf-labs/bench-$$
 trap 'tests/lab/lab.sh down "$lab" 2>/dev/null; rm -rf "$scratch"' EXIT
+
+if [ "$what" = azure ]; then
+    cargo test --locked --quiet --release -p wharf-driver-azure --test conformance -- \
+        --ignored --exact --nocapture bench::what_the_client_adds
+    exit
+fi
 
 [ -n "${WHARF_AGENT:-}" ] || WHARF_AGENT=$(runtime-agent/build.sh | tail -n 1)
 export WHARF_AGENT

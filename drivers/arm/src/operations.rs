@@ -9,7 +9,9 @@
 //! `Failed` and `Canceled` at any place are a fault, with what the service says. A header beside a state that is terminal
 //! already is not followed: most network interfaces are there at once and have one all the same.
 //!
-//! Many operations are asked about together, by the poller. One by one they are asked about every second or two; an order to wait (429, 503) is kept, advice beside an answer is not waited for
+//! Many operations are asked about together, by the poller. One by one they are asked about
+//! twice a second when they are young and every two seconds later, as the compute provider allows for each (45 polls,
+//! and one in four seconds); an order to wait (429, 503) is kept, advice beside an answer is not waited for
 //! longer than that. A poll that fails in passing is asked again, and only the deadline ends that: it is waiting, and
 //! nothing is written. A header that points to another host is not followed, for the token goes nowhere else.
 
@@ -23,7 +25,7 @@ use crate::client::{Arm, Call, Reply};
 use crate::poller::{Hint, Seat};
 use crate::{Answer, Fault, Method, Trouble};
 
-const FIRST: Duration = Duration::from_secs(1);
+const SHORTEST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(2);
 const LONGEST_AFTER_FAULTS: Duration = Duration::from_secs(15);
 
@@ -47,8 +49,9 @@ impl Arm {
         if watch == Watch::Done {
             return Ok(reply);
         }
-        let mut seat = self.poller.seat(&call.method, call.path, reply.status == 201, self.clock().now());
-        let (mut pause, mut last) = (FIRST, reply);
+        let began = self.clock().now();
+        let mut seat = self.poller.seat(&call.method, call.path, reply.status == 201, began);
+        let (mut pause, mut last) = (SHORTEST, reply);
         loop {
             watch = match watch {
                 Watch::Done => return Ok(last),
@@ -58,7 +61,7 @@ impl Arm {
                         Ok((next, seen)) => {
                             let crowded = seat.as_ref().is_some_and(Seat::is_crowded);
                             // The poller waits for its next list itself.
-                            pause = if crowded { Duration::ZERO } else { LONGEST };
+                            pause = if crowded { Duration::ZERO } else { self.pause_after(began) };
                             last = seen.unwrap_or(last);
                             next
                         }
@@ -72,6 +75,11 @@ impl Arm {
                 }
             };
         }
+    }
+
+    /// What takes long is asked about less often.
+    fn pause_after(&self, began: Instant) -> Duration {
+        (self.clock().now().saturating_duration_since(began) / 8).clamp(SHORTEST, LONGEST)
     }
 
     /// How the end of an answer's operation will be known.

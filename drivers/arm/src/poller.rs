@@ -4,7 +4,7 @@
 //!
 //! * a few operations are asked about one by one, which gives their errors and is cheap for the provider, and all of
 //!   these polls together stay below half of the reads;
-//! * from [`MANY`] on in one collection, one list every two seconds tells of all of them. That costs a read for a page,
+//! * from [`MANY`] on in one collection, one list every second or two tells of all of them. That costs a read for a page,
 //!   and of the compute provider's 30 lists a minute no more than there are.
 //!
 //! A list only ever shortens a wait: what ended well is believed where the thing is new, and whatever else it shows (a
@@ -24,8 +24,9 @@ use crate::{Answer, Method};
 
 /// From so many operations on, a list is less than asking one by one.
 pub(crate) const MANY: usize = 8;
-/// Between two lists.
-pub(crate) const PERIOD: Duration = Duration::from_secs(2);
+/// Between two lists, when what is waited for is young and later.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(2);
 /// Between two polls of single operations, on average.
 const GAP: Duration = Duration::from_millis(80);
 /// How much of that average may be used up at once.
@@ -80,6 +81,7 @@ pub(crate) struct Seat {
     deletes: bool,
     /// Whether the operation makes something that was not there: only then does "succeeded" not stem from before it.
     new: bool,
+    began: Instant,
     /// Lists that are older say nothing.
     after: Instant,
     /// When it was last asked about by itself.
@@ -110,7 +112,7 @@ impl Poller {
         let round = Arc::clone(self.state().rounds.entry(key).or_default());
         round.seats.fetch_add(1, Ordering::Relaxed);
         let id = path.to_ascii_lowercase();
-        Some(Seat { round, list: list.to_owned(), id, deletes, new, after: now, alone: now })
+        Some(Seat { round, list: list.to_owned(), id, deletes, new, began: now, after: now, alone: now })
     }
 
     /// Waits until one more operation may be asked about by itself.
@@ -173,7 +175,7 @@ impl Seat {
             return Ok(None);
         }
         if let Some(tried) = last.tried {
-            let wait = (tried + PERIOD).saturating_duration_since(clock.now());
+            let wait = (tried + self.period(clock.now())).saturating_duration_since(clock.now());
             if !wait.is_zero() {
                 clock.sleep(wait).await;
             }
@@ -196,6 +198,10 @@ impl Seat {
         let listed = Listed { begun, entries: Arc::new(by_id.collect()) };
         last.seen = Some(listed.clone());
         Ok(Some(listed))
+    }
+
+    fn period(&self, now: Instant) -> Duration {
+        (now.saturating_duration_since(self.began) / 8).clamp(SHORTEST, LONGEST)
     }
 
     fn judge(&self, entry: Option<&Value>) -> Hint {
@@ -247,7 +253,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_list_tells_all_and_the_next_one_comes_two_seconds_later() {
+    async fn one_list_tells_all_and_the_next_one_comes_a_second_later() {
         let (poller, clock, lists) = (Poller::default(), SystemClock::new(), AtomicUsize::new(0));
         let mut seats = crowd(&poller, &clock, &Method::PUT, true);
         clock.sleep(Duration::from_secs(1)).await;
@@ -265,7 +271,7 @@ mod tests {
             }
         }
         assert_eq!(lists.load(Ordering::Relaxed), 3);
-        assert_eq!(clock.now() - began, PERIOD * 2);
+        assert_eq!(clock.now() - began, SHORTEST * 2);
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,11 +8,11 @@ use wharf_testkit::{Switch, World as _};
 
 use crate::world::Cloud;
 
-fn process(bench: &Bench<Cloud>) -> Wharf {
+pub(crate) fn process(bench: &Bench<Cloud>) -> Wharf {
     bench.process(&Switch::default(), |driver| driver)
 }
 
-fn request(bench: &Bench<Cloud>, name: &str) -> CreateRequest {
+pub(crate) fn request(bench: &Bench<Cloud>, name: &str) -> CreateRequest {
     CreateRequest { name: name.parse().unwrap(), ..bench.request() }
 }
 

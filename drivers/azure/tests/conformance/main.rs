@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this is a test")]
 
 mod admission;
+mod bench;
 mod faults;
 mod fleet;
 mod life;

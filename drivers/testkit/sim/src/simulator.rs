@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::cloud::{Cloud, Entry, Fault, Policy};
+use crate::cloud::{Cloud, Deed, Entry, Fault, Operation, Policy};
 use crate::config::Config;
 use crate::http::{Authority, serve_plain, serve_proxy, serve_tls};
 use crate::{blob, sign_in};
@@ -163,6 +163,21 @@ impl Cloud {
     /// Forgets the calls so far.
     pub fn clear_calls(&self) {
         self.state().log.clear();
+    }
+
+    /// The writes that took time, in their order: of which thing, from when to when.
+    pub fn works(&self) -> Vec<(String, Duration, Duration)> {
+        self.catch_up();
+        let state = self.state();
+        let work = |operation: &Operation| match (&operation.deed, operation.ended) {
+            (Deed::Ready(id) | Deed::MachineReady(id), Some(ended)) => {
+                Some((id.clone(), operation.began, ended))
+            }
+            _ => None,
+        };
+        let mut works: Vec<_> = state.operations.values().filter_map(work).collect();
+        works.sort_by_key(|(_, began, _)| *began);
+        works
     }
 
     /// The ids of everything that there is, groups included.
