@@ -15,7 +15,7 @@ use wharf_core::{
 };
 use wharf_driver::{
     About, Access, Capabilities, Clock, Configure, Context, Driver, Error, Kind, MachineId, MachineSpec,
-    Mistake, Observation, OwnerTag, Plan, Power, Reach, Result, Setting, Settings, Settles, State, Step,
+    Mistake, Observation, OwnerTag, Plan, Power, Reach, Result, Setting, Settings, Settles, StillPaid, State, Step,
     Survey, SystemClock, Takes, Verb,
 };
 
@@ -158,6 +158,7 @@ impl Driver for Memory {
             takes_host_key: true,
             console: false,
             address_changes: false,
+            still_paid: StillPaid::NOTHING,
         },
         version: 1,
         settles: Settles::AtOnce,

@@ -62,6 +62,22 @@ pub struct Capabilities {
     pub console: bool,
     /// A stopped machine may come back under another address.
     pub address_changes: bool,
+    /// What goes on costing when the machine is off.
+    pub still_paid: StillPaid,
+}
+
+/// What of a machine that is off is still paid for, each a sentence for the person; empty where nothing is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct StillPaid {
+    /// After [`Power::Off`].
+    pub stopped: &'static str,
+    /// After [`Power::Kill`].
+    pub killed: &'static str,
+}
+
+impl StillPaid {
+    /// For drivers whose machines cost nothing, or nothing that wharf knows of.
+    pub const NOTHING: Self = Self { stopped: "", killed: "" };
 }
 
 /// What a call may know beyond its arguments.

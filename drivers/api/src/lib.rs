@@ -27,7 +27,7 @@ pub use admission::{Admission, Door};
 pub use clock::{Clock, SystemClock};
 pub use driver::{
     About, Access, Capabilities, Context, Driver, HostKeyTrust, Jump, Observation, Places, Power, Progress,
-    Reach, Settles, State, Stored, Survey,
+    Reach, Settles, State, StillPaid, Stored, Survey,
 };
 pub use erased::{AnyDriver, Factory};
 pub use error::{Error, Kind, Result};

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use wharf_arm::{Call, Method, download};
 use wharf_driver::{
     About, Account, Admission, Capabilities, Context, Door, Driver, MachineSpec, Observation, OwnerTag, Plan,
-    Power, Result, Settles, State, Survey,
+    Power, Result, Settles, State, StillPaid, Survey,
 };
 
 use crate::action::Action;
@@ -40,6 +40,10 @@ impl Driver for Azure {
             takes_host_key: true,
             console: true,
             address_changes: true,
+            still_paid: StillPaid {
+                stopped: "its disk and its public address are still paid for: `wharf rm` ends that",
+                killed: "it is off and still paid for: `wharf stop` gives its place back, `wharf rm` ends all that it costs",
+            },
         },
         version: 1,
         settles: Settles::After(VISIBLE_AFTER),

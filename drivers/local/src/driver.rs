@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wharf_driver::{
     About, Access, Capabilities, Context, Driver, Error, Kind, MachineSpec, Observation, OwnerTag, Plan,
-    Power, Reach, Result, Seed, Settles, State, Step, Verb, resource_name,
+    Power, Reach, Result, Seed, Settles, State, Step, StillPaid, Verb, resource_name,
 };
 
 use crate::action::{Action, Boot, Disk, Vm};
@@ -43,6 +43,7 @@ impl Driver for Local {
             takes_host_key: true,
             console: true,
             address_changes: true,
+            still_paid: StillPaid::NOTHING,
         },
         version: 1,
         settles: Settles::AtOnce,

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use wharf_driver::{
     About, Access, Capabilities, Context, Driver, Error, HostKeyTrust, Kind, MachineSpec, Observation,
-    OwnerTag, Plan, Power, Reach, Result, Settles, State, Step, Verb, resource_name,
+    OwnerTag, Plan, Power, Reach, Result, Settles, State, Step, StillPaid, Verb, resource_name,
 };
 
 use crate::Config;
@@ -37,6 +37,7 @@ impl Driver for Elsewhere {
             takes_host_key: false,
             console: false,
             address_changes: false,
+            still_paid: StillPaid::NOTHING,
         },
         version: 1,
         settles: Settles::AtOnce,

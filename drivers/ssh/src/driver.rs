@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tokio::net::TcpStream;
 use wharf_driver::{
     About, Capabilities, Context, Driver, Error, Kind, MachineSpec, Observation, OwnerTag, Plan, Power,
-    Reach, Result, Settles, State, Step, Verb, resource_name,
+    Reach, Result, Settles, State, Step, StillPaid, Verb, resource_name,
 };
 
 use crate::{Action, Config, Resource};
@@ -33,6 +33,7 @@ impl Driver for Ssh {
             takes_host_key: false,
             console: false,
             address_changes: false,
+            still_paid: StillPaid::NOTHING,
         },
         version: 1,
         settles: Settles::AtOnce,

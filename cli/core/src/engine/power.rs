@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use wharf_driver::{AnyDriver, MachineName, Power};
+use wharf_driver::{AnyDriver, MachineName, Power, StillPaid};
 
 use crate::engine::keys::Keys;
 use crate::engine::ledger::milliseconds;
 use crate::engine::provision::names;
 use crate::engine::work::Work;
 use crate::journal::Event;
-use crate::{Call, Connection, Error, Kind, Phase, Result, Wharf};
+use crate::{Call, Connection, Error, Kind, Phase, Result, Wharf, What};
 
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 const ABOUT_TO_END: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -30,6 +30,7 @@ impl Wharf {
             work.record(Event::Powering { to }).await?;
             driver.power(&machine.resources(), to, &work.context(&machine.owner)).await?;
             work.record(Event::Powered { to }).await?;
+            work.say_what_costs(&*driver, to);
         } else if to == Power::Restart {
             work.restart_from_within().await?;
         } else {
@@ -46,6 +47,18 @@ impl Wharf {
 }
 
 impl Work<'_> {
+    fn say_what_costs(&self, driver: &dyn AnyDriver, off: Power) {
+        let StillPaid { stopped, killed } = driver.about().capabilities.still_paid;
+        let costs = match off {
+            Power::Off => stopped,
+            Power::Kill => killed,
+            Power::On | Power::Restart => "",
+        };
+        if !costs.is_empty() {
+            self.say(What::Warning(costs.to_owned()));
+        }
+    }
+
     async fn restart_from_within(&self) -> Result<()> {
         let machine = self.machine()?;
         let reach = machine.reach.clone().ok_or_else(|| self.no_address())?;

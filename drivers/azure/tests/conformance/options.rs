@@ -1,11 +1,15 @@
 //! Every option, proved by what the cloud shows of what it made; and what a stamp lacks, refused before anything is made.
 
+use std::sync::{Arc, Mutex};
+
 use serde_json::{Value, json};
+use wharf_core::{Call, Sink, What};
 use wharf_driver::{Kind, Power};
 use wharf_sim::Flavour;
 use wharf_testkit::suite::{Bench, Desk};
 use wharf_testkit::{Switch, World as _};
 
+use crate::fleet::process;
 use crate::operator::{
     ADDRESSES, FIREWALLS, GROUPS, INTERFACES, MACHINES, NETWORKS, Operator, PROXIMITY, SETS,
 };
@@ -199,6 +203,26 @@ async fn stop_gives_the_place_back_and_kill_keeps_it() {
     desk.driver.power(&made, Power::On, &desk.cx).await.unwrap();
     assert_eq!(power().await, "running");
     assert!(desk.driver.console(&made, &desk.cx).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn stop_and_kill_say_what_still_costs() {
+    let bench = Bench::new(with(&[]));
+    bench.ready("costs").await;
+    let said = Arc::new(Mutex::new(Vec::new()));
+    for (to, expected) in [(Power::Kill, "still paid for"), (Power::Off, "its disk and its public address")] {
+        let sink = Arc::clone(&said);
+        let events = Sink::new(move |event| {
+            if let What::Warning(what) = event.what {
+                sink.lock().unwrap().push(what);
+            }
+        });
+        let call = Call { events, ..bench.call("stop") };
+        process(&bench).power(&"trial".parse().unwrap(), to, &call).await.unwrap();
+        let last = said.lock().unwrap().pop().unwrap_or_default();
+        assert!(last.contains(expected), "{to:?}: {last}");
+    }
+    bench.gone("costs").await;
 }
 
 #[tokio::test]

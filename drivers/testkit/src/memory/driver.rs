@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use wharf_driver::{
     About, Access, Account, Capabilities, Context, Driver, Error, Kind, MachineSpec, Observation, OwnerTag,
-    Plan, Power, Reach, Result, Settles, State, Step, Verb, resource_name,
+    Plan, Power, Reach, Result, Settles, State, Step, StillPaid, Verb, resource_name,
 };
 
 use crate::memory::{Cloud, Config};
@@ -59,6 +59,7 @@ impl Driver for Memory {
             takes_host_key: true,
             console: true,
             address_changes: true,
+            still_paid: StillPaid::NOTHING,
         },
         version: 1,
         settles: Settles::After(Duration::from_secs(20)),
