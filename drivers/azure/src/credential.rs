@@ -93,6 +93,7 @@ fn by(way: Way, session: &Session) -> Result<Credential> {
         Way::Certificate => Credential::Certificate {
             client: need("AZURE_CLIENT_ID")?,
             file: need("AZURE_CLIENT_CERTIFICATE_PATH")?.into(),
+            password: session.secret("AZURE_CLIENT_CERTIFICATE_PASSWORD"),
         },
         Way::Workload => {
             let from = match session.var("AZURE_FEDERATED_TOKEN_FILE") {

@@ -6,6 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use openssl::pkcs12::Pkcs12;
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls_pki_types::pem::PemObject as _;
@@ -20,11 +21,18 @@ const LIFE: Duration = Duration::from_secs(540);
 const BEFORE: Duration = Duration::from_secs(60);
 
 /// The assertion of `client` for the token endpoint `audience`.
-pub(super) fn sign(file: &Path, client: &str, audience: &str, clock: &dyn Clock) -> Result<Secret<String>> {
-    let pem = Secret::new(std::fs::read(file).map_err(|error| unusable(file, &error))?);
+pub(super) fn sign(
+    file: &Path,
+    password: Option<&Secret<String>>,
+    client: &str,
+    audience: &str,
+    clock: &dyn Clock,
+) -> Result<Secret<String>> {
+    let read = Secret::new(std::fs::read(file).map_err(|error| unusable(file, &error))?);
+    let pem = if is_pem(read.expose()) { read } else { unpacked(file, read.expose(), password)? };
     let certificate = CertificateDer::from_pem_slice(pem.expose()).map_err(|_| {
-        unusable(file, &"there is no certificate in PEM in it")
-            .hint("a PKCS#12 file becomes PEM with `openssl pkcs12 -in FILE -nodes`")
+        unusable(file, &"there is no certificate in it")
+            .hint("put certificate and private key into one file, one below the other")
     })?;
     let key = PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|_| {
         unusable(file, &"there is no private key in it")
@@ -57,6 +65,35 @@ pub(super) fn sign(file: &Path, client: &str, audience: &str, clock: &dyn Clock)
     Ok(Secret::new(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))))
 }
 
+fn is_pem(bytes: &[u8]) -> bool {
+    bytes.windows(11).any(|part| part == b"-----BEGIN ")
+}
+
+/// What is in a PKCS#12 file, in PEM.
+fn unpacked(file: &Path, bytes: &[u8], password: Option<&Secret<String>>) -> Result<Secret<Vec<u8>>> {
+    let other = |error: &dyn std::fmt::Display| {
+        unusable(file, &format!("it is neither PEM nor PKCS#12 ({error})"))
+            .hint("give one file with the certificate and its private key")
+    };
+    let parcel = Pkcs12::from_der(bytes).map_err(|error| other(&error))?;
+    let password = password.map_or("", |password| password.expose());
+    let parts = parcel.parse2(password).map_err(|error| {
+        let why = error.errors().last().and_then(openssl::error::Error::reason).unwrap_or("it does not open");
+        unusable(file, &format!("its PKCS#12 does not open ({why})")).hint(
+            "set AZURE_CLIENT_CERTIFICATE_PASSWORD; one that is encrypted in an old way becomes PEM with \
+             `openssl pkcs12 -legacy -in FILE -nodes`",
+        )
+    })?;
+    let mut pem = Vec::new();
+    if let Some(certificate) = parts.cert {
+        pem.extend(certificate.to_pem().map_err(|error| other(&error))?);
+    }
+    if let Some(key) = parts.pkey {
+        pem.extend(key.private_key_to_pem_pkcs8().map_err(|error| other(&error))?);
+    }
+    Ok(Secret::new(pem))
+}
+
 fn encode(json: &serde_json::Value) -> String {
     URL_SAFE_NO_PAD.encode(json.to_string())
 }
@@ -86,7 +123,7 @@ mod tests {
     async fn the_assertion_says_who_and_verifies() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(PEM).unwrap();
-        let jwt = sign(file.path(), "app", "https://login/token", &SystemClock::new()).unwrap();
+        let jwt = sign(file.path(), None, "app", "https://login/token", &SystemClock::new()).unwrap();
         let parts: Vec<&str> = jwt.expose().split('.').collect();
         let [head, claims, signature] = parts.as_slice() else { panic!("{} parts", parts.len()) };
         let certificate = CertificateDer::from_pem_slice(PEM).unwrap();
@@ -112,7 +149,7 @@ mod tests {
         for (half, missing) in [(before, "no certificate"), (after, "no private key")] {
             let mut file = tempfile::NamedTempFile::new().unwrap();
             file.write_all(half.as_bytes()).unwrap();
-            let error = sign(file.path(), "app", "x", &SystemClock::new()).unwrap_err();
+            let error = sign(file.path(), None, "app", "x", &SystemClock::new()).unwrap_err();
             assert_eq!(error.kind(), Kind::NotAllowed);
             assert!(error.to_string().contains(missing), "{error}");
         }

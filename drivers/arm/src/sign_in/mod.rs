@@ -38,8 +38,10 @@ pub enum Credential {
     Certificate {
         /// The application's id.
         client: String,
-        /// Certificate and private key, both in PEM in one file.
+        /// Certificate and private key in one file: both in PEM, or PKCS#12.
         file: PathBuf,
+        /// What a PKCS#12 file is protected with.
+        password: Option<Secret<String>>,
     },
     /// A service principal that trusts tokens of somebody else: a CI job, a Kubernetes service account.
     Federated {
@@ -143,9 +145,9 @@ impl SignIn {
             Credential::Secret { client, secret } => {
                 self.ask_for(client, &[("client_secret", secret.expose())]).await
             }
-            Credential::Certificate { client, file } => {
+            Credential::Certificate { client, file, password } => {
                 let endpoint = self.endpoint("token")?;
-                let signed = assertion::sign(file, client, &endpoint, self.clock())?;
+                let signed = assertion::sign(file, password.as_ref(), client, &endpoint, self.clock())?;
                 self.ask_with_assertion(client, &signed).await
             }
             Credential::Federated { client, from } => {

@@ -74,7 +74,8 @@ async fn a_certificate_signs_for_the_token_endpoint() {
     let service = login(|_| ok(token())).await;
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(PEM).unwrap();
-    let credential = Credential::Certificate { client: "app".to_owned(), file: file.path().to_owned() };
+    let (client, file) = ("app".to_owned(), file.path().to_owned());
+    let credential = Credential::Certificate { client, file, password: None };
     let asked = signed_in(&service, Identity::Entra, credential, Session::default()).await.unwrap();
     assert_eq!(asked[0].field("client_secret"), None);
     assert_eq!(

@@ -58,22 +58,32 @@ async fn a_certificate_signs_in_to_azure_and_to_a_stamp() {
 }
 
 #[tokio::test]
-async fn a_file_in_pkcs12_is_refused_with_the_way_to_pem() {
+async fn a_file_in_pkcs12_signs_in_with_its_password() {
     let folder = tempfile::tempdir().unwrap();
-    let (both, _) = key_pair(folder.path());
+    let (both, certificate) = key_pair(folder.path());
     let file = folder.path().join("identity.pfx");
     let made = std::process::Command::new("openssl")
-        .args(["pkcs12", "-export", "-passout", "pass:", "-in", &both, "-out"])
+        .args(["pkcs12", "-export", "-passout", "pass:open sesame", "-in", &both, "-out"])
         .arg(&file)
         .output()
         .unwrap();
     assert!(made.status.success(), "{made:?}");
-    let (cloud, file) = (Cloud::new(Flavour::Public), file.display().to_string());
-    let client = cloud.simulator.config().account.client.clone();
-    let set = [("AZURE_CLIENT_ID", client.as_str()), ("AZURE_CLIENT_CERTIFICATE_PATH", &file)];
-    let error = plans(cloud, &set, None).await.unwrap_err();
+    let file = file.display().to_string();
+    let cloud =
+        || Cloud::changed(Flavour::Public, |config| config.account.certificates = vec![certificate.clone()]);
+    let client = cloud().simulator.config().account.client.clone();
+    let set = |password| {
+        [
+            ("AZURE_CLIENT_ID", client.as_str()),
+            ("AZURE_CLIENT_CERTIFICATE_PATH", &file),
+            ("AZURE_CLIENT_CERTIFICATE_PASSWORD", password),
+        ]
+    };
+    assert!(plans(cloud(), &set("open sesame"), None).await.unwrap() > 0);
+    let error = plans(cloud(), &set(""), None).await.unwrap_err();
     assert_eq!(error.kind(), wharf_driver::Kind::NotAllowed, "{error:?}");
-    assert!(error.advice().unwrap_or_default().contains("openssl pkcs12"), "{:?}", error.advice());
+    let hint = error.advice().unwrap_or_default();
+    assert!(hint.contains("AZURE_CLIENT_CERTIFICATE_PASSWORD") && hint.contains("openssl pkcs12"), "{hint}");
 }
 
 #[tokio::test]
