@@ -7,6 +7,7 @@ mod absent;
 mod access;
 mod archive;
 mod attach;
+mod build;
 mod commit;
 mod containers;
 pub(crate) mod error;
@@ -52,6 +53,7 @@ impl Api {
             .merge(absent::routes())
             .merge(archive::routes())
             .merge(attach::routes())
+            .merge(build::routes())
             .merge(commit::routes())
             .merge(containers::routes())
             .merge(events::routes())

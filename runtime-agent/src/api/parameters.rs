@@ -11,14 +11,30 @@ use wharfd_api_types::Filters;
 use super::error::Refusal;
 use crate::engine::error::{Error, Result};
 
-/// Everything behind the question mark; of a name given twice, the last one.
+/// Everything behind the question mark.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Parameters(BTreeMap<String, String>);
+pub(super) struct Parameters {
+    last: BTreeMap<String, String>,
+    all: Vec<(String, String)>,
+}
 
 impl Parameters {
     /// Absent and empty are the same.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.last.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Everything under one name, in order.
+    pub(super) fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        let named = self.all.iter().filter(move |(key, _)| key == name);
+        named.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// JSON in a parameter; the default when there is none.
+    pub(super) fn json<T: DeserializeOwned + Default>(&self, name: &str) -> Result<T> {
+        let Some(text) = self.text(name) else { return Ok(T::default()) };
+        let read = serde_json::from_str::<Option<T>>(text).map(Option::unwrap_or_default);
+        read.map_err(|error| Error::invalid(format!("error reading {name}: {error}")))
     }
 
     /// dockerd's idea of truth: everything but a few words for no.
@@ -27,7 +43,7 @@ impl Parameters {
     }
 
     pub(super) fn flag_or(&self, name: &str, default: bool) -> bool {
-        match self.0.get(name) {
+        match self.last.get(name) {
             None => default,
             Some(value) => {
                 !matches!(value.trim().to_ascii_lowercase().as_str(), "" | "0" | "no" | "false" | "none")
@@ -57,7 +73,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> std::result::Result<Self, Refusal> {
         let pairs: std::result::Result<Query<Vec<(String, String)>>, QueryRejection> =
             Query::from_request_parts(parts, state).await;
-        Ok(Self(pairs?.0.into_iter().collect()))
+        let all = pairs?.0;
+        Ok(Self { last: all.iter().cloned().collect(), all })
     }
 }
 
@@ -74,7 +91,8 @@ mod tests {
     use super::*;
 
     fn parameters(pairs: &[(&str, &str)]) -> Parameters {
-        Parameters(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+        let all: Vec<_> = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Parameters { last: all.iter().cloned().collect(), all }
     }
 
     #[test]

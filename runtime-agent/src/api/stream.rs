@@ -33,7 +33,11 @@ impl Lines {
     /// Reports a failure after the status has gone out, as the official clients expect it.
     pub(crate) async fn fail(&self, error: &Error) {
         let message = error.to_string();
-        self.send(&serde_json::json!({ "errorDetail": { "message": message }, "error": message })).await;
+        let detail = match error.code() {
+            Some(code) => serde_json::json!({ "code": code, "message": message }),
+            None => serde_json::json!({ "message": message }),
+        };
+        self.send(&serde_json::json!({ "errorDetail": detail, "error": message })).await;
     }
 }
 

@@ -26,12 +26,14 @@ pub(crate) enum Kind {
 pub(crate) struct Error {
     kind: Kind,
     message: String,
+    /// The exit code of a program, where that is the failure.
+    code: Option<i64>,
     source: Option<Source>,
 }
 
 impl Error {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), code: None, source: None }
     }
 
     pub(crate) fn not_modified() -> Self {
@@ -65,12 +67,23 @@ impl Error {
     /// A failure of ours: what we were doing, and why it failed. Both reach the client, as with dockerd.
     pub(crate) fn internal(doing: &str, source: impl Into<Source>) -> Self {
         let source = source.into();
-        Self { kind: Kind::Internal, message: format!("{doing}: {}", chain(&*source)), source: Some(source) }
+        let message = format!("{doing}: {}", chain(&*source));
+        Self { kind: Kind::Internal, message, code: None, source: Some(source) }
     }
 
     pub(crate) fn caused_by(mut self, source: impl Into<Source>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// Says that a program ended so.
+    pub(crate) const fn with_code(mut self, code: i64) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    pub(crate) const fn code(&self) -> Option<i64> {
+        self.code
     }
 
     pub(crate) const fn kind(&self) -> Kind {

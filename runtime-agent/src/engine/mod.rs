@@ -1,9 +1,11 @@
 //! What the engine means: containers, images, networks, volumes and events. Knows no HTTP and no system calls.
 
+pub(crate) mod build;
 pub(crate) mod containers;
 pub(crate) mod error;
 pub(crate) mod events;
 pub(crate) mod exec;
+pub(crate) mod glob;
 pub(crate) mod host;
 pub(crate) mod images;
 mod info;

@@ -24,6 +24,11 @@ pub(crate) use hosts::Settings;
 pub(crate) use reference::{Reference, Repository};
 pub(crate) use session::Session;
 
+/// A client for what is no registry, such as what a build fetches.
+pub(crate) fn plain_client() -> Result<reqwest::Client> {
+    client_with(tls::client_config("", &[], true)?)
+}
+
 /// All registries, through one client each, so that connections are kept.
 #[derive(Debug)]
 pub(crate) struct Registries {
@@ -80,13 +85,17 @@ impl Registries {
 
     fn build(&self, endpoint: &Endpoint) -> Result<reqwest::Client> {
         let tls = tls::client_config(&endpoint.host, &self.settings.certificates, endpoint.verify)?;
-        reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .hickory_dns(true)
-            .user_agent(concat!("wharfd/", env!("CARGO_PKG_VERSION"), " docker/28.2"))
-            .connect_timeout(Duration::from_secs(15))
-            .read_timeout(Duration::from_secs(60))
-            .build()
-            .map_err(Error::Client)
+        client_with(tls)
     }
+}
+
+fn client_with(tls: rustls::ClientConfig) -> Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .hickory_dns(true)
+        .user_agent(concat!("wharfd/", env!("CARGO_PKG_VERSION"), " docker/28.2"))
+        .connect_timeout(Duration::from_secs(15))
+        .read_timeout(Duration::from_secs(60))
+        .build()
+        .map_err(Error::Client)
 }

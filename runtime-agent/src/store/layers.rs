@@ -92,7 +92,11 @@ impl Layers {
         let packing = match compression {
             Compression::Gzip => Packing::Gzip,
             Compression::Zstd => Packing::Zstd,
-            Compression::None | Compression::Other(_) => Packing::None,
+            Compression::None => Packing::None,
+            // No manifest has a name for such a layer.
+            Compression::Bzip2 | Compression::Xz => {
+                return Err(Error::InvalidArchive("a layer must be plain, or packed with gzip or zstd"));
+            }
         };
         Ok(Unpacked { folder, diff_id: Digest::finish(hashed.hasher), size, packing })
     }

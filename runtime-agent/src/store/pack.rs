@@ -61,6 +61,11 @@ impl<W: Write> Packer<W> {
             let stat = rustix::fs::fstat(&folder)?;
             self.write_folder(&folder, path, &stat)?;
         }
+        self.contents(folder, path)
+    }
+
+    /// Packs everything in a folder as if it were in the one called `path`, which is not packed itself.
+    pub(crate) fn contents(&mut self, folder: OwnedFd, path: &[u8]) -> io::Result<()> {
         let mut levels = vec![Level::open(folder, path.to_vec())?];
         while let Some(level) = levels.last_mut() {
             let Some(name) = level.names.next() else {
@@ -109,6 +114,18 @@ impl<W: Write> Packer<W> {
         };
         let kind = self.link_or(kind, path, &stat);
         self.writer.entry(&describe(path, kind, &stat, 0, Vec::new())).map(|()| None)
+    }
+
+    /// Packs an open file under a name.
+    pub(crate) fn file_as(&mut self, file: impl AsFd, path: &[u8]) -> io::Result<()> {
+        let stat = rustix::fs::fstat(&file)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        let xattrs = attributes(&file)?;
+        self.writer.entry(&describe(path, EntryKind::File, &stat, size, xattrs))?;
+        self.writer.data(File::from(file.as_fd().try_clone_to_owned()?), size)
     }
 
     /// Ends the archive.

@@ -16,6 +16,9 @@ use super::pack::{Manner, Packer};
 use super::record::{self, Record};
 use super::{Digest, Error, Result, blocking};
 
+/// How snapshots of builds are called: what a killed daemon leaves of them is of no use to anybody.
+pub(crate) const BUILDING: &str = "build-";
+
 /// The container filesystems of one data root. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshots {
@@ -95,6 +98,7 @@ impl Snapshots {
     pub(super) fn new(root: &Path, gate: Arc<RwLock<()>>, mounting: Mounting) -> Result<Self> {
         let (folder, layers) = (root.join("snapshots"), root.join("layers"));
         std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+        sweep(&folder)?;
         let uses = Mutex::default();
         Ok(Self { shared: Arc::new(Shared { folder, layers, gate, mounting, uses }) })
     }
@@ -273,6 +277,18 @@ impl Shared {
     fn layer(&self, layer: &Digest) -> PathBuf {
         self.layers.join(layer.hex()).join("fs")
     }
+}
+
+/// Removes what builds left that were cut off.
+fn sweep(folder: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))? {
+        let entry = entry.map_err(Error::io("list", folder))?;
+        if entry.file_name().to_string_lossy().starts_with(BUILDING) {
+            overlay::unmount(&entry.path().join("merged"))?;
+            std::fs::remove_dir_all(entry.path()).map_err(Error::io("remove", entry.path()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Without what the engine made and nobody touched.

@@ -68,6 +68,11 @@ impl Tree {
         Ok(Some(Place { folder, name }))
     }
 
+    /// Makes a folder and those above it, as far as they are missing.
+    pub(crate) fn make_folders(&mut self, path: &[u8]) -> Result<()> {
+        self.folder(&names(path)?).map(drop).map_err(Error::entry("make", path))
+    }
+
     /// An existing folder by its whole path.
     pub(crate) fn existing(&self, path: &[u8]) -> Result<OwnedFd> {
         let names = names(path)?;

@@ -31,6 +31,13 @@ pub(crate) struct Said {
 pub(crate) struct Running(Child);
 
 impl Running {
+    /// What Ctrl-C does; returns when it has ended.
+    pub(crate) fn interrupt(mut self) {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        self.0.wait().unwrap();
+    }
+
     pub(crate) fn finish(self) -> Said {
         said(self.0)
     }

@@ -15,6 +15,7 @@ macro_rules! engine {
     };
 }
 
+mod building;
 mod engine;
 mod files;
 mod hosting;

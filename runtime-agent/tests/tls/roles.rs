@@ -58,6 +58,7 @@ const ROUTES: &[(&str, &str, char)] = &[
     ("POST", "/commit?container=none", 'o'),
     ("POST", "/build", 'o'),
     ("POST", "/build/prune", 'o'),
+    ("POST", "/build/cancel?id=none", 'o'),
     ("GET", "/distribution/127.0.0.1:1/none/json", 'o'),
     ("POST", "/auth", 'o'),
     ("GET", "/networks", 'r'),

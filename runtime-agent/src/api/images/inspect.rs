@@ -35,11 +35,13 @@ fn shape(image: &Image, names: Names, version: ApiVersion) -> ImageInspect {
         id: image.id.to_string(),
         repo_tags: names.tags,
         repo_digests: names.digests,
-        parent: below(52).then(String::new),
+        parent: below(52).then(|| image.parent.map(|parent| parent.to_string()).unwrap_or_default()),
         comment: configuration.comment.clone(),
         created: if below(44) { created.or_else(|| Some(YEAR_ONE.to_owned())) } else { created },
-        container: below(45).then(String::new),
-        container_config: below(45).then(Box::default),
+        container: below(45).then(|| configuration.container.clone()),
+        container_config: below(45).then(|| {
+            configuration.container_config.as_deref().map(container_config).map(Box::new).unwrap_or_default()
+        }),
         docker_version: below(52).then(|| configuration.docker_version.clone()),
         author: configuration.author.clone(),
         config: if below(50) {
@@ -141,7 +143,14 @@ mod tests {
             rootfs: Layers { kind: "layers".into(), diff_ids: vec![Digest::of(b"layer")] },
             ..Configuration::default()
         };
-        let image = Image { id: Digest::of(b"id"), configuration, manifest: None, size: 5, tagged: None };
+        let image = Image {
+            id: Digest::of(b"id"),
+            configuration,
+            manifest: None,
+            size: 5,
+            tagged: None,
+            parent: None,
+        };
         serde_json::to_value(shape(&image, Names::default(), version)).unwrap()
     }
 

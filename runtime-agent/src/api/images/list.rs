@@ -15,12 +15,14 @@ use super::super::error::Result;
 use crate::api::version::ApiVersion;
 use crate::engine::Engine;
 use crate::engine::error::Error;
+use crate::engine::glob;
 use crate::engine::images::list::parse_time;
 use crate::engine::images::{Image, Names};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Wanted {
+    all: Option<String>,
     filters: Option<String>,
     /// What old clients send instead of a reference filter.
     filter: Option<String>,
@@ -41,10 +43,17 @@ pub(super) async fn list(
     let narrowing = Narrowing::read(&engine, filters, wanted.filter)?;
     let shared = wanted.shared_size.as_deref().is_some_and(is_true).then(|| engine.images.shared_sizes());
     let shared = shared.transpose()?;
+    let all = wanted.all.as_deref().is_some_and(is_true);
+    let listed = |(image, names): &(Arc<Image>, Names)| {
+        // What a build left on its way is its cache.
+        let named = !names.tags.is_empty() || !names.digests.is_empty();
+        (all && narrowing.dangling() != Some(true)) || named || !engine.images.has_children(&image.id)
+    };
     let summaries: Vec<ImageSummary> = engine
         .images
         .all()
         .into_iter()
+        .filter(listed)
         .filter_map(|(image, names)| {
             let names = narrowing.names(&image, names)?;
             let shared_size = shared.as_ref().map(|sizes| sizes.get(&image.id).copied().unwrap_or_default());
@@ -70,7 +79,7 @@ pub(in crate::api) fn summary(
         created: image.created().map_or(0, OffsetDateTime::unix_timestamp),
         id: image.id.to_string(),
         labels: image.configuration.config.labels.clone(),
-        parent_id: String::new(),
+        parent_id: image.parent.map(|parent| parent.to_string()).unwrap_or_default(),
         repo_digests: or_none(names.digests, "<none>@<none>"),
         repo_tags: or_none(names.tags, "<none>:<none>"),
         shared_size: shared_size.map_or(-1, |size| i64::try_from(size).unwrap_or(i64::MAX)),
@@ -103,6 +112,10 @@ impl Narrowing {
         let since = named("since")?;
         let patterns = filters.get("reference").iter().cloned().chain(filter).collect();
         Ok(Self { filters, patterns, before, since })
+    }
+
+    fn dangling(&self) -> Option<bool> {
+        self.filters.get("dangling").first().map(|value| is_true(value))
     }
 
     /// The names that remain of an image; `None` when the image doesn't.
@@ -143,56 +156,7 @@ fn name_matches(pattern: &str, name: &str) -> bool {
         Some((before, after)) if !after.contains('/') => before,
         _ => repository,
     };
-    let glob = |text: &str| glob(pattern.as_bytes(), text.as_bytes());
-    glob(name) || glob(repository)
-}
-
-/// Go's `path.Match`: `*` and `?` stop at slashes, `[a-z]` and `[^a-z]` are one character.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern.split_first(), text.split_first()) {
-        (None, None) => true,
-        (Some((b'*', rest)), _) => {
-            let end = text.iter().position(|byte| *byte == b'/').unwrap_or(text.len());
-            (0..=end).any(|taken| glob(rest, &text[taken..]))
-        }
-        (Some((b'?', rest)), Some((byte, text))) => *byte != b'/' && glob(rest, text),
-        (Some((b'[', rest)), Some((byte, text))) => {
-            let Some(end) = rest.iter().skip(1).position(|byte| *byte == b']').map(|at| at + 1) else {
-                return false;
-            };
-            let (class, negated) = match rest[..end].split_first() {
-                Some((b'^', class)) => (class, true),
-                _ => (&rest[..end], false),
-            };
-            in_class(class, *byte) != negated && glob(&rest[end + 1..], text)
-        }
-        (Some((b'\\', rest)), Some((byte, text))) => {
-            rest.split_first().is_some_and(|(escaped, rest)| escaped == byte && glob(rest, text))
-        }
-        (Some((wanted, rest)), Some((byte, text))) => wanted == byte && glob(rest, text),
-        _ => false,
-    }
-}
-
-fn in_class(class: &[u8], byte: u8) -> bool {
-    let mut rest = class;
-    while let Some((low, after)) = rest.split_first() {
-        match after {
-            [b'-', high, after @ ..] => {
-                if (*low..=*high).contains(&byte) {
-                    return true;
-                }
-                rest = after;
-            }
-            after => {
-                if *low == byte {
-                    return true;
-                }
-                rest = after;
-            }
-        }
-    }
-    false
+    glob::matches(pattern, name) || glob::matches(pattern, repository)
 }
 
 /// A point in time, seconds since 1970, or how long ago (`24h`, `10m30s`).
@@ -234,6 +198,17 @@ pub(super) fn history(engine: &Engine, name: &str) -> Result<Response> {
     let image = engine.images.resolve(name)?;
     let names = engine.images.names(&image.id);
     let steps = engine.images.history(&image)?;
+    let ancestors = engine.images.ancestors(&image);
+    let id = |at: usize| match at.checked_sub(1) {
+        None => image.id.to_string(),
+        Some(above) => ancestors.get(above).map_or("<missing>".to_owned(), |image| image.id.to_string()),
+    };
+    let tags = |at: usize| match at.checked_sub(1) {
+        None => names.tags.clone(),
+        Some(above) => {
+            ancestors.get(above).map(|image| engine.images.names(&image.id).tags).unwrap_or_default()
+        }
+    };
     let item = |(at, step): (usize, crate::engine::images::list::Step)| HistoryItem {
         comment: step.history.comment,
         created: step
@@ -243,9 +218,9 @@ pub(super) fn history(engine: &Engine, name: &str) -> Result<Response> {
             .and_then(parse_time)
             .map_or(0, OffsetDateTime::unix_timestamp),
         created_by: step.history.created_by,
-        id: if at == 0 { image.id.to_string() } else { "<missing>".to_owned() },
+        id: id(at),
         size: i64::try_from(step.size).unwrap_or(i64::MAX),
-        tags: if at == 0 && !names.tags.is_empty() { Some(names.tags.clone()) } else { None },
+        tags: Some(tags(at)).filter(|tags| !tags.is_empty()),
     };
     let items: Vec<HistoryItem> = steps.into_iter().enumerate().map(item).collect();
     Ok(Json(items).into_response())

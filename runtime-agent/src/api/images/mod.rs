@@ -7,7 +7,7 @@ mod create;
 mod inspect;
 mod list;
 mod load;
-mod progress;
+pub(super) mod progress;
 mod registry;
 mod remove;
 
@@ -105,7 +105,7 @@ fn credentials(headers: &HeaderMap) -> Result<Credentials> {
 }
 
 /// `linux/arm64`, or, from newer clients, a JSON object. Empty means none in particular.
-fn platform(text: &str) -> Result<Option<Platform>> {
+pub(super) fn platform(text: &str) -> Result<Option<Platform>> {
     if text.is_empty() {
         return Ok(None);
     }

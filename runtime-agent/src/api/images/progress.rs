@@ -17,7 +17,7 @@ use crate::engine::images::progress::{Progress, Reporter};
 
 /// Runs `work`. What fails before it reports anything becomes a status, everything later a line. A client that goes
 /// away ends the work.
-pub(super) async fn run<F>(work: impl FnOnce(Reporter) -> F) -> Result<Response>
+pub(in crate::api) async fn run<F>(work: impl FnOnce(Reporter) -> F) -> Result<Response>
 where
     F: Future<Output = Outcome<()>> + Send + 'static,
 {
@@ -65,7 +65,7 @@ async fn rest(
 }
 
 /// The request's body as bytes to read.
-pub(super) fn body_reader(body: Body) -> impl AsyncRead + Send + Unpin + 'static {
+pub(in crate::api) fn body_reader(body: Body) -> impl AsyncRead + Send + Unpin + 'static {
     StreamReader::new(Box::pin(body.into_data_stream().map_err(io::Error::other)))
 }
 

@@ -20,6 +20,7 @@ use crate::engine::images::remove::Removed;
 #[serde(default)]
 pub(super) struct Wanted {
     force: Option<String>,
+    noprune: Option<String>,
     filters: Option<String>,
 }
 
@@ -30,7 +31,8 @@ pub(super) async fn remove(
 ) -> Result<Response> {
     let Query(wanted) = wanted?;
     let force = wanted.force.as_deref().is_some_and(is_true);
-    let removed = engine.images.remove(&name, force).await?;
+    let with_parents = !wanted.noprune.as_deref().is_some_and(is_true);
+    let removed = engine.images.remove(&name, force, with_parents).await?;
     Ok(Json(removed.iter().map(item).collect::<Vec<_>>()).into_response())
 }
 

@@ -22,11 +22,21 @@ pub(super) async fn create(
     wanted: Option<&str>,
     request: CreateRequest,
 ) -> Result<CreateResponse> {
-    let CreateRequest { mut config, mut host_config, networking_config } = request;
-    if config.image.is_empty() {
+    if request.config.image.is_empty() {
         return Err(Error::invalid("no image specified"));
     }
-    let image = world.ground.images.resolve(&config.image)?;
+    let image = world.ground.images.resolve(&request.config.image)?;
+    create_from(world, wanted, request, &image).await
+}
+
+/// The same once the image is known.
+pub(super) async fn create_from(
+    world: &Arc<World>,
+    wanted: Option<&str>,
+    request: CreateRequest,
+    image: &Image,
+) -> Result<CreateResponse> {
+    let CreateRequest { mut config, mut host_config, networking_config } = request;
     merge::over_image(&mut config, &image.configuration.config)?;
     let warnings = check::check(&config, &host_config, &world.facts)?;
     let id = name::new_id()?;
@@ -49,7 +59,7 @@ pub(super) async fn create(
             mounts: settled.mounts.clone(),
             state: State::default(),
         };
-        establish(world, record, &image, &settled).await
+        establish(world, record, image, &settled).await
     };
     if let Err(error) = made.await {
         undo(world, &id, &name).await;

@@ -16,10 +16,10 @@ mod create;
 pub(crate) mod files;
 pub(crate) mod fill;
 mod filter;
-mod ground;
+pub(in crate::engine) mod ground;
 mod health;
 mod index;
-mod inside;
+pub(in crate::engine) mod inside;
 mod inspect;
 mod list;
 mod members;
@@ -30,7 +30,7 @@ mod name;
 pub(crate) mod place;
 pub(crate) mod record;
 pub(crate) mod seams;
-mod signal;
+pub(in crate::engine) mod signal;
 mod spec;
 pub(crate) mod stats;
 pub(crate) mod task;
@@ -38,7 +38,7 @@ pub(crate) mod task;
 mod tests;
 mod top;
 mod update;
-mod user;
+pub(in crate::engine) mod user;
 pub(crate) mod world;
 
 use std::sync::Arc;
@@ -48,7 +48,7 @@ use wharfd_api_types::container::{CreateRequest, CreateResponse, PruneResponse};
 use super::error::{Error, Result};
 use super::events::Events;
 use super::exec::Execs;
-use super::images::{ContainerUse, Images};
+use super::images::{ContainerUse, Image, Images};
 use super::networks::Networks;
 use super::volumes::Volumes;
 use crate::config::Config;
@@ -106,6 +106,16 @@ impl Containers {
     /// Makes a container; `name` may be absent.
     pub(crate) async fn create(&self, name: Option<&str>, request: CreateRequest) -> Result<CreateResponse> {
         create::create(&self.world, name, request).await
+    }
+
+    /// The same over an image that is known already, and that may have no layers.
+    pub(crate) async fn create_from(&self, image: &Image, request: CreateRequest) -> Result<CreateResponse> {
+        create::create_from(&self.world, None, request, image).await
+    }
+
+    /// What a container changed, as a layer's archive. One that breaks off did not go well.
+    pub(crate) async fn difference(&self, container: &Container) -> Result<Box<dyn std::io::Read + Send>> {
+        self.world.ground.filesystems.difference(&container.id).await
     }
 
     /// Finds one by full id, name, or the beginning of an id.

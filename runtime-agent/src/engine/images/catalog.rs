@@ -42,6 +42,8 @@ struct Entry {
     size: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tagged: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parent: Option<Digest>,
 }
 
 impl Record for Listed {
@@ -78,8 +80,9 @@ impl Contents {
         for (id, entry) in listed.images {
             match read_configuration(store, &id) {
                 Ok(configuration) => {
-                    let Entry { manifest, size, tagged } = entry;
-                    contents.images.insert(id, Arc::new(Image { id, configuration, manifest, size, tagged }));
+                    let Entry { manifest, size, tagged, parent } = entry;
+                    let image = Image { id, configuration, manifest, size, tagged, parent };
+                    contents.images.insert(id, Arc::new(image));
                 }
                 // One damaged image must not keep the daemon from starting.
                 Err(error) => {
@@ -103,6 +106,7 @@ impl Contents {
             manifest: image.manifest,
             size: image.size,
             tagged: image.tagged.clone(),
+            parent: image.parent,
         };
         Listed {
             images: self.images.iter().map(|(id, image)| (*id, entry(image))).collect(),

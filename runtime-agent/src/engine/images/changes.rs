@@ -22,7 +22,7 @@ pub(crate) fn apply(config: &mut Config, change: &str) -> Result<(), String> {
         "LABEL" => config.labels.get_or_insert_default().extend(pairs(rest, "LABEL")?),
         "EXPOSE" => {
             for port in rest.split_whitespace() {
-                config.exposed_ports.insert(exposed(port)?, Empty {});
+                config.exposed_ports.extend(ports(port)?.into_iter().map(|port| (port, Empty {})));
             }
         }
         "VOLUME" => {
@@ -104,7 +104,7 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-fn set_variable(env: &mut Vec<String>, key: &str, value: &str) {
+pub(crate) fn set_variable(env: &mut Vec<String>, key: &str, value: &str) {
     let entry = format!("{key}={value}");
     match env.iter_mut().find(|known| known.split('=').next() == Some(key)) {
         Some(known) => *known = entry,
@@ -112,13 +112,18 @@ fn set_variable(env: &mut Vec<String>, key: &str, value: &str) {
     }
 }
 
-fn exposed(port: &str) -> Result<String, String> {
-    let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
-    let known = matches!(protocol, "tcp" | "udp" | "sctp");
-    match number.parse::<u16>() {
-        Ok(number) if known && number > 0 => Ok(format!("{number}/{protocol}")),
-        _ => Err(format!("invalid containerPort: {port}")),
+/// `80`, `53/udp`, `8000-8002`: each port with its protocol.
+pub(crate) fn ports(text: &str) -> Result<Vec<String>, String> {
+    let invalid = || format!("invalid containerPort: {text}");
+    let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let protocol = protocol.to_ascii_lowercase();
+    let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
+    let number = |text: &str| text.parse::<u16>().ok().filter(|number| *number > 0).ok_or_else(invalid);
+    let (first, last) = (number(first)?, number(last)?);
+    if !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") || first > last {
+        return Err(invalid());
     }
+    Ok((first..=last).map(|number| format!("{number}/{protocol}")).collect())
 }
 
 fn absolute(folder: &str, path: &str) -> String {

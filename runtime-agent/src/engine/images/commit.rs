@@ -42,7 +42,9 @@ impl Images {
             serde_json::to_vec(&configuration).map_err(|e| Error::internal("writing the image", e))?;
         let reference = commit.reference.map(Reference::or_latest);
         let references = reference.clone().into_iter().collect();
-        let listed = self.list_new(New { configuration, document, manifest: None, references }).await;
+        let listed = self
+            .list_new(New { configuration, document, manifest: None, parent: Some(parent.id), references })
+            .await;
         if listed.is_err() {
             self.collect().await;
         }
@@ -66,6 +68,8 @@ fn configuration(commit: &Commit, parent: &Image, config: Config, diff_id: Diges
     configuration.created.clone_from(&history.created);
     configuration.author.clone_from(&commit.author);
     configuration.comment.clone_from(&commit.message);
+    configuration.container = String::new();
+    configuration.container_config = None;
     configuration.config = config;
     configuration.rootfs.diff_ids.push(diff_id);
     configuration.history.push(history);

@@ -34,6 +34,11 @@ pub(crate) struct Configuration {
     pub(crate) comment: String,
     #[serde(default, deserialize_with = "null", skip_serializing_if = "String::is_empty")]
     pub(crate) docker_version: String,
+    /// The container that the last step of a build ran in, and how it was configured: what the build cache knows it by.
+    #[serde(default, deserialize_with = "null", skip_serializing_if = "String::is_empty")]
+    pub(crate) container: String,
+    #[serde(default, deserialize_with = "or_none", skip_serializing_if = "Option::is_none")]
+    pub(crate) container_config: Option<Box<Config>>,
     #[serde(default, deserialize_with = "null")]
     pub(crate) config: Config,
     pub(crate) rootfs: RootFs,
@@ -133,6 +138,14 @@ pub(crate) struct History {
 
 fn null<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Of interest for the cache only: whatever else stands there is no reason to refuse an image.
+fn or_none<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
 }
 
 /// Sets whose values some builders write as `null`.

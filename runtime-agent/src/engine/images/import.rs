@@ -1,6 +1,6 @@
 //! `docker import`: a tar of a whole filesystem becomes an image of one layer.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 
 use tokio::io::AsyncRead;
 use tokio_util::io::SyncIoBridge;
@@ -14,6 +14,7 @@ use super::pull::now;
 use crate::engine::error::{Error, Result};
 use crate::registry::Reference;
 use crate::registry::manifest::Platform;
+use crate::store::archive::compression::{Compression, decompress};
 use crate::store::{self, Digest, Lease, Store};
 
 /// What to make of the archive.
@@ -45,7 +46,7 @@ impl Images {
         let document =
             serde_json::to_vec(&configuration).map_err(|e| Error::internal("writing the image", e))?;
         let references = import.reference.into_iter().collect();
-        let new = New { configuration, document, manifest: None, references };
+        let new = New { configuration, document, manifest: None, parent: None, references };
         let listed = self.list_new(new).await;
         if listed.is_err() {
             self.collect().await;
@@ -58,8 +59,9 @@ impl Images {
 }
 
 pub(super) fn import_layer(store: &Store, archive: impl Read) -> store::Result<(Digest, Lease)> {
+    let archive = BufReader::with_capacity(BUFFER, archive);
     let mut writer = store.blobs.writer()?;
-    let mut tee = Tee { inner: archive, copy: &mut writer };
+    let mut tee = Tee { inner: as_layer(archive).map_err(store::Error::ArchiveBroke)?, copy: &mut writer };
     let unpacked = store.layers.unpack(&mut tee)?;
     // What the unpacker had no need to read, such as what follows a packed stream.
     std::io::copy(&mut tee, &mut std::io::sink()).map_err(store::Error::ArchiveBroke)?;
@@ -90,6 +92,16 @@ fn configuration(import: &Import, config: Config, diff_id: Digest) -> Configurat
         ..Configuration::default()
     }
 }
+
+/// Unpacks what a layer cannot be packed with.
+fn as_layer<'a>(mut archive: impl BufRead + 'a) -> std::io::Result<Box<dyn Read + 'a>> {
+    match Compression::of(archive.fill_buf()?) {
+        Compression::Bzip2 | Compression::Xz => decompress(archive).map(|(contents, _)| contents),
+        _ => Ok(Box::new(archive)),
+    }
+}
+
+const BUFFER: usize = 128 << 10;
 
 struct Tee<'a, R, W> {
     inner: R,

@@ -78,7 +78,8 @@ impl Images {
             let _lease = self.load_layers(&diff_ids, &image.layers, spool, quiet, report).await?;
             let Found { document, manifest, references, .. } = image;
             let names = references.clone();
-            let (id, replaced) = self.list_new(New { configuration, document, manifest, references }).await?;
+            let (id, replaced) =
+                self.list_new(New { configuration, document, manifest, parent: None, references }).await?;
             for (reference, before) in replaced {
                 let name = reference.familiar();
                 let text = format!(

@@ -4,7 +4,7 @@
 //! is *dangling*. The list of both is one record, replaced as a whole: an image is listed when all of it is on disk.
 
 mod catalog;
-mod changes;
+pub(crate) mod changes;
 pub(crate) mod commit;
 pub(crate) mod configuration;
 mod error;
@@ -12,12 +12,14 @@ pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod load;
 mod new;
+pub(crate) mod parents;
 pub(crate) mod progress;
 pub(crate) mod pull;
 mod push;
 mod registry;
 pub(crate) mod remove;
 mod save;
+pub(crate) mod step;
 mod tag;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -52,6 +54,7 @@ struct Shared {
     transfers: Transfers,
     events: Events,
     users: OnceLock<Users>,
+    held: parents::Held,
 }
 
 /// Tells which containers were made from an image.
@@ -77,6 +80,8 @@ pub(crate) struct Image {
     pub(crate) size: u64,
     /// When it last got a tag here.
     pub(crate) tagged: Option<String>,
+    /// The image that it was built or committed from, as long as that is here.
+    pub(crate) parent: Option<Digest>,
 }
 
 /// What an image is called, as people type it.
@@ -89,6 +94,12 @@ pub(crate) struct Names {
 }
 
 impl Image {
+    /// The base that has nothing: `FROM scratch`. It is not listed.
+    pub(crate) fn scratch() -> Self {
+        let configuration = Configuration::default();
+        Self { id: Digest::of(b""), configuration, manifest: None, size: 0, tagged: None, parent: None }
+    }
+
     /// The unpacked layers, lowest first: what a snapshot stands on.
     pub(crate) fn layers(&self) -> &[Digest] {
         &self.configuration.rootfs.diff_ids
@@ -115,10 +126,23 @@ impl Images {
         })
         .await?;
         let (registries, transfers) = (Registries::new(settings), Transfers::new());
-        let shared = Shared { store, catalog, registries, transfers, events, users: OnceLock::new() };
+        let shared = Shared {
+            store,
+            catalog,
+            registries,
+            transfers,
+            events,
+            users: OnceLock::new(),
+            held: parents::Held::default(),
+        };
         let images = Self { shared: Arc::new(shared) };
         images.collect().await;
         Ok(images)
+    }
+
+    /// What is on disk.
+    pub(crate) fn store(&self) -> &Store {
+        &self.shared.store
     }
 
     /// Containers' filesystems, which stand on images' layers.

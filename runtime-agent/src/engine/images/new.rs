@@ -15,6 +15,8 @@ pub(super) struct New {
     /// The document as it came: its digest is the image's id.
     pub(super) document: Vec<u8>,
     pub(super) manifest: Option<Vec<u8>>,
+    /// The image that it was made from here.
+    pub(super) parent: Option<Digest>,
     /// Names that shall point at it.
     pub(super) references: Vec<Reference>,
 }
@@ -22,7 +24,7 @@ pub(super) struct New {
 impl Images {
     /// Lists an image and says its id and, for each name that meant another image before, that image.
     pub(super) async fn list_new(&self, new: New) -> Result<(Digest, Vec<(Reference, Digest)>)> {
-        let New { configuration, document, manifest, references } = new;
+        let New { configuration, document, manifest, parent, references } = new;
         let store = self.shared.store.clone();
         let documents = manifest.iter().chain([&document]).map(|document| Digest::of(document));
         let _lease = store.lease(documents.chain(configuration.rootfs.diff_ids.iter().copied()));
@@ -41,7 +43,9 @@ impl Images {
             .catalog
             .change(|contents| {
                 let known = contents.images.get(&id).map(|image| Image::clone(image));
-                let mut image = known.unwrap_or(Image { id, configuration, manifest, size, tagged: None });
+                let mut image =
+                    known.unwrap_or(Image { id, configuration, manifest, size, tagged: None, parent: None });
+                image.parent = parent.or(image.parent);
                 let mut replaced = Vec::new();
                 for reference in references {
                     if reference.tag.is_some() {

@@ -24,6 +24,11 @@ impl Reporter {
         Self(sender)
     }
 
+    /// Where nobody reads.
+    pub(crate) fn to_nobody() -> Self {
+        Self(mpsc::channel(1).0)
+    }
+
     pub(crate) async fn say(&self, text: impl Into<String>) {
         self.send(Progress::Status { id: None, text: text.into() }).await;
     }
@@ -36,11 +41,11 @@ impl Reporter {
         self.send(Progress::Bytes { id: id.to_owned(), action, current, total }).await;
     }
 
-    pub(super) async fn stream(&self, text: String) {
+    pub(crate) async fn stream(&self, text: String) {
         self.send(Progress::Stream(text)).await;
     }
 
-    pub(super) async fn aux(&self, value: serde_json::Value) {
+    pub(crate) async fn aux(&self, value: serde_json::Value) {
         self.send(Progress::Aux(value)).await;
     }
 

@@ -119,7 +119,7 @@ impl Images {
         let id = found.manifest.config.digest;
         let newer = references.iter().any(|reference| before.references.get(reference) != Some(&id));
         let manifest = Some(found.fetched.bytes.clone());
-        self.list_new(New { configuration, document: config, manifest, references }).await?;
+        self.list_new(New { configuration, document: config, manifest, parent: None, references }).await?;
         self.event("pull", &reference.familiar(), &id, &reference.repository.familiar());
         Ok(newer)
     }

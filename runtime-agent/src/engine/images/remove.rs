@@ -1,7 +1,8 @@
 //! Removing names and images, with dockerd's rules about what needs `force`.
 //!
 //! A name is only taken away; the image goes with its last name. A container that runs keeps its image whatever is
-//! said; a stopped one keeps it unless forced (its snapshot keeps the layers then).
+//! said; a stopped one keeps it unless forced (its snapshot keeps the layers then). An image that others were made from stays;
+//! with the last of those, the nameless ones that it was made from go too.
 
 use std::collections::BTreeSet;
 
@@ -20,16 +21,23 @@ pub(crate) enum Removed {
 
 impl Images {
     /// Removes a name, or an image with all its names when it was given by id.
-    pub(crate) async fn remove(&self, wanted: &str, force: bool) -> Result<Vec<Removed>> {
+    pub(crate) async fn remove(&self, wanted: &str, force: bool, with_parents: bool) -> Result<Vec<Removed>> {
         let image = self.resolve(wanted)?;
         let users = self.users(&image.id);
         let by_id = by_id(&image, wanted);
+        let needed = |id: &Digest| !with_parents || self.is_needed(id);
         let mut removed = self
             .shared
             .catalog
             .change(|contents| {
-                let mut removal =
-                    Removal { contents, image: &image, users: &users, force, removed: Vec::new() };
+                let mut removal = Removal {
+                    contents,
+                    image: &image,
+                    users: &users,
+                    needed: &needed,
+                    force,
+                    removed: Vec::new(),
+                };
                 if by_id {
                     removal.by_id()?;
                 } else {
@@ -40,8 +48,10 @@ impl Images {
             .await?;
         let id = image.id.to_string();
         for gone in &removed {
-            let action = if matches!(gone, Removed::Untagged(_)) { "untag" } else { "delete" };
-            self.event(action, &id, &image.id, &id);
+            match gone {
+                Removed::Untagged(_) => self.event("untag", &id, &image.id, &id),
+                Removed::Deleted(gone) => self.event("delete", &gone.to_string(), gone, &gone.to_string()),
+            }
         }
         if removed.contains(&Removed::Deleted(image.id)) {
             removed.extend(self.collect().await.layers.into_iter().map(Removed::Deleted));
@@ -54,30 +64,29 @@ impl Images {
         &self,
         doomed: impl Fn(&Image, &super::Names) -> bool,
     ) -> Result<(Vec<Removed>, u64)> {
-        let used: BTreeSet<Digest> = {
-            let contents = self.shared.catalog.contents();
-            contents.images.keys().filter(|id| !self.users(id).is_empty()).copied().collect()
-        };
-        let mut removed =
-            self.shared
-                .catalog
-                .change(|contents| {
-                    let doomed = contents.images.values().filter(|image| {
-                        !used.contains(&image.id) && doomed(image, &contents.names(&image.id))
-                    });
-                    let doomed: Vec<Digest> = doomed.map(|image| image.id).collect();
-                    let mut removed = Vec::new();
-                    for id in doomed {
-                        for reference in contents.references_to(&id) {
-                            contents.references.remove(&reference);
-                            removed.push(Removed::Untagged(reference.familiar()));
-                        }
-                        contents.images.remove(&id);
-                        removed.push(Removed::Deleted(id));
+        let mut removed = self
+            .shared
+            .catalog
+            .change(|contents| {
+                let mut removed = Vec::new();
+                // What others were made from may be next, once those are gone.
+                loop {
+                    let picked = |image: &&std::sync::Arc<Image>| {
+                        !contents.has_children(&image.id)
+                            && !self.is_needed(&image.id)
+                            && doomed(image, &contents.names(&image.id))
+                    };
+                    let Some(id) = contents.images.values().find(picked).map(|image| image.id) else {
+                        return Ok(removed);
+                    };
+                    for reference in contents.references_to(&id) {
+                        contents.references.remove(&reference);
+                        removed.push(Removed::Untagged(reference.familiar()));
                     }
-                    Ok(removed)
-                })
-                .await?;
+                    removed.extend(contents.remove_with_parents(id, &|id| self.is_needed(id)));
+                }
+            })
+            .await?;
         for gone in &removed {
             if let Removed::Deleted(id) = gone {
                 self.event("delete", &id.to_string(), id, &id.to_string());
@@ -86,6 +95,11 @@ impl Images {
         let collected = self.collect().await;
         removed.extend(collected.layers.into_iter().map(Removed::Deleted));
         Ok((removed, collected.bytes))
+    }
+
+    /// Whether a container or an operation under way stands on it.
+    fn is_needed(&self, id: &Digest) -> bool {
+        self.shared.held.holds(id) || !self.users(id).is_empty()
     }
 
     /// The containers made from an image.
@@ -99,6 +113,8 @@ struct Removal<'a> {
     contents: &'a mut Contents,
     image: &'a Image,
     users: &'a [ContainerUse],
+    /// Which of the images that it was made from stay in any case.
+    needed: &'a dyn Fn(&Digest) -> bool,
     force: bool,
     removed: Vec<Removed>,
 }
@@ -147,8 +163,7 @@ impl Removal<'_> {
         for reference in self.contents.references_to(&self.image.id) {
             self.untag(&reference);
         }
-        self.contents.images.remove(&self.image.id);
-        self.removed.push(Removed::Deleted(self.image.id));
+        self.removed.extend(self.contents.remove_with_parents(self.image.id, self.needed));
     }
 
     fn untag(&mut self, reference: &Reference) {
@@ -166,6 +181,9 @@ impl Removal<'_> {
     }
 
     fn conflict(&self, force: bool) -> Option<Error> {
+        if self.contents.has_children(&self.image.id) {
+            return Some(self.refused("cannot be forced", "image has dependent child images"));
+        }
         if let Some(running) = self.users.iter().find(|user| user.running) {
             let why = format!("image is being used by running container {}", short(&running.id));
             return Some(self.refused("cannot be forced", &why));
@@ -184,6 +202,21 @@ impl Removal<'_> {
         let references = self.contents.references_to(&self.image.id);
         let repositories: BTreeSet<_> = references.iter().map(|reference| &reference.repository).collect();
         references.iter().filter(|reference| reference.tag.is_some()).count() <= 1 && repositories.len() <= 1
+    }
+}
+
+impl Contents {
+    /// Takes an image off the list, and then the nameless ones that it was made from, as far as nobody needs them.
+    fn remove_with_parents(&mut self, id: Digest, needed: &dyn Fn(&Digest) -> bool) -> Vec<Removed> {
+        let mut removed = Vec::new();
+        let mut next = Some(id);
+        while let Some(image) = next.and_then(|id| self.images.remove(&id)) {
+            removed.push(Removed::Deleted(image.id));
+            next = image.parent.filter(|parent| {
+                self.references_to(parent).is_empty() && !self.has_children(parent) && !needed(parent)
+            });
+        }
+        removed
     }
 }
 

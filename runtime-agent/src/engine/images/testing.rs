@@ -19,7 +19,10 @@ impl Images {
     pub(crate) async fn add(&self, name: &str, configuration: Configuration) -> Digest {
         let document = serde_json::to_vec(&configuration).unwrap();
         let references = vec![name.parse().unwrap()];
-        self.list_new(New { configuration, document, manifest: None, references }).await.unwrap().0
+        self.list_new(New { configuration, document, manifest: None, parent: None, references })
+            .await
+            .unwrap()
+            .0
     }
 }
 
@@ -81,7 +84,7 @@ mod tests {
         let id = images.add("a:1", configuration("a")).await;
         images.tag("a:1", "b:2".parse().unwrap()).await.unwrap();
         assert_eq!(images.names(&id), Names { tags: vec!["a:1".into(), "b:2".into()], digests: vec![] });
-        let error = images.remove(&id.hex()[..12], false).await.unwrap_err();
+        let error = images.remove(&id.hex()[..12], false, true).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             format!(
@@ -89,8 +92,8 @@ mod tests {
                 id.short()
             )
         );
-        assert_eq!(untagged(&images.remove("b:2", false).await.unwrap()), ["b:2"]);
-        let removed = images.remove("a:1", false).await.unwrap();
+        assert_eq!(untagged(&images.remove("b:2", false, true).await.unwrap()), ["b:2"]);
+        let removed = images.remove("a:1", false, true).await.unwrap();
         assert_eq!(removed, [Removed::Untagged("a:1".into()), Removed::Deleted(id)]);
         assert_eq!(std::fs::read_dir(root.path().join("blobs/sha256")).unwrap().count(), 0);
     }
@@ -105,24 +108,24 @@ mod tests {
             let running = *uses.lock().unwrap();
             running.map(|running| ContainerUse { id: "c".repeat(64), running }).into_iter().collect()
         });
-        let error = images.remove("a:1", false).await.unwrap_err().to_string();
+        let error = images.remove("a:1", false, true).await.unwrap_err().to_string();
         assert!(
             error.contains("(must force) - container cccccccccccc is using its referenced image"),
             "{error}"
         );
-        let error = images.remove(&id.hex(), true).await.unwrap_err().to_string();
+        let error = images.remove(&id.hex(), true, true).await.unwrap_err().to_string();
         assert!(
             error.ends_with("(cannot be forced) - image is being used by running container cccccccccccc"),
             "{error}"
         );
         assert_eq!(images.prune(|_, _| true).await.unwrap().0, []);
         *state.lock().unwrap() = Some(false);
-        let error = images.remove(&id.hex(), false).await.unwrap_err().to_string();
+        let error = images.remove(&id.hex(), false, true).await.unwrap_err().to_string();
         assert!(
             error.ends_with("(must be forced) - image is being used by stopped container cccccccccccc"),
             "{error}"
         );
-        assert!(images.remove("a:1", true).await.unwrap().contains(&Removed::Deleted(id)));
+        assert!(images.remove("a:1", true, true).await.unwrap().contains(&Removed::Deleted(id)));
     }
 
     #[tokio::test]

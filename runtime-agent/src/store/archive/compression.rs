@@ -2,7 +2,9 @@
 
 use std::io::{self, BufRead, Read};
 
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
+use lzma_rust2::XzReader;
 
 /// How bytes are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,8 +12,8 @@ pub(crate) enum Compression {
     None,
     Gzip,
     Zstd,
-    /// Known, and not supported: its name.
-    Other(&'static str),
+    Bzip2,
+    Xz,
 }
 
 impl Compression {
@@ -21,8 +23,8 @@ impl Compression {
             [0x1f, 0x8b, ..] => Self::Gzip,
             // Zstandard, or one of its skippable frames.
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
-            [b'B', b'Z', b'h', ..] => Self::Other("bzip2"),
-            [0xfd, b'7', b'z', b'X', b'Z', ..] => Self::Other("xz"),
+            [b'B', b'Z', b'h', ..] => Self::Bzip2,
+            [0xfd, b'7', b'z', b'X', b'Z', ..] => Self::Xz,
             _ => Self::None,
         }
     }
@@ -35,10 +37,11 @@ pub(crate) fn decompress<'a>(mut inner: impl BufRead + 'a) -> io::Result<(Box<dy
         Compression::None => Box::new(inner),
         Compression::Gzip => Box::new(MultiGzDecoder::new(inner)),
         Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(inner)?),
-        Compression::Other(name) => {
-            let text = format!("{name} compression is not supported");
-            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
-        }
+        Compression::Bzip2 => Box::new(MultiBzDecoder::new(inner)),
+        Compression::Xz => Box::new(XzReader::new_mem_limit(inner, true, XZ_MEMORY)),
     };
     Ok((reader, compression))
 }
+
+/// KiB that an archive may make us hold: as much as `xz -9` needs.
+const XZ_MEMORY: u32 = 66 << 10;

@@ -51,6 +51,10 @@ fn data_that_was_not_read_is_skipped() {
     assert!(reader.next().unwrap().is_none());
 }
 
+/// `hello`, packed by the programs of these names.
+const BZIP2: &str = "425a68393141592653591931653d00000081000244a000219a68334d07338bb9229c28480c98b29e80";
+const XZ: &str = "fd377a585a000004e6d6b4460200210116000000742fe5a301000468656c6c6f00000000b137b9dbe5da1e9b00011d05b82d80af1fb6f37d010000000004595a";
+
 #[test]
 fn knows_packings_by_their_first_bytes() {
     let gzip = {
@@ -65,6 +69,8 @@ fn knows_packings_by_their_first_bytes() {
         (&gzip, Compression::Gzip, "hello"),
         (&zstd, Compression::Zstd, "hello"),
         (&twice, Compression::Gzip, "hellohello"),
+        (&hex::decode(BZIP2).unwrap(), Compression::Bzip2, "hello"),
+        (&hex::decode(XZ).unwrap(), Compression::Xz, "hello"),
         (&b""[..], Compression::None, ""),
     ] {
         let (mut reader, compression) = decompress(packed).unwrap();
@@ -72,7 +78,8 @@ fn knows_packings_by_their_first_bytes() {
         reader.read_to_string(&mut unpacked).unwrap();
         assert_eq!((compression, unpacked.as_str()), (expected, text));
     }
-    assert!(decompress(&b"BZh91AY"[..]).is_err());
+    let cut = decompress(&b"BZh91AY"[..]).unwrap().0.read_to_end(&mut Vec::new());
+    assert!(cut.is_err());
 }
 
 #[test]

@@ -30,6 +30,17 @@ impl Containers {
         self.world.ground.filesystems.changes(&container.id).await
     }
 
+    /// Makes a folder and those above it, as far as they are missing.
+    pub(crate) async fn make_folder(&self, container: &Container, path: &str) -> Result<()> {
+        let (path, doing) = (format!("{path}/."), "making a folder");
+        let made = self.inside(container, false, move |root| {
+            let root =
+                rustix::io::fcntl_dupfd_cloexec(root, 0).map_err(crate::store::Error::os("open", "/"))?;
+            crate::store::tree::Tree::over(root).make_folders(path.as_bytes())
+        });
+        made.await?.map_err(|e| Error::internal(doing, e))
+    }
+
     /// Runs `work` on a thread whose root is the container's, volumes included if wanted.
     async fn inside<T: Send + 'static>(
         &self,

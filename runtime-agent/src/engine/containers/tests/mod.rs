@@ -45,6 +45,7 @@ impl ImageSource for OneImage {
             manifest: None,
             size: 1000,
             tagged: None,
+            parent: None,
         }))
     }
 
