@@ -18,6 +18,8 @@ pub(crate) trait Kernel: Debug + Send + Sync {
     /// Every subnet that is routed by a link other than these.
     fn subnets<'a>(&'a self, but_by: &'a [String]) -> BoxFuture<'a, Result<Vec<Subnet>>>;
 
+    fn has_link<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool>>;
+
     /// Makes a bridge with the host's address on it, up. With `open`, the host's 127.0.0.1 reaches what is on it.
     fn put_bridge<'a>(&'a self, bridge: &'a Bridge, open: bool) -> BoxFuture<'a, Result<()>>;
 
@@ -120,6 +122,10 @@ pub(crate) fn stop_forwarding() -> Result<()> {
 impl Kernel for Linux {
     fn subnets<'a>(&'a self, but_by: &'a [String]) -> BoxFuture<'a, Result<Vec<Subnet>>> {
         self.subnets_but(but_by).boxed()
+    }
+
+    fn has_link<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool>> {
+        async { Ok(self.links.index(name).await?.is_some()) }.boxed()
     }
 
     fn put_bridge<'a>(&'a self, bridge: &'a Bridge, open: bool) -> BoxFuture<'a, Result<()>> {

@@ -159,6 +159,21 @@ fn an_internal_network_leads_nowhere_and_icc_can_be_off() {
 }
 
 #[test]
+fn a_bridge_that_was_there_stays_and_one_that_was_made_goes() {
+    let engine = engine!("a_bridge_that_was_there_stays_and_one_that_was_made_goes");
+    engine.inside(&["ip", "link", "add", "theirs", "type", "bridge"]);
+    for bridge in ["theirs", "ours"] {
+        let option = format!("com.docker.network.bridge.name={bridge}");
+        engine.ok(&["network", "create", "-o", &option, bridge]);
+        engine.ok(&["run", "--rm", "--network", bridge, "busybox", "true"]);
+        assert!(engine.inside(&["ip", "-o", "link"]).contains(&format!(" {bridge}: ")), "{bridge}");
+        engine.ok(&["network", "rm", bridge]);
+    }
+    let links = engine.inside(&["ip", "-o", "link"]);
+    assert!(links.contains(" theirs: ") && !links.contains(" ours: "), "{links}");
+}
+
+#[test]
 fn a_network_binds_ports_where_it_says() {
     let engine = engine!("a_network_binds_ports_where_it_says");
     engine.ok(&["network", "create", "-o", "com.docker.network.bridge.host_binding_ipv4=127.0.0.1", "local"]);

@@ -55,6 +55,7 @@ mod tests {
             range: range.map(|range| range.parse().unwrap()),
             auxiliary: [("router".to_owned(), Ipv4Addr::new(10, 0, 0, 3))].into(),
             is_default: false,
+            is_adopted: false,
         }
     }
 

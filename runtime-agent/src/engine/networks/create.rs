@@ -26,9 +26,12 @@ impl Networks {
             Some(name) => checked_link(name)?.to_owned(),
             None => format!("br-{}", id.get(..12).unwrap_or(&id)),
         };
+        let is_adopted = self.shared.kernel.has_link(&bridge).await;
+        let is_adopted = is_adopted.map_err(|e| Error::internal("looking for the bridge", e))?;
+        let driver = Bridged { bridge, subnet, gateway, range, auxiliary, is_default: false, is_adopted };
         let network = Network {
             created: now(),
-            driver: Driver::Bridge(Bridged { bridge, subnet, gateway, range, auxiliary, is_default: false }),
+            driver: Driver::Bridge(driver),
             internal: request.internal,
             attachable: request.attachable,
             options: request.options,

@@ -64,7 +64,7 @@ impl Networks {
             return Err(Error::forbidden(format!("{name} is a pre-defined network and cannot be removed")));
         }
         self.refuse_if_used(&network)?;
-        if let Some(bridged) = network.bridged() {
+        if let Some(bridged) = network.bridged().filter(|bridged| !bridged.is_adopted) {
             let removed = self.shared.kernel.remove_link(&bridged.bridge).await;
             removed
                 .map_err(|e| Error::internal(&format!("error while removing network {}", network.name), e))?;

@@ -48,6 +48,7 @@ impl Networks {
             range: None,
             auxiliary: BTreeMap::new(),
             is_default: true,
+            is_adopted: false,
         };
         let mut network = predefined("bridge", Driver::Bridge(bridged), default_options(&config.bridge))?;
         if let Some(old) = old {

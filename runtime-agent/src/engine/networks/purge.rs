@@ -49,7 +49,7 @@ async fn remove_links(networks: &Path, sandboxes: &Path, done: &mut Vec<Done>) {
             Ok(found) => names.extend(found),
             Err(error) => done.push(Err(text(error))),
         }
-        names.push(bridged.bridge.clone());
+        names.extend(Some(&bridged.bridge).filter(|_| !bridged.is_adopted).cloned());
     }
     for name in names {
         match links.index(&name).await {

@@ -59,6 +59,9 @@ pub(crate) struct Bridged {
     /// The one that containers are connected to without asking: no names there, as with dockerd.
     #[serde(default)]
     pub(crate) is_default: bool,
+    /// The bridge was there before the network, and stays after it.
+    #[serde(default)]
+    pub(crate) is_adopted: bool,
 }
 
 /// What one container holds.
