@@ -1,15 +1,15 @@
 //! `POST /build`, `/build/prune`, `/build/cancel`, and what BuildKit's clients ask for first.
 //!
 //! The classic builder's request: a context in the body, everything else in the query. BuildKit's own requests are refused
-//! with a text that says what to do instead; `/session` and `/grpc` are not found, which lets clients fall back.
+//! with a text that says what to do instead; `/grpc` is not found, which lets clients fall back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, post};
 use axum::{Extension, Json, Router};
 use base64::Engine as _;
@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use wharfd_api_types::container::HostConfig;
 
 use super::error::{Refusal, Result};
+use super::hijack::{upgrade, wants_upgrade};
 use super::images::platform;
 use super::images::progress::{self, body_reader};
 use super::parameters::Parameters;
@@ -31,7 +32,7 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
         .route("/build", post(build))
         .route("/build/prune", post(prune))
         .route("/build/cancel", post(cancel))
-        .route("/session", any(no_buildkit))
+        .route("/session", any(session))
         .route("/grpc", any(no_buildkit))
 }
 
@@ -174,6 +175,21 @@ async fn cancel(parameters: Parameters) -> Result<()> {
         None => Err(Error::invalid("build ID not provided").into()),
     }
 }
+
+/// A client that prefers BuildKit opens this before its build, and shows nothing of a refusal here. It is let in and not
+/// spoken to, so that it reads what its build is refused with.
+async fn session(request: Request) -> Response {
+    if !wants_upgrade(&request, H2C) {
+        return no_buildkit().await.into_response();
+    }
+    upgrade(request, H2C, |mut client| async move {
+        // Until the client leaves.
+        let _ = tokio::io::copy(&mut client.reader, &mut tokio::io::sink()).await;
+    })
+}
+
+/// What BuildKit's connections speak.
+const H2C: &str = "h2c";
 
 async fn no_buildkit() -> Refusal {
     Error::not_found(BUILDKIT).into()

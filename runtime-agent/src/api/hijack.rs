@@ -31,16 +31,30 @@ pub(crate) struct Hijacked {
 
 /// Answers, then hands the connection to `serve`. The head of the answer is written before `serve` sees a byte.
 pub(crate) fn hijack<F>(
-    mut request: Request,
+    request: Request,
     content_type: &'static str,
     serve: impl FnOnce(Hijacked) -> F + Send + 'static,
 ) -> Response
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    if !wants_upgrade(&request) {
+    if !wants_upgrade(&request, TCP) {
         return without_upgrade(request, content_type, serve);
     }
+    let mut response = upgrade(request, TCP, serve);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// Answers 101 and hands the connection on.
+pub(super) fn upgrade<F>(
+    mut request: Request,
+    protocol: &'static str,
+    serve: impl FnOnce(Hijacked) -> F + Send + 'static,
+) -> Response
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         match upgrade.await {
@@ -54,9 +68,8 @@ where
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("tcp"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static(protocol));
     response
 }
 
@@ -76,7 +89,10 @@ where
     response
 }
 
-fn wants_upgrade(request: &Request) -> bool {
+/// What attach and exec speak: bytes.
+const TCP: &str = "tcp";
+
+pub(super) fn wants_upgrade(request: &Request, protocol: &str) -> bool {
     let has = |name, token: &str| {
         request
             .headers()
@@ -85,7 +101,7 @@ fn wants_upgrade(request: &Request) -> bool {
             .filter_map(|value| value.to_str().ok())
             .any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
     };
-    has(header::CONNECTION, "upgrade") && has(header::UPGRADE, "tcp")
+    has(header::CONNECTION, "upgrade") && has(header::UPGRADE, protocol)
 }
 
 /// The reading half of a duplex pipe; dropping it tells the writer that the client is gone.

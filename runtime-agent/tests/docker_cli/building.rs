@@ -175,6 +175,20 @@ fn what_was_done_before_is_not_done_again() {
     assert_eq!(listed(&["-a"]), 1, "all that a build left goes with its last image");
 }
 
+/// What a client sends that prefers BuildKit: a session, and then a build that refers to it.
+const BUILDKIT: &str = r#"
+import socket, sys
+def ask(text):
+    s = socket.socket(socket.AF_UNIX); s.settimeout(30); s.connect(sys.argv[1]); s.sendall(text.encode())
+    return s
+session = ask("POST /session HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nX-Docker-Expose-Session-Uuid: x\r\n\r\n")
+print(session.recv(4096).decode().split("\r\n")[0])
+build = ask("POST /v1.41/build?version=2&remote=client-session HTTP/1.1\r\nHost: d\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+answer = b""
+while piece := build.recv(4096): answer += piece
+print(answer.decode())
+"#;
+
 #[test]
 fn failures_are_told_with_their_code_and_leave_nothing_that_was_not_wanted() {
     let engine = engine!("failures_are_told_with_their_code_and_leave_nothing_that_was_not_wanted");
@@ -226,6 +240,9 @@ fn failures_are_told_with_their_code_and_leave_nothing_that_was_not_wanted() {
             "{path}: {said}"
         );
     }
+    let socket = engine.folder().join("sock").display().to_string();
+    let answer = engine.inside(&["python3", "-c", BUILDKIT, &socket]);
+    assert!(answer.starts_with("HTTP/1.1 101 ") && answer.contains("set DOCKER_BUILDKIT=0"), "{answer}");
     assert!(engine.api("POST", "/build?remote=https://h/x.git").contains("clone it"));
 }
 
