@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEn
 
 use crate::commands::{
     active, allow, cloud, completions, config, context, create, env, inspect, ip, kill, ls, man_pages,
-    provision, regenerate_certs, restart, rm, ssh, start, status, stop, supervise, tunnel, url, version,
+    provision, regenerate_certs, restart, rm, scp, ssh, start, status, stop, supervise, tunnel, url, version,
 };
 use crate::settings::{Entry, add_flags};
 use crate::ui::Output;
@@ -101,6 +101,7 @@ pub(crate) enum Verb {
     Env(env::Args),
     Context(context::Args),
     Ssh(ssh::Args),
+    Scp(scp::Args),
     Tunnel(tunnel::Args),
     Start(start::Args),
     Stop(stop::Args),

@@ -15,4 +15,5 @@ mod keyring;
 mod lab;
 mod local;
 mod local_trouble;
+mod scp;
 mod world;

@@ -19,6 +19,7 @@ pub(crate) mod provision;
 pub(crate) mod regenerate_certs;
 pub(crate) mod restart;
 pub(crate) mod rm;
+pub(crate) mod scp;
 pub(crate) mod ssh;
 pub(crate) mod start;
 pub(crate) mod status;
@@ -71,6 +72,7 @@ pub(crate) async fn run(verb: Verb, cx: &Cx) -> Result<()> {
         Verb::Env(args) => env::run(args, cx).await,
         Verb::Context(args) => context::run(args, cx).await,
         Verb::Ssh(args) => ssh::run(args, cx).await,
+        Verb::Scp(args) => scp::run(args, cx).await,
         Verb::Tunnel(args) => tunnel::run(args, cx).await,
         Verb::Start(args) => start::run(args, cx).await,
         Verb::Stop(args) => stop::run(args, cx).await,

@@ -58,14 +58,14 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
 }
 
 /// A key that no file holds, offered to ssh by an agent of our own for as long as it runs.
-struct Held {
-    agent: Agent,
+pub(super) struct Held {
+    pub(super) agent: Agent,
     /// Its socket is in there.
     _folder: tempfile::TempDir,
 }
 
 impl Held {
-    async fn of(connection: &Connection, wharf: &Wharf) -> Result<Option<Self>> {
+    pub(super) async fn of(connection: &Connection, wharf: &Wharf) -> Result<Option<Self>> {
         if connection.ssh.held.is_none() {
             return Ok(None);
         }
@@ -80,7 +80,7 @@ impl Held {
 }
 
 /// A folder that only its owner looks into.
-fn private_folder() -> Result<tempfile::TempDir> {
+pub(super) fn private_folder() -> Result<tempfile::TempDir> {
     let mut folder = tempfile::Builder::new();
     folder.prefix("wharf-ssh-");
     #[cfg(unix)]
@@ -103,7 +103,7 @@ async fn without_ssh(args: &Args, connection: &Connection, cx: &Cx, wharf: &Whar
 }
 
 /// Why ssh could not do it, as far as asking again tells.
-async fn diagnose(connection: &Connection, cx: &Cx, wharf: &Wharf) -> Error {
+pub(super) async fn diagnose(connection: &Connection, cx: &Cx, wharf: &Wharf) -> Error {
     let call = cx.call("ssh", Duration::from_secs(15), &Board::new(&cx.ui));
     match wharf.check_ssh(&connection.name, &call).await {
         Err(error) => error.into(),
@@ -126,10 +126,11 @@ fn arguments(program: &Path, access: &SshAccess, person: &Person, command: &[OsS
     arguments
 }
 
-fn options(identity: Option<&PathBuf>, known_hosts: &[PathBuf]) -> Vec<OsString> {
+/// What every connection is told: believe these host keys alone, and ask nobody for a password.
+pub(super) fn settings(known_hosts: &[PathBuf]) -> [String; 8] {
     let files: Vec<String> = known_hosts.iter().map(|file| format!("\"{}\"", file.display())).collect();
     let known_hosts = format!("UserKnownHostsFile={}", files.join(" "));
-    let settings = [
+    [
         "StrictHostKeyChecking=yes",
         "GlobalKnownHostsFile=/dev/null",
         &known_hosts,
@@ -139,7 +140,11 @@ fn options(identity: Option<&PathBuf>, known_hosts: &[PathBuf]) -> Vec<OsString>
         "ConnectTimeout=10",
         // What ssh would say of its own faults is said by us, without its advice to forget a host key.
         "LogLevel=QUIET",
-    ];
+    ]
+    .map(str::to_owned)
+}
+
+fn options(identity: Option<&PathBuf>, known_hosts: &[PathBuf]) -> Vec<OsString> {
     let mut options: Vec<OsString> = vec!["-F".into(), "/dev/null".into()];
     // Without a key of its own a host takes the person's: those that ssh tries by itself.
     if let Some(identity) = identity {
@@ -150,7 +155,7 @@ fn options(identity: Option<&PathBuf>, known_hosts: &[PathBuf]) -> Vec<OsString>
             "IdentitiesOnly=yes".into(),
         ]);
     }
-    for setting in settings {
+    for setting in settings(known_hosts) {
         options.extend(["-o".into(), setting.into()]);
     }
     options
@@ -158,7 +163,7 @@ fn options(identity: Option<&PathBuf>, known_hosts: &[PathBuf]) -> Vec<OsString>
 
 /// The command that reaches the machine through the jump hosts, every one verified too: by the machine's accepted keys
 /// or by those that the person knows (`-J` would leave them to the person's own configuration).
-fn proxy(program: &Path, access: &SshAccess, person: &Person) -> Option<String> {
+pub(super) fn proxy(program: &Path, access: &SshAccess, person: &Person) -> Option<String> {
     let either: Vec<PathBuf> =
         std::iter::once(&access.known_hosts).chain(&person.known_hosts).cloned().collect();
     let own = person.identities.iter().filter(|file| access.jump_identity.is_none() && file.is_file());

@@ -36,6 +36,7 @@ const COMMANDS: &[&str] = &[
     "regenerate-certs",
     "restart",
     "rm",
+    "scp",
     "ssh",
     "start",
     "status",

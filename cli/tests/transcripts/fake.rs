@@ -15,8 +15,8 @@ use wharf_core::{
 };
 use wharf_driver::{
     About, Access, Capabilities, Clock, Configure, Context, Driver, Error, Kind, MachineId, MachineSpec,
-    Mistake, Observation, OwnerTag, Plan, Power, Reach, Result, Setting, Settings, Settles, StillPaid, State, Step,
-    Survey, SystemClock, Takes, Verb,
+    Mistake, Observation, OwnerTag, Plan, Power, Reach, Result, Setting, Settings, Settles, State, Step,
+    StillPaid, Survey, SystemClock, Takes, Verb,
 };
 
 /// The program with this cloud instead of real ones.

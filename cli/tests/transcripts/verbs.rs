@@ -212,6 +212,7 @@ fn help_lists_every_verb_and_code() {
       env               Prints what points the docker client in this terminal at a machine
       context           Writes or refreshes machines' docker contexts, and prints their names
       ssh               Opens a shell on a machine, or runs a command there
+      scp               Copies files between this computer and machines
       tunnel            Leads a port of this computer to a machine's engine, over SSH
       start             Starts machines that are stopped
       stop              Stops machines gently; their data stays

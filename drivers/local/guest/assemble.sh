@@ -38,6 +38,7 @@ needs() {
 }
 program usr/sbin/dropbear usr/sbin/dropbear
 program usr/bin/dropbearconvert usr/bin/dropbearconvert
+program usr/lib/openssh/sftp-server usr/lib/sftp-server
 program sbin/mke2fs sbin/mke2fs
 program sbin/e2fsck sbin/e2fsck
 program sbin/resize2fs sbin/resize2fs
@@ -49,7 +50,7 @@ done
 
 # A program without one of its libraries would be found out by whoever boots the guest.
 loader=$(ls "$root"/lib64/ld-linux-*.so.* "$root"/lib/ld-linux-*.so.* 2>/dev/null | head -n 1)
-for program in usr/sbin/dropbear usr/bin/dropbearconvert sbin/mke2fs sbin/e2fsck sbin/resize2fs; do
+for program in usr/sbin/dropbear usr/bin/dropbearconvert usr/lib/sftp-server sbin/mke2fs sbin/e2fsck sbin/resize2fs; do
   found=$("$loader" --inhibit-cache --library-path "$root$libraries" --list "$root/$program" 2>&1) || found="$found => /"
   if echo "$found" | grep '=> /' | grep -qv "=> $root/"; then
     echo "guest: no package brings what $program needs: $found" >&2

@@ -25,7 +25,7 @@ echo "$kernel"
 modules=linux-modules-${kernel#linux-image-}
 if apt-cache show "$modules" >/dev/null 2>&1; then echo "$modules"; fi
 
-programs="busybox-static ca-certificates dropbear-bin e2fsprogs"
+programs="busybox-static ca-certificates dropbear-bin e2fsprogs openssh-sftp-server"
 printf '%s\n' $programs
 # shellcheck disable=SC2086
 apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances \

@@ -86,6 +86,15 @@ async fn what_fails_later_is_continued_by_the_next_create() {
 }
 
 #[tokio::test]
+async fn a_host_is_not_taken_over_for_nothing() {
+    let desk = Desk::new();
+    let bare = CreateRequest { bare: true, ..desk.request() };
+    let refused = desk.wharf().create(&bare, &Call::new("wharf create")).await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::Refused);
+    assert!(desk.wharf().list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_host_stays_as_it_is_unless_it_is_purged() {
     for purge in [false, true] {
         let desk = Desk::new();

@@ -37,9 +37,15 @@ impl Wharf {
         work.finish(true).await
     }
 
-    /// Whether no engine is brought to what is wished for.
+    /// Whether no engine is brought to what is wished for. A host that exists is taken over for nothing else.
     fn is_bare(&self, request: &CreateRequest) -> Result<bool> {
-        Ok(request.bare || !self.driver(&request.driver)?.about().capabilities.provisions)
+        let About { name, capabilities, .. } = self.driver(&request.driver)?.about();
+        if request.bare && capabilities.adopts && capabilities.provisions {
+            let message =
+                format!("driver `{name}` takes over a host to bring the agent to it, and does nothing else");
+            return Err(Error::new(Kind::Refused, message).hint("leave --no-bootstrap out"));
+        }
+        Ok(request.bare || !capabilities.provisions)
     }
 
     /// Continues a create that was cut off.
