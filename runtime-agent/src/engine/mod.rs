@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 pub(crate) mod containers;
+pub(crate) mod dockerfile;
 pub(crate) mod error;
 pub(crate) mod events;
 pub(crate) mod exec;

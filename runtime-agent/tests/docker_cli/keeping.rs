@@ -44,6 +44,15 @@ fn a_container_becomes_an_image() {
         "paused only meanwhile"
     );
     assert_eq!(engine.ok(&["run", "--rm", "more", "cat", "/more", "/data/kept"]), "x\nkept\n");
+    engine.ok(&["commit", "-c", "HEALTHCHECK --interval=7s --retries=2 CMD true", "one", "checked"]);
+    let check = engine.ok(&[
+        "inspect",
+        "-f",
+        "{{.Config.Healthcheck.Interval}} {{.Config.Healthcheck.Retries}}",
+        "checked",
+    ]);
+    assert_eq!(check, "7s 2\n");
+    engine.ok(&["rmi", "checked"]);
     let mixed = engine.docker(&["commit", "-c", "RUN x", "one"]);
     assert!(mixed.stderr.contains("RUN is not a valid change command"), "{mixed:?}");
     let archive = engine.folder().join("kept.tar").display().to_string();

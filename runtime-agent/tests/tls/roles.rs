@@ -218,6 +218,8 @@ async fn an_operator_reaches_no_host_and_a_reader_no_secret() {
         ("POST", "/containers/tame/exec", r#"{"Cmd":["id"],"Privileged":true}"#),
         ("POST", "/containers/tame/update", r#"{"Devices":[{"PathOnHost":"/dev/sda"}]}"#),
         ("POST", "/volumes/create", r#"{"Name":"v","DriverOpts":{"type":"none","o":"bind","device":"/"}}"#),
+        ("POST", "/build?remote=http://127.0.0.1:1/Dockerfile", ""),
+        ("POST", "/build?networkmode=host", ""),
         ("POST", "/networks/create", r#"{"Name":"n","Options":{"com.docker.network.bridge.name":"eth0"}}"#),
     ] {
         assert_eq!(operator.status(method, path, body), 403, "{method} {path}");

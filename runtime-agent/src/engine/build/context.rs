@@ -11,11 +11,10 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use tokio::io::AsyncRead;
 use tokio_util::io::SyncIoBridge;
 
-use super::copy::destination::clean;
-use super::dockerfile;
 use super::download::{self, Download};
 use super::output::Output;
 use crate::engine::Engine;
+use crate::engine::dockerfile::{self, clean};
 use crate::engine::error::{Error, Result};
 use crate::engine::glob;
 use crate::store::archive::Reader;

@@ -19,7 +19,6 @@
 mod arguments;
 mod context;
 mod copy;
-mod dockerfile;
 mod download;
 mod output;
 mod run;
@@ -34,6 +33,7 @@ use wharfd_api_types::container::HostConfig;
 
 use super::Engine;
 use super::containers::Container;
+use super::dockerfile::{self, Command, Instruction, Stages};
 use super::error::{Error, Result};
 use super::images::Image;
 use super::images::progress::Reporter;
@@ -43,7 +43,6 @@ use crate::registry::{Credentials, Reference};
 use arguments::Arguments;
 use context::Context;
 pub(crate) use context::Origin;
-use dockerfile::{Command, Instruction, Stages};
 use output::Output;
 use stage::Stage;
 

@@ -4,17 +4,17 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 
 use super::Build;
-use super::dockerfile::CommandLine;
 use super::output::Output;
 use super::stage::Stage;
 use crate::engine::containers::{Container, Until};
+use crate::engine::dockerfile::{CommandLine, command_words};
 use crate::engine::error::{Error, Result};
 use crate::engine::images::configuration::{Config, Healthcheck};
 use crate::runtime::Streams;
 
 impl Build<'_> {
     pub(super) async fn run(&mut self, stage: &mut Stage, line: &CommandLine) -> Result<()> {
-        let words = stage.words(line);
+        let words = command_words(&stage.config, line);
         let variables = stage.arguments.variables(&stage.config.env);
         // The cache and the history know the step with the arguments' values, which its command does not show.
         let known_as =

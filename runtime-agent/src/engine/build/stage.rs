@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::arguments::Arguments;
-use super::dockerfile::CommandLine;
+use crate::engine::dockerfile::{expand, shell};
 use crate::engine::images::configuration::Config;
 use crate::engine::images::parents::Hold;
 use crate::engine::images::step::Step;
@@ -75,28 +75,14 @@ impl Stage {
 
     /// The configuration with a command that only says what the step did.
     pub(super) fn noted(&self, comment: &[&str]) -> Config {
-        let mut words = self.shell();
+        let mut words = shell(&self.config);
         words.extend(comment.iter().map(|word| (*word).to_owned()));
         Config { cmd: Some(words), ..self.config.clone() }
     }
 
-    /// What a command line runs.
-    pub(super) fn words(&self, line: &CommandLine) -> Vec<String> {
-        let mut words = if line.for_shell && !line.words.is_empty() { self.shell() } else { Vec::new() };
-        words.extend(line.words.iter().cloned());
-        words
-    }
-
     /// What a variable is worth in this step.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
-        let set =
-            self.config.env.iter().filter_map(|line| line.split_once('=')).find(|(key, _)| *key == name);
-        set.map(|(_, value)| value.to_owned()).or_else(|| self.arguments.here(name))
-    }
-
-    fn shell(&self) -> Vec<String> {
-        let own = self.config.shell.clone().filter(|shell| !shell.is_empty());
-        own.unwrap_or_else(|| vec!["/bin/sh".to_owned(), "-c".to_owned()])
+        expand::in_environment(&self.config.env, name).or_else(|| self.arguments.here(name))
     }
 }
 

@@ -3,13 +3,11 @@
 use wharfd_api_types::container::CreateRequest;
 
 use super::Build;
-use super::dockerfile::{CommandLine, Instruction, expand};
 use super::stage::Stage;
-use crate::engine::build::dockerfile::health::go_duration;
-use crate::engine::containers::{Container, signal};
+use crate::engine::containers::Container;
+use crate::engine::dockerfile::{Instruction, Target, apply, expand};
 use crate::engine::error::{Error, Result};
-use crate::engine::images::changes::set_variable;
-use crate::engine::images::configuration::{Config, Empty, Healthcheck};
+use crate::engine::images::configuration::Config;
 
 impl Build<'_> {
     /// Does one step, and removes its containers as the client wants it.
@@ -25,76 +23,34 @@ impl Build<'_> {
     async fn dispatch(&mut self, stage: &mut Stage, instruction: &Instruction) -> Result<()> {
         let comment = match instruction {
             Instruction::Run(line) => return self.run(stage, line).await,
-            Instruction::WorkDir(path) => return self.work_dir(stage, path).await,
             Instruction::Add(transfer) => return self.transfer(stage, "ADD", transfer).await,
             Instruction::Copy(transfer) => return self.transfer(stage, "COPY", transfer).await,
             Instruction::From { .. } => return Err(Error::invalid("FROM isn't allowed here")),
-            Instruction::Healthcheck(check) => self.healthcheck(stage, check).await,
-            Instruction::Cmd(_)
-            | Instruction::Entrypoint(_)
-            | Instruction::Shell(_)
-            | Instruction::OnBuild(_) => command(stage, instruction),
-            _ => self.configure(stage, instruction)?,
-        };
-        self.note(stage, &comment).await
-    }
-
-    /// Instructions whose words are expanded.
-    fn configure(&self, stage: &mut Stage, instruction: &Instruction) -> Result<String> {
-        let escape = self.escape;
-        Ok(match instruction {
-            Instruction::Arg(arguments) => {
-                let arguments = arguments
-                    .iter()
-                    .map(|(name, value)| {
-                        let value = value.as_ref().map(|value| expanded(stage, escape, value)).transpose()?;
-                        Ok((expanded(stage, escape, name)?, value))
-                    })
-                    .collect::<Result<Vec<_>>>()?;
-                let mut comment = "ARG".to_owned();
-                for (name, value) in arguments {
-                    let shown = value.as_ref().map(|value| format!("={value}")).unwrap_or_default();
-                    comment.push_str(&format!(" {name}{shown}"));
-                    stage.arguments.declare(&name, value);
-                }
-                comment
-            }
-            Instruction::Env(pairs) => {
-                let pairs = expanded_pairs(stage, escape, "ENV", pairs)?;
-                pairs.iter().for_each(|(key, value)| set_variable(&mut stage.config.env, key, value));
-                shown("ENV", &pairs)
-            }
-            Instruction::Label(pairs) => {
-                let pairs = expanded_pairs(stage, escape, "LABEL", pairs)?;
-                stage.config.labels.get_or_insert_default().extend(pairs.iter().cloned());
-                shown("LABEL", &pairs)
-            }
-            Instruction::Expose(ports) => expose(stage, escape, ports)?,
-            Instruction::User(user) => {
-                stage.config.user = expanded(stage, escape, user)?;
-                format!("USER {}", stage.config.user)
-            }
-            Instruction::StopSignal(name) => {
-                let name = expanded(stage, escape, name)?;
-                signal::parse(&name)?;
-                stage.config.stop_signal.clone_from(&name);
-                format!("STOPSIGNAL {name}")
-            }
-            Instruction::Volume(volumes) => {
-                let volumes =
-                    volumes.iter().map(|path| expanded(stage, escape, path)).collect::<Result<Vec<_>>>()?;
-                if volumes.iter().any(String::is_empty) {
-                    return Err(Error::invalid("VOLUME specified can not be an empty string"));
-                }
-                stage.config.volumes.extend(volumes.iter().map(|path| (path.clone(), Empty {})));
-                format!("VOLUME [{}]", volumes.join(" "))
-            }
+            Instruction::Arg(arguments) => declare(stage, self.escape, arguments)?,
             Instruction::Maintainer(name) => {
                 stage.author.clone_from(name);
                 format!("MAINTAINER {name}")
             }
-            other => return Err(Error::invalid(format!("unsupported instruction: {other:?}"))),
-        })
+            Instruction::Healthcheck(_) => {
+                self.tell_of_check(stage).await;
+                self.configure(stage, instruction)?
+            }
+            _ => self.configure(stage, instruction)?,
+        };
+        match instruction {
+            Instruction::WorkDir(_) => self.work_dir(stage, &comment).await,
+            _ => self.note(stage, &comment).await,
+        }
+    }
+
+    /// Changes the configuration, and says how the history tells it.
+    fn configure(&self, stage: &mut Stage, instruction: &Instruction) -> Result<String> {
+        let (environment, arguments) = (stage.config.env.clone(), stage.arguments.clone());
+        let lookup = |name: &str| expand::in_environment(&environment, name).or_else(|| arguments.here(name));
+        let Stage { config, has_command, .. } = stage;
+        let mut target = Target { config, escape: self.escape, has_command, lookup: &lookup };
+        let comment = apply(&mut target, instruction).map_err(Error::invalid)?;
+        comment.ok_or_else(|| Error::invalid(format!("unsupported instruction: {instruction:?}")))
     }
 
     /// An `ARG` before the first stage.
@@ -111,32 +67,18 @@ impl Build<'_> {
         Ok(())
     }
 
-    async fn healthcheck(&self, stage: &mut Stage, check: &Healthcheck) -> String {
-        let before =
-            stage.config.healthcheck.replace(check.clone()).map(|check| check.test).unwrap_or_default();
+    async fn tell_of_check(&self, stage: &Stage) {
+        let before = stage.config.healthcheck.as_ref().map(|check| check.test.clone()).unwrap_or_default();
         if before.first().is_some_and(|kind| kind != "NONE") {
             self.output
                 .say(&format!("Note: overriding previous HEALTHCHECK: [{}]\n", before.join(" ")))
                 .await;
         }
-        let mut times = vec![check.interval, check.timeout, check.start_period];
-        times.extend(Some(check.start_interval).filter(|interval| *interval != 0));
-        let times: String = times.into_iter().map(|time| format!(" {:?}", go_duration(time))).collect();
-        let retries = u8::try_from(check.retries).unwrap_or(u8::MAX);
-        format!("HEALTHCHECK &{{{}{times} '\\x{retries:02x}'}}", quoted_list(&check.test))
     }
 
-    async fn work_dir(&mut self, stage: &mut Stage, path: &str) -> Result<()> {
-        let path = expanded(stage, self.escape, path)?;
-        if path.is_empty() {
-            return Err(Error::invalid("cannot normalize nothing"));
-        }
-        stage.config.working_dir = if path.starts_with('/') {
-            path
-        } else {
-            super::copy::destination::clean(&format!("/{}/{path}", stage.config.working_dir))
-        };
-        let comment = format!("#(nop) WORKDIR {}", stage.config.working_dir);
+    /// The folder is made at once, so that it is in the image.
+    async fn work_dir(&mut self, stage: &mut Stage, comment: &str) -> Result<()> {
+        let comment = format!("#(nop) {comment}");
         let key = stage.noted(&[&comment]);
         if self.cached(stage, &key).await? {
             return Ok(());
@@ -227,78 +169,24 @@ impl Build<'_> {
     }
 }
 
-fn command(stage: &mut Stage, instruction: &Instruction) -> String {
-    let words = |stage: &Stage, line: &CommandLine| stage.words(line);
-    match instruction {
-        Instruction::Cmd(line) => {
-            let words = words(stage, line);
-            stage.has_command |= !line.words.is_empty();
-            let comment = format!("CMD {}", quoted_list(&words));
-            stage.config.cmd = Some(words);
-            comment
-        }
-        Instruction::Entrypoint(line) => {
-            let words = words(stage, line);
-            let comment = format!("ENTRYPOINT {}", quoted_list(&words));
-            stage.config.entrypoint = Some(words).filter(|words| !words.is_empty());
-            if !stage.has_command {
-                stage.config.cmd = None;
-            }
-            comment
-        }
-        Instruction::Shell(words) => {
-            stage.config.shell = Some(words.clone());
-            format!("SHELL [{}]", words.join(" "))
-        }
-        Instruction::OnBuild(trigger) => {
-            stage.config.on_build.get_or_insert_default().push(trigger.clone());
-            format!("ONBUILD {trigger}")
-        }
-        _ => String::new(),
+/// An `ARG` within a stage.
+fn declare(stage: &mut Stage, escape: char, arguments: &[(String, Option<String>)]) -> Result<String> {
+    let mut comment = "ARG".to_owned();
+    // Of several in one line, none sees another.
+    let expanded = |(name, value): &(String, Option<String>)| {
+        let value = value.as_ref().map(|value| expanded(stage, escape, value)).transpose()?;
+        Ok((expanded(stage, escape, name)?, value))
+    };
+    for (name, value) in arguments.iter().map(expanded).collect::<Result<Vec<_>>>()? {
+        let shown = value.as_ref().map(|value| format!("={value}")).unwrap_or_default();
+        comment.push_str(&format!(" {name}{shown}"));
+        stage.arguments.declare(&name, value);
     }
-}
-
-/// Words with blanks are several ports; `8000-8002/udp` are three.
-fn expose(stage: &mut Stage, escape: char, ports: &[String]) -> Result<String> {
-    let lookup = |name: &str| stage.variable(name);
-    let mut words = Vec::new();
-    for port in ports {
-        words.extend(expand::split(port, escape, &lookup).map_err(Error::invalid)?);
-    }
-    let mut exposed = Vec::new();
-    for word in &words {
-        exposed.extend(crate::engine::images::changes::ports(word).map_err(Error::invalid)?);
-    }
-    stage.config.exposed_ports.extend(exposed.into_iter().map(|port| (port, Empty {})));
-    Ok(format!("EXPOSE {}", words.join(" ")))
+    Ok(comment)
 }
 
 pub(super) fn expanded(stage: &Stage, escape: char, text: &str) -> Result<String> {
     expand::word(text, escape, &|name| stage.variable(name)).map_err(Error::invalid)
-}
-
-fn expanded_pairs(
-    stage: &Stage,
-    escape: char,
-    instruction: &str,
-    pairs: &[(String, String)],
-) -> Result<Vec<(String, String)>> {
-    let pair = |(key, value): &(String, String)| match expanded(stage, escape, key)? {
-        key if key.is_empty() => Err(Error::invalid(format!("{instruction} names can not be blank"))),
-        key => Ok((key, expanded(stage, escape, value)?)),
-    };
-    pairs.iter().map(pair).collect()
-}
-
-fn shown(instruction: &str, pairs: &[(String, String)]) -> String {
-    let pairs: String = pairs.iter().map(|(key, value)| format!(" {key}={value}")).collect();
-    format!("{instruction}{pairs}")
-}
-
-/// As Go's `%q` prints a list.
-fn quoted_list(words: &[String]) -> String {
-    let words: Vec<_> = words.iter().map(|word| format!("{word:?}").replace("\\'", "'")).collect();
-    format!("[{}]", words.join(" "))
 }
 
 fn short(id: &str) -> &str {

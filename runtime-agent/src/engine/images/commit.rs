@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::changes::apply;
+use super::changes::apply_all;
 use super::configuration::{Config, Configuration, History};
 use super::import::import_layer;
 use super::new::New;
@@ -31,9 +31,7 @@ impl Images {
     /// Makes the image and lists it; `layer` is an archive of the difference.
     pub(crate) async fn commit(&self, commit: Commit, layer: impl Read + Send + 'static) -> Result<Digest> {
         let mut config = commit.config.clone();
-        for change in &commit.changes {
-            apply(&mut config, change).map_err(Error::invalid)?;
-        }
+        apply_all(&mut config, &commit.changes).map_err(Error::invalid)?;
         let parent = self.resolve(&commit.parent.to_string())?;
         let store = self.shared.store.clone();
         let (diff_id, _lease) = store::blocking(move || import_layer(&store, layer)).await?;

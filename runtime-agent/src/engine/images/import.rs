@@ -6,7 +6,7 @@ use tokio::io::AsyncRead;
 use tokio_util::io::SyncIoBridge;
 
 use super::Images;
-use super::changes::apply;
+use super::changes::apply_all;
 use super::configuration::{Config, Configuration, History, RootFs};
 use super::new::New;
 use super::progress::Reporter;
@@ -36,9 +36,7 @@ impl Images {
         report: &Reporter,
     ) -> Result<()> {
         let mut config = Config::default();
-        for change in &import.changes {
-            apply(&mut config, change).map_err(Error::invalid)?;
-        }
+        apply_all(&mut config, &import.changes).map_err(Error::invalid)?;
         let archive = SyncIoBridge::new(archive);
         let store = self.shared.store.clone();
         let (diff_id, _lease) = store::blocking(move || import_layer(&store, archive)).await?;

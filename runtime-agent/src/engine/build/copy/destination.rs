@@ -1,17 +1,6 @@
 //! Paths as Dockerfiles name them.
 
-/// Absolute, without `.` and `..`: nothing climbs above the root.
-pub(in crate::engine::build) fn clean(path: &str) -> String {
-    let mut names = Vec::new();
-    for name in path.split('/') {
-        match name {
-            "" | "." => {}
-            ".." => drop(names.pop()),
-            name => names.push(name),
-        }
-    }
-    format!("/{}", names.join("/"))
-}
+use crate::engine::dockerfile::clean;
 
 /// From the working folder; a slash at the end stays, since it says that a folder is meant.
 pub(super) fn absolute(working_dir: &str, path: &str) -> String {

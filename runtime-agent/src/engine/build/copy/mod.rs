@@ -3,7 +3,7 @@
 //! Sources are looked up beneath the root that they are in, links followed within it. They are written by a thread that
 //! stands in a chamber of the new image's files ([`crate::store::chamber`]), so that no link in there leads to the host.
 
-pub(super) mod destination;
+mod destination;
 mod source;
 mod write;
 
@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 
-use super::dockerfile::Transfer;
 use super::stage::Stage;
 use super::steps::expanded;
 use super::{Build, download};
 use crate::engine::containers::ground::MADE;
 use crate::engine::containers::new_id;
+use crate::engine::dockerfile::Transfer;
 use crate::engine::error::{Error, Result};
 use crate::engine::images::Image;
 use crate::store::snapshots::Loan;

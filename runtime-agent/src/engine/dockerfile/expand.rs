@@ -9,6 +9,12 @@ use super::Refused;
 /// The value of a variable, if it has one.
 pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// What an environment, `name=value` by `name=value`, says of a variable.
+pub(crate) fn in_environment(environment: &[String], name: &str) -> Option<String> {
+    let set = environment.iter().filter_map(|line| line.split_once('=')).find(|(key, _)| *key == name);
+    set.map(|(_, value)| value.to_owned())
+}
+
 /// A word with its variables replaced.
 pub(crate) fn word(source: &str, escape: char, lookup: Lookup<'_>) -> Result<String, Refused> {
     expanded(source, escape, lookup).map(|pieces| pieces.text)
