@@ -70,6 +70,7 @@ BUILDS = [
     ("copy for somebody", [], "FROM busybox\nCOPY --chown=web a /a\nCOPY --chown=7:8 dir /d\nCOPY --chown=web:root dir/ /data/"),
     ("copy from a stage", [], "FROM busybox AS One\nRUN mkdir /o && echo 1 > /o/f && chown 3:4 /o/f\nFROM busybox\nCOPY --from=one /o /p\nCOPY --from=0 /o/f /f\nCOPY --from=busybox /etc/passwd /pw"),
     ("copy over a link", [], "FROM busybox\nRUN ln -s /data /l\nCOPY a /l/\nCOPY dir /l"),
+    ("copy over a link to a file", [], "FROM busybox\nRUN ln -s /data/f /l; ln -s ../data/g /tmp/m; echo 1 > /data/f\nCOPY a /l\nCOPY b /tmp/m"),
     ("add an archive", [], "FROM busybox\nADD archive.tar.gz /t/\nADD a /t/\nADD archive.tar.gz b /u/"),
     ("stages and target", ["--target", "two"], "FROM busybox AS one\nRUN echo 1\nFROM one AS two\nRUN echo 2\nFROM busybox\nRUN exit 1"),
     ("scratch", [], 'FROM scratch\nCOPY a /a\nCMD ["/a"]'),

@@ -10,6 +10,7 @@ use super::source::{Content, Source, open};
 use crate::engine::build::download::is_archive;
 use crate::engine::containers::inside::Inside;
 use crate::engine::containers::user::Accounts;
+use crate::engine::dockerfile::clean;
 use crate::engine::error::{Error, Result};
 use crate::store;
 use crate::store::archive::Reader;
@@ -92,7 +93,8 @@ impl Writing {
         let to = &self.destination;
         let there = open(root, to.trim_start_matches('/'), OFlags::PATH);
         let is_folder = to.ends_with('/') || there.is_ok_and(|found| is_folder(&found));
-        Ok(if is_folder { format!("{}/{name}", to.trim_end_matches('/')) } else { to.clone() })
+        let place = if is_folder { format!("{}/{name}", to.trim_end_matches('/')) } else { to.clone() };
+        Ok(if is_folder { place } else { through_links(root, place) })
     }
 
     fn unpack(&self, root: &OwnedFd, file: std::fs::File) -> store::Result<()> {
@@ -103,6 +105,21 @@ impl Writing {
         unpack::copy(&mut Reader::new(BufReader::new(contents)), tree(root)?, &copying)
     }
 }
+
+/// A destination that is a link means what it leads to, in the image, whether that is there or not.
+fn through_links(root: &OwnedFd, mut path: String) -> String {
+    for _ in 0..LINKS_MAX {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        let opened = open(root, relative_text(folder), OFlags::PATH | OFlags::DIRECTORY);
+        let target = opened.ok().and_then(|folder| rustix::fs::readlinkat(folder, name, Vec::new()).ok());
+        let Some(target) = target.and_then(|target| target.into_string().ok()) else { break };
+        path = if target.starts_with('/') { clean(&target) } else { clean(&format!("{folder}/{target}")) };
+    }
+    path
+}
+
+/// As in the kernel.
+const LINKS_MAX: usize = 40;
 
 /// Has `pack` write an archive, and unpacks it as it comes.
 fn through_archive(
