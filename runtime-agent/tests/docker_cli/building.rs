@@ -170,9 +170,14 @@ fn what_was_done_before_is_not_done_again() {
     assert!(parent.starts_with("sha256:"), "{parent}");
     let refused = engine.docker(&["rmi", "-f", parent.trim()]);
     assert!(refused.stderr.contains("image has dependent child images"), "{refused:?}");
+    let archive = engine.folder().join("kept.tar").display().to_string();
+    engine.ok(&["save", "-o", &archive, "kept"]);
     engine.ok(&["image", "prune", "-f"]);
     engine.ok(&["rmi", "kept"]);
     assert_eq!(listed(&["-a"]), 1, "all that a build left goes with its last image");
+    engine.ok(&["load", "-i", &archive]);
+    let from_elsewhere = context.built(&engine, &["--cache-from", "kept"]);
+    assert_eq!(hits(&from_elsewhere), 5, "what another engine built, by its history: {from_elsewhere}");
 }
 
 /// What a client sends that prefers BuildKit: a session, and then a build that refers to it.
@@ -282,6 +287,44 @@ fn a_client_that_leaves_ends_its_build() {
     let data = engine.folder().join("data/snapshots");
     assert_eq!(std::fs::read_dir(data).unwrap().count(), 0);
     assert_eq!(std::fs::read_dir(engine.folder().join("data/ingest")).unwrap().count(), 0);
+}
+
+#[test]
+fn what_is_on_the_network_is_fetched() {
+    let engine = engine!("what_is_on_the_network_is_fetched");
+    let file = "FROM busybox\nADD http://127.0.0.1:8099/a.txt http://127.0.0.1:8099/files.tar /got/\nRUN ls -l /got | grep -c -e '-rw-------'";
+    let served =
+        Context::new(&engine, "served", &[("a.txt", "a"), ("files.tar", "no archive"), ("Dockerfile", file)]);
+    let folder = served.path().display().to_string();
+    let mut server = engine
+        .entering()
+        .args(["/bin/busybox", "httpd", "-f", "-p", "127.0.0.1:8099", "-h", &folder])
+        .spawn()
+        .unwrap();
+    let answers = [
+        "curl",
+        "-s",
+        "--retry",
+        "50",
+        "--retry-connrefused",
+        "--retry-delay",
+        "1",
+        "http://127.0.0.1:8099/a.txt",
+    ];
+    assert_eq!(engine.inside(&answers), "a");
+    let said = served.built(&engine, &[]);
+    assert!(said.contains("\n2\n"), "only their owner reads them: {said}");
+    let said = engine.api("POST", "/build?remote=http://127.0.0.1:8099/Dockerfile&q=1");
+    assert!(said.contains("sha256:"), "a lone Dockerfile is a context: {said}");
+    let context =
+        Context::new(&engine, "none", &[("Dockerfile", "FROM busybox\nADD http://127.0.0.1:8099/none /")]);
+    let missing = context.build(&engine, &[]);
+    assert!(
+        missing.stderr.contains("failed to GET http://127.0.0.1:8099/none with status 404"),
+        "{missing:?}"
+    );
+    server.kill().unwrap();
+    server.wait().unwrap();
 }
 
 #[test]
