@@ -4,8 +4,8 @@
 //!
 //! * a few operations are asked about one by one, which gives their errors and is cheap for the provider, and all of
 //!   these polls together stay below half of the reads;
-//! * from [`MANY`] on in one collection, one list every second or two tells of all of them. That costs a read for a page,
-//!   and of the compute provider's 30 lists a minute no more than there are.
+//! * from [`MANY`] on in one collection, one list every second or so tells of all of them. That costs a read for a page,
+//!   and of the compute provider's lists (90 at once, 30 a minute) some minutes' worth of 10 more than come in.
 //!
 //! A list only ever shortens a wait: what ended well is believed where the thing is new, and whatever else it shows (a
 //! failure, something missing, something that stays as it is) is asked about by itself. There is no task behind it:
@@ -26,7 +26,7 @@ use crate::{Answer, Method};
 pub(crate) const MANY: usize = 8;
 /// Between two lists, when what is waited for is young and later.
 const SHORTEST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_millis(1500);
 /// Between two polls of single operations, on average.
 const GAP: Duration = Duration::from_millis(80);
 /// How much of that average may be used up at once.
