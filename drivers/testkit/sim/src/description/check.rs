@@ -59,7 +59,10 @@ impl Description {
             | (Kind::Any, _)
             | (Kind::String, Value::String(_))
             | (Kind::Boolean, Value::Bool(_)) => true,
-            (Kind::Integer, Value::Number(n)) => n.is_i64() || n.is_u64(),
+            // The descriptions of newer versions know no fractions, and call prices integers, too.
+            (Kind::Integer, Value::Number(n)) => {
+                n.is_i64() || n.is_u64() || n.as_f64().is_some_and(|n| n.fract() == 0.0)
+            }
             (Kind::Number, Value::Number(_)) => true,
             (Kind::Enum(allowed), Value::String(s)) => {
                 if allowed.iter().any(|a| a.eq_ignore_ascii_case(s)) {
