@@ -23,6 +23,11 @@ fn a_machine_lives_and_dies_on_this_computer() {
     println!("ssh, and a file that is to survive");
     assert_eq!(world.ssh("cat /etc/wharf-guest >/dev/null && hostname").trim(), "demo");
     world.ssh("echo kept >/var/lib/wharf/kept && sync");
+    let copied = world.store.join("copied").display().to_string();
+    world.wharf_ok(["scp", "-q", "demo:/var/lib/wharf/kept", &copied]);
+    assert_eq!(fs::read_to_string(&copied).unwrap(), "kept\n");
+    world.wharf_ok(["scp", "-q", &copied, "demo:/tmp/back"]);
+    assert_eq!(world.ssh("cat /tmp/back").trim(), "kept");
     assert_eq!(
         world.ssh("stat -c %a /sys/firmware/qemu_fw_cfg/by_name/opt/org.wharf/host_key/raw").trim(),
         "400"

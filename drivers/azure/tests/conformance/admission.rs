@@ -25,7 +25,9 @@ fn process(bench: &Bench<Cloud>, client: &str) -> Wharf {
 /// What the cloud's rules say of a client.
 async fn admission(bench: &Bench<Cloud>, client: &str) -> Admission {
     let inspected = process(bench, ADA).inspect(&bench.request().name).await.unwrap();
-    let mut cx = Desk::new(Cloud::new(Flavour::Public)).await.cx;
+    // Its folders last as long as it does.
+    let desk = Desk::new(Cloud::new(Flavour::Public)).await;
+    let mut cx = desk.cx.clone();
     let session = wharf_driver::Session::new(bench.world.clock());
     cx.session = session.with_environment(bench.world.environment()).of_client(client);
     cx.deadline = bench.world.clock().now() + bench.world.deadline();

@@ -65,7 +65,9 @@ fn profile(cloud: &Cloud, subscription: Option<&str>) -> Profile {
 async fn the_profile_of_the_place_signs_in_whatever_it_is_called() {
     let cloud = Cloud::new(Flavour::Hub2020);
     let factory = Factory::of::<Azure>();
-    let mut cx = Desk::new(Cloud::new(Flavour::Public)).await.cx;
+    // Its folders last as long as it does.
+    let desk = Desk::new(Cloud::new(Flavour::Public)).await;
+    let mut cx = desk.cx.clone();
     cx.deadline = cloud.clock().now() + cloud.deadline();
     let mut elsewhere = profile(&cloud, None);
     elsewhere.settings.set("azure-endpoint", vec!["https://management.elsewhere.example".into()]);
