@@ -13,6 +13,7 @@ use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo, LinkMessage};
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage};
+use rtnetlink::sys::AsyncSocket as _;
 use rtnetlink::{LinkBridge, LinkBridgePort, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use tokio::task::JoinHandle;
 
@@ -25,6 +26,8 @@ pub(crate) struct Links {
     connection: JoinHandle<()>,
     /// A netlink socket lists one thing at a time: a second request meanwhile is refused as busy.
     listing: tokio::sync::Mutex<()>,
+    /// The kernel answers at once, or its answer found no room in the socket and will never come.
+    patience: Duration,
 }
 
 /// A bridge, and the host's address on it.
@@ -50,8 +53,25 @@ impl Links {
     /// Of the calling thread's namespace. Needs a tokio runtime around it.
     pub(crate) fn here() -> Result<Self> {
         let opened = rtnetlink::new_connection().map_err(Error::kernel("open a netlink socket"))?;
-        let (connection, handle, _) = opened;
-        Ok(Self { handle, connection: tokio::spawn(connection), listing: tokio::sync::Mutex::default() })
+        let (mut connection, handle, _) = opened;
+        // Answers that find no room are lost; less than this is what a system may grant, and good as well.
+        let socket = connection.socket_mut().socket_mut();
+        let _ = socket.set_rx_buf_sz(ROOM);
+        Ok(Self {
+            handle,
+            connection: tokio::spawn(connection),
+            listing: tokio::sync::Mutex::default(),
+            patience: PATIENCE,
+        })
+    }
+
+    /// The kernel's answer to one request, which is not waited for without end.
+    async fn answer<T>(
+        &self,
+        asking: impl Future<Output = std::result::Result<T, rtnetlink::Error>>,
+    ) -> std::result::Result<T, rtnetlink::Error> {
+        let answered = tokio::time::timeout(self.patience, asking).await;
+        answered.unwrap_or(Err(rtnetlink::Error::RequestFailed))
     }
 
     pub(crate) async fn raise_loopback(&self) -> Result<()> {
@@ -72,7 +92,7 @@ impl Links {
                 // Without one of its own, the bridge changes its address with every port that comes and goes.
                 .address(Mac::of(bridge.address).0.to_vec())
                 .build();
-            match self.handle.link().add(link).execute().await {
+            match self.answer(self.handle.link().add(link).execute()).await {
                 Err(error) if is(&error, libc::EEXIST) => {}
                 made => made.map_err(|e| failed(doing(), &e))?,
             }
@@ -85,7 +105,7 @@ impl Links {
 
     pub(crate) async fn remove(&self, name: &str) -> Result<()> {
         let Some(index) = self.index(name).await? else { return Ok(()) };
-        match self.handle.link().del(index).execute().await {
+        match self.answer(self.handle.link().del(index).execute()).await {
             Err(error) if is(&error, libc::ENODEV) => Ok(()),
             removed => removed.map_err(|e| failed(format!("remove the link {name}"), &e)),
         }
@@ -105,7 +125,7 @@ impl Links {
             .set_info_data(InfoData::Veth(InfoVeth::Peer(inside)))
             .up()
             .build();
-        let added = self.handle.link().add(link).execute().await;
+        let added = self.answer(self.handle.link().add(link).execute()).await;
         added.map_err(|e| failed(format!("make the link {}", pair.host), &e))?;
         let reflecting = self.reflect(pair.host).await;
         if reflecting.is_err() {
@@ -118,8 +138,8 @@ impl Links {
     /// bridge, which by itself sends nothing back to where it came from.
     async fn reflect(&self, port: &str) -> Result<()> {
         let index = self.expect(port).await?;
-        let set =
-            self.handle.link().set_port(LinkBridgePort::new(index).hairpin(true).build()).execute().await;
+        let hairpin = LinkBridgePort::new(index).hairpin(true).build();
+        let set = self.answer(self.handle.link().set_port(hairpin).execute()).await;
         set.map_err(|e| failed(format!("set the hairpin mode of {port}"), &e))
     }
 
@@ -133,7 +153,7 @@ impl Links {
     /// Makes `gateway` the way to everywhere else, instead of any other.
     pub(crate) async fn route_by(&self, gateway: Ipv4Addr) -> Result<()> {
         let route = RouteMessageBuilder::<Ipv4Addr>::new().gateway(gateway).build();
-        let added = self.handle.route().add(route).replace().execute().await;
+        let added = self.answer(self.handle.route().add(route).replace().execute()).await;
         added.map_err(|e| failed(format!("route by {gateway}"), &e))
     }
 
@@ -175,7 +195,7 @@ impl Links {
         if there.map_err(|e| failed(doing(), &e))?.iter().any(same) {
             return Ok(());
         }
-        match self.handle.address().add(index, address.into(), prefix).execute().await {
+        match self.answer(self.handle.address().add(index, address.into(), prefix).execute()).await {
             Err(error) if is(&error, libc::EEXIST) => Ok(()),
             added => added.map_err(|e| failed(doing(), &e)),
         }
@@ -188,10 +208,11 @@ impl Links {
         S: Stream<Item = std::result::Result<T, rtnetlink::Error>>,
     {
         let _one_at_a_time = self.listing.lock().await;
-        let mut left = BUSY_TRIES;
+        let (mut left, mut lost) = (BUSY_TRIES, LOST_TRIES);
         loop {
-            match ask().try_collect().await {
+            match self.answer(ask().try_collect()).await {
                 Err(error) if is(&error, libc::EBUSY) && left > 0 => left -= 1,
+                Err(rtnetlink::Error::RequestFailed) if lost > 0 => lost -= 1,
                 listed => return listed,
             }
             tokio::time::sleep(BUSY_PAUSE).await;
@@ -200,7 +221,7 @@ impl Links {
 
     async fn raise(&self, index: u32, name: &str) -> Result<()> {
         let up = LinkUnspec::new_with_index(index).up().build();
-        let raised = self.handle.link().change(up).execute().await;
+        let raised = self.answer(self.handle.link().change(up).execute()).await;
         raised.map_err(|e| failed(format!("raise the link {name}"), &e))
     }
 
@@ -211,7 +232,8 @@ impl Links {
     }
 
     async fn link(&self, name: &str) -> Result<Option<LinkMessage>> {
-        let found = self.handle.link().get().match_name(name.to_owned()).execute().try_next().await;
+        let mut asking = self.handle.link().get().match_name(name.to_owned()).execute();
+        let found = self.answer(asking.try_next()).await;
         match found {
             Err(error) if is(&error, libc::ENODEV) => Ok(None),
             found => found.map_err(|e| failed(format!("find the link {name}"), &e)),
@@ -219,6 +241,11 @@ impl Links {
     }
 }
 
+/// For the answers of some hundreds of containers that start at once.
+const ROOM: i32 = 4 << 20;
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A list of which a part was lost is asked for again; it changes nothing.
+const LOST_TRIES: u32 = 2;
 /// A list is read to its end within milliseconds.
 const BUSY_TRIES: u32 = 500;
 const BUSY_PAUSE: Duration = Duration::from_millis(2);
@@ -301,6 +328,23 @@ mod tests {
                 tokio::runtime::Runtime::new().unwrap().block_on(list_together(bridge));
             });
             together.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn an_answer_that_is_lost_is_not_waited_for_without_end() {
+        in_a_namespace("an_answer_that_is_lost_is_not_waited_for_without_end", || async {
+            let (mut connection, handle, _) = rtnetlink::new_connection().unwrap();
+            // The least that there is: what many ask for at once has no room in it.
+            connection.socket_mut().socket_mut().set_rx_buf_sz(1_i32).unwrap();
+            let links = Links {
+                handle,
+                connection: tokio::spawn(connection),
+                listing: tokio::sync::Mutex::default(),
+                patience: Duration::from_millis(200),
+            };
+            let asked = join_all((0..64).map(|_| links.index("lo"))).await;
+            assert!(asked.iter().any(Result::is_err), "the kernel had room for all of it");
         });
     }
 
