@@ -222,7 +222,8 @@ pub(super) fn remove(groups: &[Group]) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes this group with those below it, wherever they exist and nobody is in them. Whether it is gone everywhere.
+/// Removes this group with those below it, wherever they exist and nobody is in them. Whether it is gone everywhere. One
+/// that was made just now stays: another engine may be about to put somebody into it.
 pub(super) fn remove_if_empty(path: &str) -> bool {
     let groups = at(Path::new(path)).unwrap_or_default();
     groups.iter().filter(|group| remove_tree(&group.folder)).count() == groups.len()
@@ -235,8 +236,16 @@ fn remove_tree(folder: &Path) -> bool {
         remove_tree(&entry.path());
     }
     // In use, where that fails.
-    std::fs::remove_dir(folder).is_ok()
+    !is_young(folder) && std::fs::remove_dir(folder).is_ok()
 }
+
+/// Whether it was made, or first looked at, less than a moment ago: the kernel remembers no more.
+fn is_young(folder: &Path) -> bool {
+    let since = folder.metadata().and_then(|metadata| metadata.modified()).ok();
+    since.and_then(|since| since.elapsed().ok()).is_some_and(|age| age < YOUNG)
+}
+
+const YOUNG: Duration = Duration::from_secs(1);
 
 /// A new group of the cpuset controller takes nobody until it has processors and memory.
 fn inherit_cpuset(mount: &Path, path: &str) -> io::Result<()> {
@@ -331,6 +340,17 @@ mod tests {
         ];
         assert_eq!(folders, expected);
         assert!(found[2].is_v2() && found[0].controls("memory"));
+    }
+
+    #[test]
+    fn a_group_that_was_made_just_now_may_be_somebody_elses() {
+        let folder = tempfile::tempdir().unwrap();
+        let group = folder.path().join("group");
+        std::fs::create_dir(&group).unwrap();
+        assert!(!remove_tree(&group) && group.exists());
+        let opened = std::fs::File::open(&group).unwrap();
+        opened.set_modified(std::time::SystemTime::now() - 2 * YOUNG).unwrap();
+        assert!(remove_tree(&group) && !group.exists());
     }
 
     #[test]

@@ -23,8 +23,7 @@ pub(crate) fn end_all(exec_root: &Path) -> Vec<(String, Result<()>)> {
 }
 
 /// Takes the groups away that shims and containers were in, those of forgotten containers, too; what another engine uses
-/// stays. Somebody who was
-/// killed just now is in his group for a moment yet.
+/// stays. Somebody who was killed just now is in his group for a moment yet.
 pub(crate) fn remove_groups() {
     let end = Instant::now() + DYING;
     while !cgroup::remove_if_empty("/wharf") && Instant::now() < end {
@@ -32,7 +31,7 @@ pub(crate) fn remove_groups() {
     }
 }
 
-const DYING: Duration = Duration::from_secs(2);
+const DYING: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(20);
 
 fn end(state: &Path, runtime_root: &Path, id: &str) -> Result<()> {
