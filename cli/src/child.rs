@@ -3,22 +3,32 @@
 use std::io;
 use std::process::ExitStatus;
 
-use tokio::process::Child;
+use tokio::process::{Child, Command};
 
-use crate::interrupt::{self, Stop};
+use crate::error::{Error, Result};
+use crate::interrupt::{Stop, Stops};
 
-/// Waits for its end. An interrupt at the terminal reaches it by itself, and it decides what comes of that; whoever asks
+/// Runs it to its end. An interrupt at the terminal reaches it by itself, and it decides what comes of that; whoever asks
 /// us alone to stop asks it, too.
-pub(crate) async fn wait(child: &mut Child) -> io::Result<ExitStatus> {
+pub(crate) async fn run(command: &mut Command) -> Result<ExitStatus> {
+    // Before it is there: nobody ends us and leaves it behind.
+    let mut stops = Stops::listen();
+    let program = command.as_std().get_program().to_string_lossy().into_owned();
+    let mut child = command.spawn().map_err(|e| cannot_run(&program, &e))?;
     loop {
         let stop = tokio::select! {
-            status = child.wait() => return status,
-            stop = interrupt::asked_to_stop() => stop,
+            status = child.wait() => return Ok(status?),
+            stop = stops.next() => stop,
         };
         if stop == Stop::Terminate {
-            terminate(child);
+            terminate(&child);
         }
     }
+}
+
+fn cannot_run(program: &str, error: &io::Error) -> Error {
+    let hint = "check the spelling, and that it is on PATH";
+    Error::failed(format!("cannot run `{program}`")).caused_by(error).hint(hint)
 }
 
 /// How a program ended, as shells count it.

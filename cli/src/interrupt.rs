@@ -13,11 +13,12 @@ const INTERRUPTED: i32 = 130;
 /// Watches for interrupts from now on; `cancel` is cancelled by the first one.
 pub(crate) fn watch(ui: &Arc<Ui>, cancel: &CancellationToken) {
     let (token, ui) = (cancel.clone(), Arc::clone(ui));
+    let mut stops = Stops::listen();
     tokio::spawn(async move {
-        let _ = asked_to_stop().await;
+        let _ = stops.next().await;
         token.cancel();
         ui.note("stopping: what was made stands in the journal; press Ctrl-C again to leave at once");
-        let _ = asked_to_stop().await;
+        let _ = stops.next().await;
         leave();
     });
 }
@@ -36,26 +37,50 @@ pub(crate) enum Stop {
     Terminate,
 }
 
-/// Ends when the person, or whoever ends processes, wants this one to stop.
+/// Every time that the person, or whoever ends processes, wants this one to stop, from the beginning on: no moment is
+/// left in which it would end it without a word.
 #[cfg(unix)]
-pub(crate) async fn asked_to_stop() -> Stop {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => Stop::Interrupt,
-        _ = terminate.recv() => Stop::Terminate,
+pub(crate) struct Stops(Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>);
+
+#[cfg(unix)]
+impl Stops {
+    /// Listens from now on.
+    pub(crate) fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        Self(signal(SignalKind::interrupt()).ok().zip(signal(SignalKind::terminate()).ok()))
+    }
+
+    /// The next one.
+    pub(crate) async fn next(&mut self) -> Stop {
+        let Some((interrupt, terminate)) = &mut self.0 else { return std::future::pending().await };
+        tokio::select! {
+            _ = interrupt.recv() => Stop::Interrupt,
+            _ = terminate.recv() => Stop::Terminate,
+        }
     }
 }
 
-/// Ends when the person wants this process to stop.
+/// Every time that the person wants this process to stop.
 #[cfg(not(unix))]
-pub(crate) async fn asked_to_stop() -> Stop {
-    match tokio::signal::ctrl_c().await {
-        Ok(()) => Stop::Interrupt,
-        Err(_) => std::future::pending().await,
+pub(crate) struct Stops;
+
+#[cfg(not(unix))]
+impl Stops {
+    /// Listens from now on.
+    pub(crate) const fn listen() -> Self {
+        Self
     }
+
+    /// The next one.
+    pub(crate) async fn next(&mut self) -> Stop {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => Stop::Interrupt,
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// Ends when the person, or whoever ends processes, wants this one to stop.
+pub(crate) async fn asked_to_stop() -> Stop {
+    Stops::listen().next().await
 }

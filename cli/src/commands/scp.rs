@@ -106,10 +106,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let mut copy = tokio::process::Command::new(&copier);
     copy.args(options(&args, &file, &ssh, &places)).args(places.iter().map(Place::word));
     copy.stdin(Stdio::inherit());
-    let mut copy = copy
-        .spawn()
-        .map_err(|e| Error::failed(format!("cannot run `{}`", copier.display())).caused_by(&e))?;
-    match child::code(child::wait(&mut copy).await?) {
+    match child::code(child::run(&mut copy).await?) {
         0 => Ok(()),
         code => Err(why(code, &connections, cx, &wharf).await),
     }

@@ -47,10 +47,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
         ssh.arg("-o").arg(format!("IdentityAgent=\"{}\"", held.agent.socket().display()));
     }
     ssh.args(arguments(&program, &connection.ssh, &person, &args.command)).stdin(Stdio::inherit());
-    let mut ssh = ssh
-        .spawn()
-        .map_err(|e| Error::failed(format!("cannot run `{}`", program.display())).caused_by(&e))?;
-    match child::code(child::wait(&mut ssh).await?) {
+    match child::code(child::run(&mut ssh).await?) {
         0 => Ok(()),
         ITS_OWN_FAULT => Err(diagnose(&connection, cx, &wharf).await),
         code => Err(Error::remote(code)),

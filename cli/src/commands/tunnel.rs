@@ -140,12 +140,7 @@ async fn beside(command: &[OsString], connection: &Connection, url: String) -> R
     let mut child = tokio::process::Command::new(program);
     child.args(arguments).stdin(Stdio::inherit());
     child.envs(env::variables(&Connection { url, ..connection.clone() }));
-    let mut child = child.spawn().map_err(|e| {
-        Error::failed(format!("cannot run `{}`", program.display()))
-            .caused_by(&e)
-            .hint("check the spelling, and that it is on PATH")
-    })?;
-    match child::code(child::wait(&mut child).await?) {
+    match child::code(child::run(&mut child).await?) {
         0 => Ok(()),
         code => Err(Error::remote(code)),
     }
