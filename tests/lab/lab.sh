@@ -67,12 +67,16 @@ UNIT
 
 start() {
     local lab=$1 name=$2 kind=systemd base group
+    # Started twice it would be there twice, and stopped once.
+    stop "$lab" "$name"
     [ ! -e "$lab/hosts/$name/kind" ] || kind=$(cat "$lab/hosts/$name/kind")
     base=$("$here/base.sh" "$kind" | tail -n 1)
     # Hosts of one cgroup would share its payload group.
     group=$(netns "$lab")-$name
     [ -z "$unified" ] || mkdir -p "$unified/$group"
     setsid "$here/lab.sh" boot "$lab" "$name" "$base" "$group" "$kind" >>"$lab/hosts/$name/console" 2>&1 </dev/null &
+    # Known before anybody can ask to stop it.
+    echo $! >"$lab/hosts/$name/launcher"
 }
 
 stop() {
@@ -127,7 +131,6 @@ keys() {
 # The launcher: everything it mounts goes with it.
 boot() {
     local lab=$1 name=$2 base=$3 group=$4 kind=$5 dir=$1/hosts/$2
-    echo $$ >"$dir/launcher"
     [ -z "$unified" ] || echo $$ >"$unified/$group/cgroup.procs"
     export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
     exec nsenter --net="/run/netns/$(netns "$lab")" unshare --mount --propagation private --fork --kill-child \
