@@ -27,10 +27,10 @@ fn a_host_reboots() {
     let lab = Lab::new();
     let host = lab.host();
     let before = host.run("systemctl show --property=UserspaceTimestampMonotonic");
-    host.run("touch /root/kept; nohup systemctl reboot >/dev/null 2>&1 &");
+    host.run("touch /etc/kept; nohup systemctl reboot >/dev/null 2>&1 &");
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        let now = host.try_run("systemctl show --property=UserspaceTimestampMonotonic; test -e /root/kept");
+        let now = host.try_run("systemctl show --property=UserspaceTimestampMonotonic; test -e /etc/kept");
         if now.status.success() && now.stdout != before.as_bytes() {
             break;
         }

@@ -1,12 +1,14 @@
 //! `wharf allow`: lets this computer in to machines that let single clients in, after its address has changed or on a
 //! colleague's machine.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::ArgGroup;
+use wharf_driver::is_network;
 
 use super::{Cx, each, show_each};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ui::Board;
 
 /// Lets this computer in to machines, from the address that it has now
@@ -66,18 +68,11 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
 
 /// An address or a network.
 fn check(from: &str) -> Result<()> {
-    let (address, length) = from.split_once('/').unwrap_or((from, "0"));
-    let longest = match address.parse::<std::net::IpAddr>() {
-        Ok(std::net::IpAddr::V4(_)) => 32,
-        Ok(std::net::IpAddr::V6(_)) => 128,
-        Err(_) => return Err(no_network(from)),
-    };
-    length.parse::<u8>().ok().filter(|length| *length <= longest).map(drop).ok_or_else(|| no_network(from))
-}
-
-fn no_network(from: &str) -> crate::error::Error {
-    crate::error::Error::usage(format!("`{from}` is neither an address nor a network"))
-        .hint("203.0.113.7 is an address, 203.0.113.0/24 a network")
+    if from.parse::<IpAddr>().is_ok() || is_network(from) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("`{from}` is neither an address nor a network"))
+        .hint("203.0.113.7 is an address, 203.0.113.0/24 a network"))
 }
 
 #[cfg(test)]

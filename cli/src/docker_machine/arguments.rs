@@ -53,8 +53,8 @@ const FORGOTTEN: &[&str] = &[
     "--github-api-token",
     "--bugsnag-api-token",
 ];
-/// Commands that mean the machine `default` when they are given none.
-const OF_A_MACHINE: &[&str] = &[
+/// Commands of machines that are there; given none, they mean `default`.
+pub(super) const OF_A_MACHINE: &[&str] = &[
     "config",
     "env",
     "inspect",
@@ -85,6 +85,11 @@ impl Typed {
         typed.line.extend(global(&words[..at]).into_iter().map(OsString::from));
         let Some((command, rest)) = words[at..].split_first() else { return typed };
         typed.command.clone_from(command);
+        if command == "help" {
+            typed.line.extend(rest.first().map(OsString::from));
+            typed.line.push("--help".into());
+            return typed;
+        }
         typed.line.push(command.into());
         if command == "ssh" {
             // Whatever stands behind the name is the machine's.
@@ -138,7 +143,7 @@ impl Typed {
             let flag = two_dashes(word);
             let own = flag.split('=').next().unwrap_or(&flag).to_owned();
             let takes = self.takes_word(&own) && !flag.contains('=');
-            self.line.push(translated(&self.command, &flag).into());
+            self.line.push(flag.clone().into());
             self.flags.push(own);
             if takes && let Some(value) = rest.next() {
                 self.line.push(value.into());
@@ -150,8 +155,8 @@ impl Typed {
     fn takes_word(&self, flag: &str) -> bool {
         match self.command.as_str() {
             "create" => !is_switch(flag),
-            // The same letter forces there.
-            "rm" | "regenerate-certs" => false,
+            // The same letters force there, or copy what differs.
+            "rm" | "regenerate-certs" | "scp" => false,
             _ => WITH_WORD.contains(&flag),
         }
     }
@@ -227,14 +232,6 @@ fn two_dashes(word: &str) -> String {
     }
 }
 
-/// Flags that are called otherwise here.
-fn translated(command: &str, flag: &str) -> String {
-    match (command, flag) {
-        ("regenerate-certs", "--force" | "-f") => "--force".to_owned(),
-        _ => flag.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,6 +256,8 @@ mod tests {
             ("dm ssh web ls -la", "ssh web ls -la", "web"),
             ("dm inspect -f {{.Name}} web", "inspect -f {{.Name}} web", "web"),
             ("dm -v", "--version", ""),
+            ("dm help", "--help", ""),
+            ("dm help create", "create --help", ""),
         ] {
             let split = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
             assert_eq!(read(typed), (split(line), split(names)), "{typed}");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use wharf_core::{State, Wharf};
 
 use super::Typed;
+use super::arguments::OF_A_MACHINE;
 use super::words::{ALREADY_EXISTS, EXTRA, INVALID, NO_DEFAULT, NOT_RUNNING, missing};
 use crate::commands::Cx;
 use crate::error::{Error, Result};
@@ -12,23 +13,6 @@ use crate::ui::Board;
 
 /// Commands that take one machine at most.
 const OF_ONE: &[&str] = &["config", "env", "inspect", "status", "url"];
-/// Commands that need machines that are there.
-const OF_SOME: &[&str] = &[
-    "config",
-    "env",
-    "inspect",
-    "ip",
-    "kill",
-    "provision",
-    "regenerate-certs",
-    "restart",
-    "ssh",
-    "start",
-    "status",
-    "stop",
-    "upgrade",
-    "url",
-];
 /// Commands that need the machine's address, which a stopped one has not.
 const OF_RUNNING: &[&str] = &["config", "env", "ip", "url"];
 
@@ -53,7 +37,7 @@ impl Typed {
             command if OF_ONE.contains(&command) && self.names.len() > 1 => {
                 Err(Error::failed("Error: Expected one machine name as an argument"))
             }
-            command if OF_SOME.contains(&command) => self.check_machines(&wharf, cx).await,
+            command if OF_A_MACHINE.contains(&command) => self.check_machines(&wharf, cx).await,
             _ => Ok(()),
         }
     }

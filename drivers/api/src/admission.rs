@@ -1,6 +1,8 @@
 //! Who may reach a machine over the network, where the place keeps rules about that. A client is one person on one
 //! computer; each has rules of its own, so that nobody's shut out by somebody else's change of address.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 /// What a machine's rules say of one client.
@@ -26,4 +28,16 @@ pub enum Door<'a> {
     From(&'a str),
     /// The client's rules go.
     Shut,
+}
+
+/// Whether the text is a network in the form `ADDRESS/LENGTH`.
+#[must_use]
+pub fn is_network(text: &str) -> bool {
+    let Some((address, length)) = text.split_once('/') else { return false };
+    let longest = match address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    length.parse::<u8>().is_ok_and(|length| length <= longest)
 }

@@ -23,7 +23,7 @@ mod session;
 mod setting;
 mod spec;
 
-pub use admission::{Admission, Door};
+pub use admission::{Admission, Door, is_network};
 pub use clock::{Clock, SystemClock};
 pub use driver::{
     About, Access, Capabilities, Context, Driver, HostKeyTrust, Jump, Observation, Places, Power, Progress,

@@ -50,7 +50,7 @@ RUN echo $A > /made && adduser -D -H someone 2>/dev/null; mkdir /own && chown 33
 COPY --chown=web sub/ /data/sub/
 COPY *.txt /texts/
 ADD packed.tar /unpacked
-WORKDIR /work
+WORKDIR /site
 WORKDIR deeper
 USER web
 EXPOSE 80 53/udp 8000-8001
@@ -117,7 +117,7 @@ fn every_instruction_does_what_it_says() {
     assert_eq!(inspect("{{json .Config.Entrypoint}} {{json .Config.Cmd}}"), r#"["echo"] ["a","b c"]"#);
     assert_eq!(
         inspect("{{.Config.User}} {{.Config.WorkingDir}} {{.Config.StopSignal}}"),
-        "web /work/deeper SIGINT"
+        "web /site/deeper SIGINT"
     );
     assert_eq!(inspect("{{json .Config.Labels}}"), r#"{"l":"1 x","z":"$A"}"#);
     assert_eq!(inspect("{{json .Config.Env}}"), r#"["PATH=/bin","A=1","B=two words"]"#);
@@ -131,7 +131,7 @@ fn every_instruction_does_what_it_says() {
     );
     let script = "cat /made /data/sub/in/deep /unpacked/me; stat -c %u:%g /data/sub /data/sub/in/deep /own /texts; pwd; id -u";
     let seen = engine.ok(&["run", "--rm", "--entrypoint", "sh", "first", "-c", script]);
-    assert_eq!(seen, "1\ndeepme33:33\n33:33\n33:33\n0:0\n/work/deeper\n33\n");
+    assert_eq!(seen, "1\ndeepme33:33\n33:33\n33:33\n0:0\n/site/deeper\n33\n");
     assert_eq!(engine.ok(&["run", "--rm", "first"]), "a b c\n");
     let child = Context::new(&engine, "child", &[("Dockerfile", "FROM all\nRUN cat /triggered")]);
     let said = child.built(&engine, &[]);

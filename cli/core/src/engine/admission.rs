@@ -43,13 +43,9 @@ impl Wharf {
             work.let_in(&machine, &driver, &seen).await?;
             Ok(seen)
         };
-        match (let_in.await, before) {
-            (Err(error), Admission::From(old)) => {
-                // Not left open for something that did not work.
-                work.door(&machine, &driver, Door::From(&old)).await?;
-                Err(error)
-            }
-            (done, _) => done,
+        match let_in.await {
+            Ok(seen) => Ok(seen),
+            Err(error) => Err(work.shut_again(&machine, &driver, &before, error).await),
         }
     }
 
@@ -82,12 +78,32 @@ impl Work<'_> {
         }
         match self.seen_from(keys).await {
             Ok(seen) => self.let_in(&machine, driver, &seen).await,
-            Err(error) => {
-                // Not left open for something that did not work; what a machine is born with stays for the next try.
-                if admission == Admission::Unknown {
-                    self.door(&machine, driver, Door::Shut).await?;
-                }
-                Err(error)
+            Err(error) => Err(self.shut_again(&machine, driver, &admission, error).await),
+        }
+    }
+
+    /// After something that did not work the rules are what they were before: SSH is not left open for it. What a machine
+    /// is born with stays for the next try.
+    async fn shut_again(
+        &self,
+        machine: &Machine,
+        driver: &Arc<dyn AnyDriver>,
+        before: &Admission,
+        error: Error,
+    ) -> Error {
+        let door = match before {
+            Admission::From(old) => Door::From(old),
+            Admission::Unknown => Door::Shut,
+            Admission::Unguarded | Admission::Anywhere => return error,
+        };
+        match self.door(machine, driver, door).await {
+            Ok(()) => error,
+            Err(why) => {
+                let hint = format!(
+                    "SSH is still open to everybody: `wharf allow {0}` or `wharf allow {0} --revoke` narrows it",
+                    self.name
+                );
+                error.fact("not shut again", why.message().to_owned()).advise(hint)
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use wharf_driver::{Jump, Mistake, Settings};
+use wharf_driver::{Jump, Mistake, Settings, is_network};
 
 use super::{Config, DiskWish, Eviction, NetworkName, Port};
 
@@ -153,7 +153,7 @@ impl Reader<'_> {
 
     fn prefix(&mut self, flag: &'static str) -> Option<String> {
         let text = self.set.text(flag)?.to_owned();
-        if !is_prefix(&text) {
+        if !is_network(&text) {
             self.wrong(flag, format!("`{text}` is no network: 10.0.0.0/16 is one"));
         }
         Some(text)
@@ -184,7 +184,7 @@ impl Reader<'_> {
             match text.as_str() {
                 "any" | "*" => allowed.push("*".to_owned()),
                 "me" => me = true,
-                prefix if is_prefix(prefix) => allowed.push(prefix.to_owned()),
+                prefix if is_network(prefix) => allowed.push(prefix.to_owned()),
                 address if address.parse::<IpAddr>().is_ok() => allowed.push(address.to_owned()),
                 other => self
                     .wrong("azure-allow-from", format!("`{other}` is neither a network, nor `me` or `any`")),
@@ -351,16 +351,6 @@ fn is_name(name: &str, longest: usize) -> bool {
         && name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
         && !name.ends_with(['.', '-'])
         && name.chars().all(inner)
-}
-
-fn is_prefix(text: &str) -> bool {
-    let Some((address, length)) = text.split_once('/') else { return false };
-    let longest = match address.parse::<IpAddr>() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    length.parse::<u8>().is_ok_and(|length| length <= longest)
 }
 
 fn is_tag(key: &str, value: &str) -> bool {

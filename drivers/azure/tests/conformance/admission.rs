@@ -105,6 +105,9 @@ async fn whoever_is_shut_out_is_told_how_to_mend_it() {
     let failed = process(&bench, ADA).allow(name, None, &bench.call("allow")).await.unwrap_err();
     assert_eq!(failed.kind(), Kind::Unreachable);
     assert_eq!(admission(&bench, ADA).await, from(FIRST));
+    let failed = process(&bench, BOB).allow(name, None, &bench.call("allow")).await.unwrap_err();
+    assert_eq!(failed.kind(), Kind::Unreachable);
+    assert_eq!(admission(&bench, BOB).await, Admission::Unknown, "whoever had no rule has none again");
     bench.hosts.fail(None);
     bench.gone("after being shut out").await;
 }

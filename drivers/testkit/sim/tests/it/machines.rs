@@ -38,7 +38,7 @@ fn what_does_not_fit_is_refused_before_anything_is_made() {
         (format!("{os}/customData"), json!("QUFB".repeat(30_000)), "InvalidParameter"),
         (
             format!("{os}/linuxConfiguration/ssh/publicKeys/0/path"),
-            json!("/root/.ssh/authorized_keys"),
+            json!("/home/somebody-else/.ssh/authorized_keys"),
             "InvalidParameter",
         ),
         (
