@@ -44,18 +44,17 @@ fn a_host_without_init_gets_a_script_that_starts_and_stops() {
     let at = folder.path().display();
     let agent = folder.path().join("agent");
     let script = folder.path().join("start");
-    let write = |path: &std::path::Path, text: &str| {
-        use std::os::unix::fs::PermissionsExt as _;
-        std::io::Write::write_all(&mut std::fs::File::create(path).unwrap(), text.as_bytes()).unwrap();
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    };
-    write(&agent, &format!("#!/bin/sh\nprintf '%s\\n' \"$@\" >{at}/arguments\nexec sleep 60\n"));
+    wharf_testkit::script(
+        &agent,
+        &format!("#!/bin/sh\nprintf '%s\\n' \"$@\" >{at}/arguments\nexec sleep 60\n"),
+    )
+    .unwrap();
     let text = definition(Init::None, agent.to_str().unwrap(), &flags()).text;
     let text = text.replace("/run/wharf-watchdog.pid", &format!("{at}/pid"));
     let text = text
         .replace("log=/var/log/wharfd.log", &format!("log={at}/log"))
         .replace("mkdir -p /run /var/log", ":");
-    write(&script, &text);
+    wharf_testkit::script(&script, &text).unwrap();
     let run = |verb: &str| Command::new(&script).arg(verb).stdin(Stdio::null()).status().unwrap().success();
     assert!(run("start"));
     let pid = || std::fs::read_to_string(folder.path().join("pid")).unwrap().trim().to_owned();

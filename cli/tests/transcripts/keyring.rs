@@ -1,6 +1,5 @@
 //! Private keys in the system's keyring, which is keyring-core's own in memory here.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use insta::assert_snapshot;
@@ -110,9 +109,9 @@ fn pretend_ssh(sandbox: &Sandbox) -> PathBuf {
                   for word; do case $word in IdentityAgent=*) SSH_AUTH_SOCK=$(echo \"${word#*=}\" | tr -d '\"');; esac; done\n\
                   export SSH_AUTH_SOCK\nssh-add -L >offered\nprintf '%s\\n' \"$@\" >arguments\n\
                   stat -c %a \"$(dirname \"$SSH_AUTH_SOCK\")\" >mode\ndirname \"$SSH_AUTH_SOCK\" >folder\n";
-    sandbox.write("bin/ssh", script);
     let ssh = sandbox.home().join("bin/ssh");
-    std::fs::set_permissions(&ssh, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::create_dir_all(sandbox.home().join("bin")).unwrap();
+    wharf_testkit::script(&ssh, script).unwrap();
     ssh
 }
 

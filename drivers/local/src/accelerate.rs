@@ -159,11 +159,9 @@ mod tests {
 
     /// A QEMU that says `word` and counts how often it was run.
     fn qemu(folder: &Path, word: &str) -> Config {
-        use std::os::unix::fs::PermissionsExt as _;
         let path = folder.join("qemu");
         let script = format!("#!/bin/sh\necho run >>'{}'\necho '{word}'\n", folder.join("runs").display());
-        std::io::Write::write_all(&mut fs::File::create(&path).unwrap(), script.as_bytes()).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        wharf_testkit::script(&path, &script).unwrap();
         let mut config =
             <crate::Local as wharf_driver::Configure>::configure(&wharf_driver::Settings::default()).unwrap();
         config.qemu = path;

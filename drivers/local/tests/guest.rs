@@ -2,8 +2,6 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "all of this is a test")]
 
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
 
 /// Runs `guest/packages.sh` where apt-cache knows these packages, each with what it depends on.
@@ -19,8 +17,7 @@ fn packages(architecture: &str, known: &[(&str, &[&str])]) -> Output {
     }
     script.push_str("*) exit 100 ;;\nesac\n");
     let fake = folder.path().join("apt-cache");
-    std::fs::File::create(&fake).and_then(|mut file| file.write_all(script.as_bytes())).unwrap();
-    std::fs::set_permissions(&fake, std::fs::Permissions::from_mode(0o755)).unwrap();
+    wharf_testkit::script(&fake, &script).unwrap();
     let path = std::env::var("PATH").expect("a PATH");
     Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/guest/packages.sh"))
         .arg(architecture)

@@ -10,12 +10,14 @@ mod fast;
 mod fault;
 mod hosts;
 pub mod memory;
+mod script;
 pub mod suite;
 
 pub use crash::{CrashDriver, CrashHosts, CrashStore, Switch};
 pub use fast::Fast;
 pub use fault::{Fault, FaultLayer, When};
 pub use hosts::Hosts;
+pub use script::script;
 pub use suite::World;
 
 use std::sync::Arc;

@@ -50,8 +50,6 @@ pub(super) async fn token(
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-    use std::os::unix::fs::PermissionsExt as _;
     use std::path::PathBuf;
 
     use wharf_driver::SystemClock;
@@ -74,9 +72,7 @@ mod tests {
     /// A program that answers as `az` does.
     fn az(folder: &tempfile::TempDir, script: &str) -> PathBuf {
         let path = folder.path().join("az");
-        let mut file = std::fs::File::create(&path).unwrap();
-        file.write_all(format!("#!/bin/sh\n{script}\n").as_bytes()).unwrap();
-        file.set_permissions(std::fs::Permissions::from_mode(0o700)).unwrap();
+        wharf_testkit::script(&path, &format!("#!/bin/sh\n{script}\n")).unwrap();
         path
     }
 

@@ -1,6 +1,5 @@
 //! Every way to sign in, against the simulated cloud: a machine's plan is made by whoever it lets in.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -147,8 +146,7 @@ async fn whoever_az_signed_in_is_signed_in() {
         tenant = account.tenant,
     );
     let az = folder.path().join("az");
-    put(&az, script);
-    std::fs::set_permissions(&az, std::fs::Permissions::from_mode(0o700)).unwrap();
+    wharf_testkit::script(&az, &script).unwrap();
     let path = folder.path().display().to_string();
     assert!(plans(cloud, &[("PATH", &path)], None).await.unwrap() > 0);
 }
