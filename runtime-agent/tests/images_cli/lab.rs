@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
@@ -235,7 +235,9 @@ fn unpack_registry() -> Option<PathBuf> {
         std::fs::create_dir_all(program.parent()?).ok()?;
         let own = program
             .with_extension(std::process::id().to_string() + &format!("{:?}", std::thread::current().id()));
-        std::fs::copy(folder.path().join("unpacked/usr/bin/docker-registry"), &own).ok()?;
+        // By another process: what this one has open for writing, a child of another thread could not run.
+        let unpacked = folder.path().join("unpacked/usr/bin/docker-registry");
+        Command::new("cp").arg(unpacked).arg(&own).status().ok().filter(ExitStatus::success)?;
         std::fs::rename(own, &program).ok()?;
     }
     Some(program)
