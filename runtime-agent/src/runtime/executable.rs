@@ -102,7 +102,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("true");
         // By another process: what this one has open for writing, a child of another thread could not run.
-        assert!(std::process::Command::new("cp").arg("/bin/true").arg(&file).status().unwrap().success());
+        assert!(Command::new("cp").arg("/bin/true").arg(&file).status().unwrap().success());
         let at = dir.path().join("mounted");
         if let Err(error) = mount_read_only(&file, &at) {
             println!("skipped: mounting needs root: {error}");
