@@ -24,6 +24,7 @@ mod resource;
 mod route;
 mod sign_in;
 mod simulator;
+mod template;
 pub mod user_data;
 
 pub use cloud::{Clock, Cloud, Effect, Entry, Fault, Policy};

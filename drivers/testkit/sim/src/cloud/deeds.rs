@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::deployment::{self, Wait};
 use super::{Cloud, Deed, Due, Fate, Order, State, Status};
 use crate::error::ArmError;
 use crate::resource::{self, BodyState, Kind, Resource, key, machine};
@@ -37,6 +38,7 @@ pub(super) fn end(cloud: &Cloud, state: &mut State, id: &str, at: Duration) {
         operation.status = status;
         operation.ended = Some(at);
     }
+    deployment::notice(cloud, state, &Wait::Operation(id.to_owned()), at);
     for resource in state.resources.values_mut().filter(|r| r.busy.as_deref() == Some(id)) {
         resource.busy = None;
     }
@@ -162,6 +164,7 @@ fn remove_group(cloud: &Cloud, state: &mut State, group: &str, at: Duration) -> 
 fn group_gone(state: &mut State, group: &str, left: &[String]) -> Status {
     if left.is_empty() {
         state.groups.remove(group);
+        state.deployments.retain(|_, deployment| deployment.group != group);
         return Status::Succeeded;
     }
     if let Some(group) = state.groups.get_mut(group) {

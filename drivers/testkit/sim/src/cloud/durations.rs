@@ -12,6 +12,8 @@ pub(crate) enum Work {
     Update(Kind),
     Delete(Kind),
     Power(&'static str),
+    /// A deployment begins, or is forgotten.
+    Deploy,
     /// A group with so many machines.
     DeleteGroup(usize),
 }
@@ -42,6 +44,7 @@ impl Work {
             Self::Delete(_) => 1.5 + 3.0 * dice,
             Self::Power("deallocated") => 30.0 + 20.0 * dice,
             Self::Power(_) => 12.0 + 15.0 * dice,
+            Self::Deploy => 1.0 + dice,
             Self::DeleteGroup(machines) => {
                 18.0 + 8.0 * dice + if machines > 0 { 45.0 + 30.0 * dice } else { 0.0 }
             }

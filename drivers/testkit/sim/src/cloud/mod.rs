@@ -4,6 +4,7 @@
 mod bodies;
 mod clock;
 mod deeds;
+mod deployment;
 mod durations;
 mod fault;
 mod log;
@@ -17,6 +18,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use clock::Clock;
+pub(crate) use deployment::{
+    Deployment, Stage, Step, nested as nested_deployment_error, status_name as deployment_status_name,
+    synthetic as synthetic_call,
+};
 pub(crate) use durations::Work;
 pub use fault::{Effect, Fault};
 pub use log::Entry;
@@ -135,6 +140,7 @@ impl Cloud {
                 self.state().orders.push(Order::Create(machine));
                 self.changed.notify_one();
             }
+            Due::Deploy(id) => deployment::advance(self, &id, at),
             Due::Late(call) => {
                 // Nobody is there to hear the answer.
                 let _ = self.carry_out(&call, None);

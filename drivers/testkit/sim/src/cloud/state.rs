@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::deployment::Deployment;
 use super::fault::Fault;
 use super::log::Log;
 use super::operation::Operation;
@@ -17,6 +18,7 @@ pub(crate) struct State {
     pub(crate) groups: BTreeMap<String, Group>,
     pub(crate) resources: BTreeMap<String, Resource>,
     pub(crate) operations: BTreeMap<String, Operation>,
+    pub(crate) deployments: BTreeMap<String, Deployment>,
     due: BTreeMap<(Duration, u64), Due>,
     counter: u64,
     pub(crate) buckets: Buckets,
@@ -55,6 +57,8 @@ pub(crate) enum Due {
     End(String),
     /// The machine boots: its body is made.
     Boot(String),
+    /// The deployment goes on.
+    Deploy(String),
     /// A call whose connection was cut is carried out.
     Late(Box<Call>),
 }
@@ -89,6 +93,7 @@ impl State {
             groups: BTreeMap::new(),
             resources: BTreeMap::new(),
             operations: BTreeMap::new(),
+            deployments: BTreeMap::new(),
             due: BTreeMap::new(),
             counter: 0,
             buckets: Buckets::default(),

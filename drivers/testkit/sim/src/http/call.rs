@@ -67,6 +67,15 @@ impl Call {
 
     /// The body as JSON, which ARM wants as an object.
     pub fn json(&self) -> Result<Value, ArmError> {
+        self.object(|text| serde_json::from_str(text).map_err(|error| error.to_string()))
+    }
+
+    /// The body as JSON in the loose form in which templates are taken: with comments, and names without quotes.
+    pub fn loose_json(&self) -> Result<Value, ArmError> {
+        self.object(|text| json5::from_str(text).map_err(|error| error.to_string()))
+    }
+
+    fn object(&self, read: impl Fn(&str) -> Result<Value, String>) -> Result<Value, ArmError> {
         if self.body.is_empty() {
             return Err(ArmError::bad(
                 "MissingRequestBody",
@@ -90,7 +99,8 @@ impl Call {
                 format!("The request content was invalid and could not be deserialized: '{why}'."),
             )
         };
-        let value: Value = serde_json::from_slice(&self.body).map_err(|error| invalid(error.to_string()))?;
+        let text = std::str::from_utf8(&self.body).map_err(|error| invalid(error.to_string()))?;
+        let value = read(text).map_err(invalid)?;
         if value.is_object() { Ok(value) } else { Err(invalid("an object is expected".to_owned())) }
     }
 }

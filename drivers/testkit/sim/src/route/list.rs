@@ -27,9 +27,7 @@ pub(super) fn kind(
 ) -> Result<Answer, ArmError> {
     let cloud = request.cloud;
     let state = cloud.state();
-    if let Some(name) = of.filter(|name| !state.groups.contains_key(*name)) {
-        return Err(group_not_found(name));
-    }
+    of.map_or(Ok(()), |name| known_group(&state, name))?;
     let status_only = request.call.parameter("statusonly") == Some("true");
     let expanded = status_only
         || request.call.parameter("$expand").is_some_and(|e| e.eq_ignore_ascii_case("instanceView"));
@@ -45,12 +43,11 @@ pub(super) fn resources(request: &Request<'_>, _: &Version, of: Option<&str>) ->
     let filter = Filter::parse(request.call)?;
     let cloud = request.cloud;
     let state = cloud.state();
-    if let Some(name) = of.filter(|name| !state.groups.contains_key(*name)) {
-        return Err(group_not_found(name));
-    }
+    of.map_or(Ok(()), |name| known_group(&state, name))?;
     let expand = request.call.parameter("$expand").unwrap_or_default().to_ascii_lowercase();
     let takes = |resource: &&Resource| {
         of.is_none_or(|name| resource.group == name)
+            && filter.group.as_ref().is_none_or(|name| resource.group == *name)
             && filter.takes(&resource.body["tags"], &resource.kind.full(), &resource.name)
     };
     let show = |resource: &Resource| {
@@ -99,10 +96,12 @@ pub(super) struct Filter {
     tag: Option<(String, Option<String>)>,
     kind: Option<String>,
     name: Option<String>,
+    group: Option<String>,
 }
 
 impl Filter {
-    /// Reads `$filter`: `tagName eq 'a' and tagValue eq 'b'`, `resourceType eq 'c'`, `name eq 'd'`.
+    /// Reads `$filter`: `tagName eq 'a' and tagValue eq 'b'`, `resourceType eq 'c'`, `name eq 'd'`,
+    /// `resourceGroup eq 'e'`.
     pub(super) fn parse(call: &Call) -> Result<Self, ArmError> {
         let mut filter = Self::default();
         let Some(text) = call.parameter("$filter").filter(|text| !text.trim().is_empty()) else {
@@ -121,6 +120,9 @@ impl Filter {
                 }
                 (Some("resourcetype"), Some("eq"), Some(value)) => filter.kind = Some(value),
                 (Some("name"), Some("eq"), Some(value)) => filter.name = Some(value),
+                (Some("resourcegroup"), Some("eq"), Some(value)) => {
+                    filter.group = Some(value.to_ascii_lowercase());
+                }
                 _ => {
                     let message = format!("The filter '{text}' is invalid or not supported.");
                     return Err(ArmError::bad("InvalidFilterInQueryString", message));
@@ -141,6 +143,11 @@ impl Filter {
             && self.kind.as_ref().is_none_or(|k| k.eq_ignore_ascii_case(kind))
             && self.name.as_ref().is_none_or(|n| n.eq_ignore_ascii_case(name))
     }
+}
+
+/// Refuses a group that is not there.
+pub(super) fn known_group(state: &State, name: &str) -> Result<(), ArmError> {
+    if state.groups.contains_key(&name.to_ascii_lowercase()) { Ok(()) } else { Err(group_not_found(name)) }
 }
 
 /// The group that a resource is to be made in.

@@ -1,14 +1,17 @@
 //! Which request is for what. The order of the checks is Resource Manager's own.
 
 mod apply;
+mod barren;
 mod birth;
 mod catalog;
+mod deployment;
 mod discovery;
 mod group;
 mod list;
 mod machine;
 mod page;
 mod part;
+mod preflight;
 mod provider;
 mod resource;
 mod version;
@@ -166,6 +169,16 @@ fn in_subscription(
         ("GET", ["providers", "microsoft.network", "locations", _, "operationresults", id]) => {
             list::operation(request, id, true)
         }
+        // The provider may be left out, as in the first years.
+        (
+            _,
+            ["resourcegroups", _, "providers", "microsoft.resources", "deployments", rest @ ..]
+            | ["resourcegroups", _, "deployments", rest @ ..],
+        ) => {
+            let version = resources("deployments")?;
+            let name = rest.first().map(|_| own(parts.len() - rest.len()));
+            deployment::route(request, &version, own(1), name, rest.get(1..).unwrap_or_default())
+        }
         ("GET", ["providers", "microsoft.compute", "skus"]) => catalog::skus(request, &compute("skus")?),
         ("GET", ["providers", "microsoft.compute", "locations", location, rest @ ..]) => {
             let kind = format!("locations/{}", rest.first().copied().unwrap_or_default());
@@ -173,6 +186,16 @@ fn in_subscription(
         }
         ("GET", ["providers", "microsoft.network", "locations", location, "usages"]) => {
             version("Microsoft.Network", "locations/usages").map(|_| catalog::network_usages(cloud, location))
+        }
+        (_, ["providers", namespace, kind]) if let Some(kind) = barren::find(namespace, kind) => {
+            version(kind.0, kind.1).and_then(|_| barren::route(request, kind, None, None))
+        }
+        (_, ["resourcegroups", _, "providers", namespace, kind, rest @ ..])
+            if rest.len() <= 1
+                && let Some(kind) = barren::find(namespace, kind) =>
+        {
+            let name = rest.first().map(|_| own(5));
+            version(kind.0, kind.1).and_then(|_| barren::route(request, kind, Some(own(1)), name))
         }
         ("GET", ["providers", _, _]) => {
             let kind = known(own(1), own(2))?;
@@ -198,6 +221,18 @@ fn in_subscription(
         }
         _ => Err(not_found(call)),
     }
+}
+
+/// Carries a call out for somebody who is known, and whom nobody counts: a deployment.
+pub(crate) fn carry_out(
+    cloud: &Cloud,
+    call: &Call,
+    who: &Principal,
+    effect: Option<&Effect>,
+) -> Result<Answer, ArmError> {
+    let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
+    let request = Request { cloud, call, who: who.clone(), effect };
+    route(&request, &segments, &std::cell::Cell::new(false))
 }
 
 fn known(namespace: &str, kind: &str) -> Result<Kind, ArmError> {

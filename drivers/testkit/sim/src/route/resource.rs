@@ -74,21 +74,35 @@ fn put(
     let mut state = cloud.state();
     let (group, group_name) = list::open_group(&state, group)?;
     provider::check(cloud, &state, kind.namespace())?;
-    apply::check_envelope(call, &body)?;
+    let location = judge(request, version, &state, kind, name, &body)?;
+    let id = cloud.id(&group_name, kind, name);
+    let settable = settable(kind, version, &body);
+    let put = Put { cloud, kind, id, name: name.to_owned(), group: group_name, location, body: settable };
+    write(request, version, &mut state, &put, &group)
+}
+
+/// Whether a body is well formed, allowed, and for a place that there is: which one.
+pub(super) fn judge(
+    request: &Request<'_>,
+    version: &Version,
+    state: &State,
+    kind: Kind,
+    name: &str,
+    body: &Value,
+) -> Result<String, ArmError> {
+    apply::check_envelope(request.call, body)?;
     let Some(wanted) = body["location"].as_str() else {
         return Err(ArmError::bad(
             "LocationRequired",
             "The location property is required for this definition.",
         ));
     };
-    let location = apply::location(cloud, wanted).ok_or_else(|| no_such_location(request, kind, wanted))?;
-    Request::check_tags(&body)?;
-    apply::policy(&state, &kind.full(), name, &body)?;
-    apply::check_body(kind.provider(), kind.name(), &version.version, &body, Role::Whole, call)?;
-    let id = cloud.id(&group_name, kind, name);
-    let settable = settable(kind, version, &body);
-    let put = Put { cloud, kind, id, name: name.to_owned(), group: group_name, location, body: settable };
-    write(request, version, &mut state, &put, &group)
+    let known = apply::location(request.cloud, wanted);
+    let location = known.ok_or_else(|| no_such_location(request, kind, wanted))?;
+    Request::check_tags(body)?;
+    apply::policy(state, &kind.full(), name, body)?;
+    apply::check_body(kind.provider(), kind.name(), &version.version, body, Role::Whole, request.call)?;
+    Ok(location)
 }
 
 fn no_such_location(request: &Request<'_>, kind: Kind, wanted: &str) -> ArmError {

@@ -8,9 +8,6 @@ use super::{assertion, token};
 use crate::cloud::Cloud;
 use crate::http::{Answer, Call};
 
-/// What a token is for that names no resource.
-const USER_INFO: &str = "urn:microsoft:userinfo";
-
 /// Answers what is AD FS's.
 pub(super) fn route(cloud: &Cloud, call: &Call, parts: &[&str]) -> Option<Answer> {
     match (call.method.as_str(), parts) {
@@ -71,9 +68,15 @@ fn exchange(cloud: &Cloud, form: &BTreeMap<String, String>) -> Answer {
             "MSIS9622: Client authentication failed. Please verify the credential provided for client authentication is valid.",
         );
     }
-    // A scope is not a resource here.
-    let resource = form.get("resource").map_or(USER_INFO, String::as_str);
-    if resource != USER_INFO && !cloud.names.audiences.iter().any(|audience| audience == resource) {
+    // A scope is not a resource here. Without one, the token would be for the user's own data, which no application may
+    // ask for: it is where clients fail that know Entra only.
+    let Some(resource) = form.get("resource") else {
+        return refuse(
+            "unauthorized_client",
+            "MSIS9605: The client is not allowed to access the requested resource.",
+        );
+    };
+    if !cloud.names.audiences.iter().any(|audience| audience == resource) {
         return refuse(
             "invalid_resource",
             "MSIS9602: The received 'resource' parameter is invalid. The authorization server can not find a registered resource with the specified identifier.",

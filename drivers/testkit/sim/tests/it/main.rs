@@ -4,6 +4,7 @@
 
 mod bodies;
 mod catalog;
+mod deployments;
 mod faults;
 mod harness;
 mod listener;

@@ -33,7 +33,7 @@ fn a_cloud_answers_to_exactly_what_it_advertises() {
                     client.ask("GET", &format!("{}?api-version={version}", client.id(kind, name)), None);
                 assert!([200, 404].contains(&answer.status), "{flavour} {kind} {version}: {answer:#?}");
             }
-            for version in ["2015-06-15", "2031-01-01"] {
+            for version in ["2014-04-01", "2031-01-01"] {
                 let answer =
                     client.ask("GET", &format!("{}?api-version={version}", client.id(kind, name)), None);
                 assert_eq!((answer.status, code(&answer)), (400, "NoRegisteredProviderFound"));

@@ -90,6 +90,21 @@ fn storage(state: &mut State, put: &Put<'_>, body: &mut Value) {
         &json!({"storageAccountType": "Standard_LRS", "id": put.cloud.id(&put.group, super::Kind::Disk, &name)}),
     );
     super::view::fill(profile, &json!({"dataDisks": []}));
+    for disk in profile["dataDisks"].as_array_mut().into_iter().flatten() {
+        data_disk(state, disk);
+    }
+}
+
+/// Says of a disk that is attached what it is called and how large it is.
+fn data_disk(state: &State, disk: &mut Value) {
+    let Some(attached) = reference(disk.get("managedDisk")).and_then(|id| state.resource(id)) else { return };
+    let size = attached.body.pointer("/properties/diskSizeGB").cloned().unwrap_or_default();
+    let kind = attached.body.pointer("/sku/name").cloned().unwrap_or_default();
+    let defaults = json!({
+        "name": attached.name, "diskSizeGB": size, "caching": "None", "deleteOption": "Detach", "toBeDetached": false,
+    });
+    super::view::fill(disk, &defaults);
+    super::view::fill(&mut disk["managedDisk"], &json!({"storageAccountType": kind}));
 }
 
 /// The disk that a machine's system is on.
