@@ -21,6 +21,7 @@ mod keyring;
 mod log;
 mod settings;
 mod shell;
+mod sign_ins;
 mod ui;
 mod world;
 

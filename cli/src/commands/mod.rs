@@ -46,6 +46,7 @@ use crate::config::{Choice, Config};
 use crate::docker_machine::Typed;
 use crate::error::{Error, Kind, Result, of_several};
 use crate::settings;
+use crate::sign_ins::SignIns;
 use crate::ui::{Board, Ui, natural};
 use crate::world::World;
 
@@ -117,6 +118,11 @@ impl Cx {
         crate::keyring::of(&self.world, self.build.keyring).filter(|_| wanted)
     }
 
+    /// What the person signed in with in earlier commands.
+    pub(crate) fn sign_ins(&self) -> SignIns {
+        SignIns::new(self.config.clouds.with_file_name("sign-ins"), self.keyring())
+    }
+
     /// Opens the store for a command that means one of the clouds, if any.
     pub(crate) fn wharf_at(&self, clouds: &Clouds, chosen: Option<&str>) -> Wharf {
         let user = self.world.var("USER").or_else(|| self.world.var("LOGNAME")).unwrap_or("somebody");
@@ -144,6 +150,7 @@ impl Cx {
         let keyring = ask_keyring(crate::keyring::of(&self.world, self.build.keyring));
         wharf.in_session(|session| {
             let session = session.with_environment(environment).with_profiles(profiles, keyring);
+            let session = session.with_memory(Arc::new(self.sign_ins()));
             match ui {
                 Some(ui) => session.with_person(move |what| ui.note(what)),
                 None => session,

@@ -14,6 +14,7 @@ mod driver;
 mod erased;
 mod error;
 pub mod layers;
+mod memory;
 mod name;
 mod owner;
 mod plan;
@@ -31,6 +32,7 @@ pub use driver::{
 };
 pub use erased::{AnyDriver, Factory};
 pub use error::{Error, Kind, Result};
+pub use memory::Memory;
 pub use name::{MachineId, MachineName, NameError, resource_name};
 pub use owner::{Account, ActionKey, OwnerTag, StoreId};
 pub use plan::{Plan, Step, Verb};

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{AskKeyring, Clock, Profile, Result, Secret, Settings, SystemClock};
+use crate::memory::Forgetful;
+use crate::{AskKeyring, Clock, Memory, Profile, Result, Secret, Settings, SystemClock};
 
 /// One run of the program.
 #[derive(Clone)]
@@ -19,6 +20,7 @@ pub struct Session {
     environment: Arc<BTreeMap<String, String>>,
     profiles: Arc<[Profile]>,
     keyring: AskKeyring,
+    memory: Arc<dyn Memory>,
     tell: Option<Arc<Tell>>,
     shared: Arc<Mutex<BTreeMap<(TypeId, String), Kept>>>,
 }
@@ -36,6 +38,7 @@ impl Session {
             environment: Arc::default(),
             profiles: Arc::default(),
             keyring: AskKeyring::nobody(),
+            memory: Arc::new(Forgetful),
             tell: None,
             shared: Arc::default(),
         }
@@ -64,6 +67,18 @@ impl Session {
     #[must_use]
     pub fn with_profiles(self, profiles: Vec<Profile>, keyring: AskKeyring) -> Self {
         Self { profiles: profiles.into(), keyring, ..self }
+    }
+
+    /// With something that remembers for the next run what a person signed in with.
+    #[must_use]
+    pub fn with_memory(self, memory: Arc<dyn Memory>) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// What remembers for the next run what a person signed in with.
+    #[must_use]
+    pub fn memory(&self) -> &dyn Memory {
+        &*self.memory
     }
 
     /// With somebody at a terminal, who can be asked to do something elsewhere while a call waits.

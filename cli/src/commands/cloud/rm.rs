@@ -28,5 +28,9 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
         }
         cx.ui.note(&format!("{name}: forgotten"));
     }
+    // Which of them a sign-in was for is not written down; whoever needs one again is asked again.
+    if cx.sign_ins().forget_all().await {
+        cx.ui.note("signed out: the next command that needs a code asks for one");
+    }
     Ok(())
 }

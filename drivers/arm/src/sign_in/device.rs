@@ -1,9 +1,10 @@
-//! A person at a terminal signs in with a browser somewhere else: we show a code and wait until it was typed in.
+//! A person at a terminal signs in with a browser somewhere else: we show a code and wait until it was typed in. What
+//! comes with the token renews it for the next weeks, without anybody; it is remembered from one command to the next.
 
 use std::time::Duration;
 
 use serde_json::Value;
-use wharf_driver::{Error, Kind, Result};
+use wharf_driver::{Error, Kind, Result, Secret};
 
 use super::token::{self, Token};
 use super::{Identity, SignIn};
@@ -14,6 +15,60 @@ const USUAL_PAUSE: u64 = 5;
 const USUAL_LIFE: u64 = 900;
 
 pub(super) async fn token(sign_in: &SignIn, client: &str) -> Result<Token> {
+    let name = format!("{} {}", sign_in.endpoint("token")?, client);
+    let (memory, clock) = (sign_in.session.memory(), sign_in.clock());
+    if let Some(renewal) = memory.recall(&name).await {
+        let raw = renew(sign_in, client, &renewal).await?;
+        match token::read(&raw, "what was signed in with before", clock) {
+            Ok(token) => {
+                remember(sign_in, &name, &raw).await;
+                return Ok(token);
+            }
+            Err(error) if error.kind().retryable() => return Err(error),
+            // It has ended, or was taken back.
+            Err(error) => {
+                tracing::debug!(%error, "the earlier sign-in is over");
+                memory.keep(&name, None).await;
+            }
+        }
+    }
+    let raw = ask(sign_in, client).await?;
+    let token = token::read(&raw, "device code", clock)?;
+    remember(sign_in, &name, &raw).await;
+    Ok(token)
+}
+
+/// A new token for what came with an earlier one.
+async fn renew(sign_in: &SignIn, client: &str, renewal: &Secret<String>) -> Result<Raw> {
+    let (name, wanted) = wanted(sign_in);
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("client_id", client),
+        ("refresh_token", renewal.expose()),
+        (name, &wanted),
+    ];
+    let request = sign_in.http.client.post(sign_in.endpoint("token")?).form(&form);
+    send("renewing the sign-in", request).await
+}
+
+/// Remembers what renews this token; an answer without it leaves the earlier one good.
+async fn remember(sign_in: &SignIn, name: &str, raw: &Raw) {
+    if let Some(renewal) = raw.json()["refresh_token"].as_str() {
+        sign_in.session.memory().keep(name, Some(&Secret::new(renewal.to_owned()))).await;
+    }
+}
+
+/// What is asked for: a token for Resource Manager, and where it must be asked for, something that renews it.
+fn wanted(sign_in: &SignIn) -> (&'static str, String) {
+    let (name, audience) = sign_in.audience();
+    match sign_in.cloud.identity {
+        Identity::Entra => (name, format!("{audience} offline_access")),
+        Identity::AdFs => (name, audience),
+    }
+}
+
+/// Shows a code and waits for the answer that it leads to.
+async fn ask(sign_in: &SignIn, client: &str) -> Result<Raw> {
     if !sign_in.session.has_person() {
         return Err(Error::new(
             Kind::NotAllowed,
@@ -21,20 +76,20 @@ pub(super) async fn token(sign_in: &SignIn, client: &str) -> Result<Token> {
         )
         .hint("use `az login`, or set AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"));
     }
-    let (name, audience) = sign_in.audience();
-    let form = [("client_id", client), (name, &audience)];
+    let (name, wanted) = wanted(sign_in);
+    let form = [("client_id", client), (name, &wanted)];
     let request = sign_in.http.client.post(sign_in.endpoint("devicecode")?).form(&form);
     let raw = send("asking for a code to sign in with", request).await?;
     let code = raw.json();
     let Some(device_code) = code["device_code"].as_str().filter(|_| raw.is_success()) else {
-        return token::read(&raw, "a device code", sign_in.clock());
+        return Ok(raw);
     };
     let told = code["message"].as_str().map_or_else(|| sentence(&code), str::to_owned);
     let _ = sign_in.session.tell(&told);
     wait(sign_in, client, device_code, &code).await
 }
 
-async fn wait(sign_in: &SignIn, client: &str, device_code: &str, code: &Value) -> Result<Token> {
+async fn wait(sign_in: &SignIn, client: &str, device_code: &str, code: &Value) -> Result<Raw> {
     let clock = sign_in.clock();
     let mut pause = Duration::from_secs(code["interval"].as_u64().unwrap_or(USUAL_PAUSE));
     let until = clock.now() + Duration::from_secs(code["expires_in"].as_u64().unwrap_or(USUAL_LIFE));
@@ -54,7 +109,7 @@ async fn wait(sign_in: &SignIn, client: &str, device_code: &str, code: &Value) -
         match waiting(&raw).as_deref() {
             Some("authorization_pending") => {}
             Some("slow_down") => pause += Duration::from_secs(5),
-            _ => return token::read(&raw, "device code", clock),
+            _ => return Ok(raw),
         }
     }
 }

@@ -79,7 +79,11 @@ const HINTS: &[(&str, &str)] = &[
     ("AADSTS700213", "the application has no federated credential for this issuer and subject"),
     ("AADSTS53003", "conditional access forbids it from here"),
     ("AADSTS500011", "the audience is not known in this tenant: is it the stamp's own tenant?"),
-    ("MSIS9605", "AD FS knows no such client: check AZURE_CLIENT_ID"),
-    ("MSIS9607", "AD FS expects `resource` to be the stamp's audience: discover the endpoint again"),
+    ("MSIS9602", "AD FS does not know the stamp's audience: discover the endpoint again"),
+    (
+        "MSIS9605",
+        "AD FS does not let this client ask for Resource Manager: its operator must register it for that",
+    ),
+    ("MSIS9607", "AD FS knows no such client: check AZURE_CLIENT_ID"),
     ("MSIS9622", "AD FS does not accept the secret or certificate"),
 ];

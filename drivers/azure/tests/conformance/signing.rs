@@ -1,9 +1,12 @@
 //! Every way to sign in, against the simulated cloud: a machine's plan is made by whoever it lets in.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use wharf_driver::{Error, Session};
+use futures_util::future::BoxFuture;
+use wharf_driver::{Error, Memory, Secret, Session};
 use wharf_sim::Flavour;
 use wharf_testkit::World as _;
 use wharf_testkit::suite::Desk;
@@ -125,6 +128,62 @@ async fn a_person_signs_in_by_a_code() {
     let steps = plans(cloud, &[("AZURE_TENANT_ID", &tenant)], Some(tell)).await.unwrap();
     assert!(steps > 0);
     assert!(told.lock().unwrap().contains("code"), "{told:?}");
+}
+
+/// Remembers as long as the test runs.
+#[derive(Debug, Default)]
+struct Notes(Mutex<BTreeMap<String, String>>);
+
+impl Memory for Notes {
+    fn recall<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Option<Secret<String>>> {
+        Box::pin(async move { self.0.lock().unwrap().get(name).cloned().map(Secret::new) })
+    }
+
+    fn keep<'a>(&'a self, name: &'a str, secret: Option<&'a Secret<String>>) -> BoxFuture<'a, ()> {
+        let mut notes = self.0.lock().unwrap();
+        match secret {
+            Some(secret) => drop(notes.insert(name.to_owned(), secret.expose().clone())),
+            None => drop(notes.remove(name)),
+        }
+        Box::pin(async {})
+    }
+}
+
+/// One code serves many commands, until the sign-in is taken back.
+#[tokio::test]
+async fn a_code_is_asked_for_once() {
+    let cloud = Cloud::new(Flavour::Public);
+    let (shared, codes) = (cloud.simulator.shared(), Arc::new(AtomicUsize::new(0)));
+    let environment = BTreeMap::from([
+        ("AZURE_TENANT_ID".to_owned(), cloud.simulator.config().account.tenant.clone()),
+        ("AZURE_AUTH".to_owned(), "device".to_owned()),
+    ]);
+    let mut desk = Desk::new(cloud).await;
+    let notes = Arc::new(Notes::default());
+    let mut run = async |person: bool| {
+        let session = Session::new(desk.world.clock()).with_environment(environment.clone());
+        let mut session = session.with_memory(Arc::clone(&notes) as Arc<dyn Memory>);
+        if person {
+            let (shared, codes) = (Arc::clone(&shared), Arc::clone(&codes));
+            session = session.with_person(move |_| {
+                codes.fetch_add(1, Ordering::Relaxed);
+                shared.approve_device_codes();
+            });
+        }
+        desk.cx.session = session;
+        let driver = desk.world.factory().connect(desk.world.config(), &desk.cx).await?;
+        driver.plan(&desk.spec, None, &desk.cx).await.map(|_| codes.load(Ordering::Relaxed))
+    };
+    assert_eq!(run(true).await.unwrap(), 1);
+    assert_eq!(run(true).await.unwrap(), 1);
+    assert_eq!(run(false).await.unwrap(), 1);
+    for kept in notes.0.lock().unwrap().values_mut() {
+        "taken back".clone_into(kept);
+    }
+    assert_eq!(run(false).await.unwrap_err().kind(), wharf_driver::Kind::NotAllowed);
+    assert!(notes.0.lock().unwrap().is_empty());
+    assert_eq!(run(true).await.unwrap(), 2);
+    assert_eq!(run(false).await.unwrap(), 2);
 }
 
 #[tokio::test]
