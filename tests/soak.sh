@@ -5,8 +5,8 @@
 #   tests/soak.sh fuzz         ten minutes of random input for each parser (MINUTES=10)
 #   tests/soak.sh cloud-image  a machine of the local driver from a cloud image with cloud-init: minutes under emulation
 #   tests/soak.sh azure        a create on a simulated stamp with real hosts, killed everywhere: needs root or sudo
-#   tests/soak.sh judge        Microsoft's own Python SDK, of today and the last that knew hybrid profiles, judges the
-#                              simulated clouds (needs python3-venv and the Python package index)
+#   tests/soak.sh judge        Microsoft's own Python SDK and Azure CLI, of today and the last that knew hybrid profiles,
+#                              judge the simulated clouds (needs python3-venv and the Python package index)
 #
 # Needs what tests/run.sh needs; run that first.
 set -euo pipefail
@@ -62,13 +62,15 @@ sdk() { # sdk NAME PACKAGE…: a Python of its own with these packages
     "$cache/sdk-$1/bin/pip" install --quiet --disable-pip-version-check "${@:2}"
 }
 
-judged_by() { # judged_by SDK CLOUD
+judged_by() { # judged_by "SIMULATOR'S OPTIONS" COMMAND…, which is given the simulator's facts last
     local facts pid status=0
     facts=$(mktemp)
-    "$CARGO_TARGET_DIR/debug/wharf-sim" --cloud "$2" >"$facts" &
+    # Words, not one option.
+    # shellcheck disable=SC2086
+    "$CARGO_TARGET_DIR/debug/wharf-sim" $1 >"$facts" &
     pid=$!
     for _ in $(seq 100); do grep -q ^control "$facts" && break || sleep 0.1; done
-    timeout 300 "$cache/sdk-$1/bin/python" drivers/testkit/sim/tests/judge.py "$facts" || status=$?
+    timeout 600 "${@:2}" "$facts" || status=$?
     kill $pid
     rm -f "$facts"
     return $status
@@ -78,9 +80,20 @@ judge() {
     cargo build --locked --quiet -p wharf-sim
     sdk current azure-identity azure-mgmt-resource azure-mgmt-network azure-mgmt-compute
     sdk hybrid azure-identity azure-mgmt-resource==23.1.1 azure-mgmt-network==25.4.0 azure-mgmt-compute==30.6.0
-    tally "judge: today's SDK, public" judged_by current public
+    local judge=drivers/testkit/sim/tests/judge.py az=drivers/testkit/sim/tests/az.sh
+    tally "judge: today's SDK, public" judged_by "--cloud public" "$cache/sdk-current/bin/python" "$judge"
     for cloud in public usgov hub-2020-09-01 hub-2019-03-01; do
-        tally "judge: the last hybrid SDK, $cloud" judged_by hybrid "$cloud"
+        tally "judge: the last hybrid SDK, $cloud" judged_by "--cloud $cloud" "$cache/sdk-hybrid/bin/python" "$judge"
+    done
+    sdk az-current azure-cli
+    sdk az-hybrid azure-cli==2.63.0 setuptools
+    for cloud in public usgov; do
+        tally "judge: today's az, $cloud" judged_by "--real-names --cloud $cloud" "$az" "$cache/sdk-az-current/bin/az" latest
+    done
+    # AD FS gives no token to a program that asks it as it asks Entra, as these do.
+    for profile in 2020-09-01 2019-03-01; do
+        tally "judge: the last hybrid az, hub-$profile" judged_by "--real-names --entra --cloud hub-$profile" \
+            "$az" "$cache/sdk-az-hybrid/bin/az" "$profile-hybrid"
     done
 }
 

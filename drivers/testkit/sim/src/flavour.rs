@@ -103,22 +103,29 @@ impl Flavour {
 
     /// Every type with the versions that this cloud answers to.
     pub(crate) fn advertised(self) -> Advertised {
-        let profile = match self {
-            Self::Hub2020 => "2020-09-01-hybrid",
-            Self::Hub2019 => "2019-03-01-hybrid",
-            Self::Hub2018 => "2018-03-01-hybrid",
+        // A stamp still answers to the profiles before its own.
+        let all = ["2020-09-01-hybrid", "2019-03-01-hybrid", "2018-03-01-hybrid"];
+        let own = match self {
+            Self::Hub2020 => &all[..],
+            Self::Hub2019 => &all[1..],
+            Self::Hub2018 => &all[2..],
             Self::Public | Self::UsGov | Self::China => return continuous(self.newest()),
         };
         let mut advertised = Advertised::new();
-        for (namespace, types) in profiles()[profile].as_object().into_iter().flatten() {
+        let named = own.iter().flat_map(|profile| profiles()[*profile].as_object().into_iter().flatten());
+        for (namespace, types) in named {
             let Some(namespace) = proper_namespace(namespace) else { continue };
             for (kind, versions) in types.as_object().into_iter().flatten() {
                 let versions = versions.as_array().into_iter().flatten().filter_map(|v| v.as_str());
-                let mut versions: Vec<_> = versions.map(str::to_owned).collect();
-                versions.sort_unstable_by(|a, b| b.cmp(a));
-                versions.dedup();
                 let kind = kind.replace("publicIpAddresses", "publicIPAddresses");
-                advertised.entry(namespace.to_owned()).or_default().insert(kind, versions);
+                let known = advertised.entry(namespace.to_owned()).or_default().entry(kind).or_default();
+                known.extend(versions.map(str::to_owned));
+                // The profile before these: what az's templates for machines name on every stamp.
+                if namespace == "Microsoft.Network" {
+                    known.push("2015-06-15".to_owned());
+                }
+                known.sort_unstable_by(|a, b| b.cmp(a));
+                known.dedup();
             }
         }
         complete_profile(&mut advertised);
@@ -207,11 +214,13 @@ type Row = (&'static str, &'static [&'static str], &'static [&'static str]);
 const CONTINUOUS: &[Row] = &[
     ("Microsoft.Compute",
      &["virtualMachines", "availabilitySets", "proximityPlacementGroups", "locations", "locations/usages", "locations/vmSizes",
-       "locations/publishers", "locations/operations", "images", "sshPublicKeys", "virtualMachineScaleSets"],
+       "locations/publishers", "locations/operations", "images", "sshPublicKeys", "virtualMachineScaleSets",
+       "virtualMachines/extensions"],
      &["2015-06-15", "2016-03-30", "2017-03-30", "2017-12-01", "2018-04-01", "2018-06-01", "2018-10-01", "2019-03-01",
        "2019-07-01", "2019-12-01",
        "2020-06-01", "2020-12-01", "2021-03-01", "2021-04-01", "2021-07-01", "2021-11-01", "2022-03-01", "2022-08-01",
-       "2022-11-01", "2023-03-01", "2023-07-01", "2023-09-01", "2024-03-01", "2024-07-01", "2024-11-01", "2025-04-01", "2026-04-01"]),
+       "2022-11-01", "2023-03-01", "2023-07-01", "2023-09-01", "2024-03-01", "2024-07-01", "2024-11-01", "2025-04-01",
+       "2025-11-01", "2026-04-01"]),
     ("Microsoft.Compute", &["disks", "snapshots", "diskEncryptionSets", "locations/diskoperations"],
      &["2017-03-30", "2018-04-01", "2018-06-01", "2018-09-30", "2019-03-01", "2019-07-01", "2019-11-01", "2020-05-01",
        "2020-06-30", "2020-09-30", "2020-12-01", "2021-04-01", "2021-08-01", "2021-12-01", "2022-03-02", "2022-07-02",

@@ -46,6 +46,17 @@ pub(super) fn action(
     }
 }
 
+/// `…/virtualMachines/NAME/extensions[/NAME]`: none can be made, so there are none.
+pub(super) fn extensions(
+    request: &Request<'_>,
+    group: &str,
+    machine: &str,
+    name: Option<&str>,
+) -> Result<Answer, ArmError> {
+    resource::find(request, &request.cloud.state(), Kind::Machine, group, machine)?;
+    super::barren::route(request, ("Microsoft.Compute", "virtualMachines/extensions"), Some(group), name)
+}
+
 /// Where a machine says that its system is on the host's own disk.
 const LOCAL_DISK: &str = "/properties/storageProfile/osDisk/diffDiskSettings/option";
 

@@ -139,7 +139,7 @@ fn in_subscription(
     request: &Request<'_>,
     segments: &[&str],
     parts: &[&str],
-    version: &dyn Fn(&str, &str) -> Result<Version, ArmError>,
+    version: &Choose<'_>,
 ) -> Result<Answer, ArmError> {
     let (cloud, call) = (request.cloud, request.call);
     let own = |index: usize| segments.get(index + 2).copied().unwrap_or_default();
@@ -151,10 +151,7 @@ fn in_subscription(
         ("GET", ["operationresults", id]) => list::operation(request, id, true),
         ("GET", ["resources"]) => list::resources(request, &resources("resources")?, None),
         ("GET", ["resourcegroups"]) => group::list(request, &resources("resourceGroups")?),
-        ("GET", ["resourcegroups", name, "resources"]) => {
-            list::resources(request, &resources("resources")?, Some(name))
-        }
-        (_, ["resourcegroups", _]) => group::one(request, &resources("resourceGroups")?, own(1)),
+        (_, ["resourcegroups", ..]) => in_group(request, segments, parts, version),
         ("GET", ["providers"]) => resources("providers").map(|version| provider::list(cloud, &version)),
         ("GET", ["providers", _]) => resources("providers").and_then(|_| provider::one(cloud, own(1))),
         ("POST", ["providers", _, "register"]) => {
@@ -169,16 +166,6 @@ fn in_subscription(
         ("GET", ["providers", "microsoft.network", "locations", _, "operationresults", id]) => {
             list::operation(request, id, true)
         }
-        // The provider may be left out, as in the first years.
-        (
-            _,
-            ["resourcegroups", _, "providers", "microsoft.resources", "deployments", rest @ ..]
-            | ["resourcegroups", _, "deployments", rest @ ..],
-        ) => {
-            let version = resources("deployments")?;
-            let name = rest.first().map(|_| own(parts.len() - rest.len()));
-            deployment::route(request, &version, own(1), name, rest.get(1..).unwrap_or_default())
-        }
         ("GET", ["providers", "microsoft.compute", "skus"]) => catalog::skus(request, &compute("skus")?),
         ("GET", ["providers", "microsoft.compute", "locations", location, rest @ ..]) => {
             let kind = format!("locations/{}", rest.first().copied().unwrap_or_default());
@@ -190,32 +177,65 @@ fn in_subscription(
         (_, ["providers", namespace, kind]) if let Some(kind) = barren::find(namespace, kind) => {
             version(kind.0, kind.1).and_then(|_| barren::route(request, kind, None, None))
         }
-        (_, ["resourcegroups", _, "providers", namespace, kind, rest @ ..])
+        ("GET", ["providers", _, _]) => {
+            let kind = known(own(1), own(2))?;
+            list::kind(request, &version(kind.namespace(), kind.name())?, kind, None)
+        }
+        _ => Err(not_found(call)),
+    }
+}
+
+/// Chooses the version for a kind of a namespace.
+type Choose<'c> = dyn Fn(&str, &str) -> Result<Version, ArmError> + 'c;
+
+fn in_group(
+    request: &Request<'_>,
+    segments: &[&str],
+    parts: &[&str],
+    version: &Choose<'_>,
+) -> Result<Answer, ArmError> {
+    let call = request.call;
+    let own = |index: usize| segments.get(index + 2).copied().unwrap_or_default();
+    let resources = |kind: &str| version("Microsoft.Resources", kind);
+    let compute = |kind: &str| version("Microsoft.Compute", kind);
+    match (call.method.as_str(), parts.get(1..).unwrap_or_default()) {
+        ("GET", [name, "resources"]) => list::resources(request, &resources("resources")?, Some(name)),
+        (_, [_]) => group::one(request, &resources("resourceGroups")?, own(1)),
+        // The provider may be left out, as in the first years.
+        (
+            _,
+            [_, "providers", "microsoft.resources", "deployments", rest @ ..] | [_, "deployments", rest @ ..],
+        ) => {
+            let version = resources("deployments")?;
+            let name = rest.first().map(|_| own(parts.len() - rest.len()));
+            deployment::route(request, &version, own(1), name, rest.get(1..).unwrap_or_default())
+        }
+        (_, [_, "providers", namespace, kind, rest @ ..])
             if rest.len() <= 1
                 && let Some(kind) = barren::find(namespace, kind) =>
         {
             let name = rest.first().map(|_| own(5));
             version(kind.0, kind.1).and_then(|_| barren::route(request, kind, Some(own(1)), name))
         }
-        ("GET", ["providers", _, _]) => {
-            let kind = known(own(1), own(2))?;
-            list::kind(request, &version(kind.namespace(), kind.name())?, kind, None)
-        }
-        ("GET", ["resourcegroups", name, "providers", _, _]) => {
+        ("GET", [name, "providers", _, _]) => {
             let kind = known(own(3), own(4))?;
             list::kind(request, &version(kind.namespace(), kind.name())?, kind, Some(name))
         }
-        (_, ["resourcegroups", _, "providers", _, _, _]) => {
+        (_, [_, "providers", _, _, _]) => {
             let kind = known(own(3), own(4))?;
             resource::one(request, &version(kind.namespace(), kind.name())?, kind, own(1), own(5))
         }
-        (_, ["resourcegroups", _, "providers", "microsoft.compute", "virtualmachines", _, action]) => {
-            machine::action(request, &compute("virtualMachines")?, own(1), own(5), action)
-        }
-        (_, ["resourcegroups", _, "providers", "microsoft.network", _, _, list, rest @ ..])
+        (_, [_, "providers", "microsoft.compute", "virtualmachines", _, "extensions", rest @ ..])
             if rest.len() <= 1 =>
         {
-            let part = part::Part::find(parts[4], list).ok_or_else(|| not_found(call))?;
+            compute("virtualMachines")?;
+            machine::extensions(request, own(1), own(5), rest.first().map(|_| own(7)))
+        }
+        (_, [_, "providers", "microsoft.compute", "virtualmachines", _, action]) => {
+            machine::action(request, &compute("virtualMachines")?, own(1), own(5), action)
+        }
+        (_, [_, "providers", "microsoft.network", whole, _, list, rest @ ..]) if rest.len() <= 1 => {
+            let part = part::Part::find(whole, list).ok_or_else(|| not_found(call))?;
             let version = version("Microsoft.Network", part.kind())?;
             part::route(request, &version, part, own(1), own(5), (!rest.is_empty()).then(|| own(7)))
         }

@@ -349,8 +349,10 @@ impl Template {
             properties["template"] = Value::Null;
         }
         let mut body = self.with(&planned.turns, fetch, &Value::Object(raw))?;
-        if let Some(template) = inner {
-            body["properties"]["template"] = template;
+        match inner {
+            Some(template) => body["properties"]["template"] = template,
+            None if planned.is_deployment() => {}
+            None => leave_out_nulls(&mut body),
         }
         Ok(body)
     }
@@ -413,6 +415,18 @@ impl Trouble {
                             https://aka.ms/arm-template-expressions for usage details."
                 .to_owned(),
         }
+    }
+}
+
+/// A field that is null counts as not written.
+fn leave_out_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(leave_out_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(leave_out_nulls),
+        _ => {}
     }
 }
 

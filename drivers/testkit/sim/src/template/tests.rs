@@ -58,7 +58,7 @@ fn resources_wait_for_what_they_name_and_what_they_refer_to() {
                 resource("subnets", "one", &json!({"dependsOn": ["net"]})),
             ]})),
             resource("C.P/vms", "vm", &json!({"dependsOn": ["nics"], "properties": {
-                "address": "[reference('ip').address]", "none": "[[plain]",
+                "address": "[reference('ip').address]", "none": "[[plain]", "absent": null, "list": [{"gone": "[null()]"}],
             }})),
             resource("N.W/ips", "ip", &json!({})),
             resource("N.W/ips", "unwanted", &json!({"condition": "[equals(1, 2)]"})),
@@ -87,7 +87,7 @@ fn resources_wait_for_what_they_name_and_what_they_refer_to() {
         read.body(4, Some(&|id, version| Ok(json!({"properties": {"address": format!("{id}@{version}")}}))));
     assert_eq!(
         fetched.unwrap()["properties"],
-        json!({"address": "/subscriptions/s/resourceGroups/rg/providers/N.W/ips/ip@2020-01-01", "none": "[plain]"})
+        json!({"address": "/subscriptions/s/resourceGroups/rg/providers/N.W/ips/ip@2020-01-01", "none": "[plain]", "list": [{}]})
     );
 }
 

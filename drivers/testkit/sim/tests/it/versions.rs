@@ -45,11 +45,16 @@ fn a_cloud_answers_to_exactly_what_it_advertises() {
 }
 
 #[test]
-fn a_hub_has_what_its_profile_names() {
+fn a_hub_has_what_its_profile_and_those_before_it_name() {
     for (flavour, compute, network, disk) in [
-        (Flavour::Hub2020, "2020-06-01", "2018-11-01", "2019-07-01"),
-        (Flavour::Hub2019, "2017-12-01", "2017-10-01", "2017-03-30"),
-        (Flavour::Hub2018, "2017-03-30", "2017-10-01", "2017-03-30"),
+        (
+            Flavour::Hub2020,
+            &["2020-06-01", "2017-12-01", "2017-03-30"][..],
+            &["2018-11-01", "2017-10-01", "2015-06-15"][..],
+            &["2019-07-01", "2017-03-30"][..],
+        ),
+        (Flavour::Hub2019, &["2017-12-01", "2017-03-30"], &["2017-10-01", "2015-06-15"], &["2017-03-30"]),
+        (Flavour::Hub2018, &["2017-03-30"], &["2017-10-01", "2015-06-15"], &["2017-03-30"]),
     ] {
         let client = client(flavour);
         let provider = |name: &str| {
@@ -67,9 +72,9 @@ fn a_hub_has_what_its_profile_names() {
             types.into_iter().find(|t| t["resourceType"] == kind).expect("the type")["apiVersions"].clone()
         };
         let (computing, networking) = (provider("Microsoft.Compute"), provider("Microsoft.Network"));
-        assert_eq!(versions(&computing, "virtualMachines"), json!([compute]));
-        assert_eq!(versions(&computing, "disks"), json!([disk]));
-        assert_eq!(versions(&networking, "publicIPAddresses"), json!([network]));
+        assert_eq!(versions(&computing, "virtualMachines"), json!(compute));
+        assert_eq!(versions(&computing, "disks"), json!(disk));
+        assert_eq!(versions(&networking, "publicIPAddresses"), json!(network));
     }
 }
 
