@@ -60,6 +60,18 @@ fn a_machine_lives_in_us_gov_whose_versions_lag() {
 }
 
 #[test]
+#[ignore = "as US Gov; tests/soak.sh azure runs it"]
+fn a_machine_lives_in_china() {
+    a_life(Flavour::China, "/oauth2/v2.0/token");
+}
+
+#[test]
+#[ignore = "as the older stamp; tests/soak.sh azure runs it"]
+fn a_machine_lives_on_the_oldest_stamp() {
+    a_life(Flavour::Hub2018, "/adfs/oauth2/token");
+}
+
+#[test]
 fn a_machine_lives_on_a_stamp() {
     a_life(Flavour::Hub2020, "/adfs/oauth2/token");
 }

@@ -7,3 +7,4 @@ mod kills;
 mod private;
 mod proxy;
 mod scene;
+mod weather;

@@ -29,14 +29,14 @@ pub(super) struct Scene {
 impl Scene {
     pub(super) fn new(flavour: Flavour) -> Self {
         let world = World::new();
-        let (simulator, runtime) = start(flavour, &world, &world.lab);
+        let (simulator, runtime) = with_hosts(flavour, &world, &world.lab);
         Self::of(world, simulator, runtime, None)
     }
 
     /// With a cloud on another network, to which no way leads but this proxy.
     pub(super) fn behind_a_proxy(flavour: Flavour) -> (Self, Proxy) {
         let (world, apart) = (World::new(), Lab::new());
-        let (simulator, runtime) = start(flavour, &world, &apart);
+        let (simulator, runtime) = with_hosts(flavour, &world, &apart);
         let proxy = Proxy::start(&world.lab, runtime.handle(), simulator.address());
         (Self::of(world, simulator, runtime, Some(apart)), proxy)
     }
@@ -123,10 +123,20 @@ impl Drop for Scene {
 }
 
 /// A cloud on the network `at`, whose machines stand in the world's lab.
-fn start(flavour: Flavour, world: &World, at: &Lab) -> (Simulator, Runtime) {
-    let mut config = Config::new(flavour, Clock::real(time::OffsetDateTime::now_utc(), SCALE));
-    config.bodies = world.lab.machines();
+fn with_hosts(flavour: Flavour, world: &World, at: &Lab) -> (Simulator, Runtime) {
+    start(flavour, at, |config| config.bodies = world.lab.machines())
+}
+
+/// What a cloud's time is made of.
+pub(super) fn clock() -> Clock {
+    Clock::real(time::OffsetDateTime::now_utc(), SCALE)
+}
+
+/// A cloud on the network `at`, whose machines have no bodies unless `change` gives them some.
+pub(super) fn start(flavour: Flavour, at: &Lab, change: impl FnOnce(&mut Config)) -> (Simulator, Runtime) {
+    let mut config = Config::new(flavour, clock());
     config.throttled = false;
+    change(&mut config);
     at.enter(|| {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let simulator = runtime.block_on(Simulator::start(config)).unwrap();
@@ -135,7 +145,7 @@ fn start(flavour: Flavour, world: &World, at: &Lab) -> (Simulator, Runtime) {
 }
 
 /// What a person sets to use this cloud, and nothing else.
-fn environment(simulator: &Simulator) -> Vec<(&'static str, String)> {
+pub(super) fn environment(simulator: &Simulator) -> Vec<(&'static str, String)> {
     let account = &simulator.config().account;
     vec![
         ("AZURE_ENDPOINT", simulator.endpoint().to_owned()),

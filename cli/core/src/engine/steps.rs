@@ -94,7 +94,7 @@ impl Work<'_> {
         let cx = self.making(&machine.owner, key.clone(), Some(Arc::clone(seed)));
         // Held until the journal says that this machine uses it.
         let hold = self.hold(&machine, step).await?;
-        self.record(Event::Started { step: index, key, deadline: self.deadline() }).await?;
+        self.record(Event::Started { step: index, key: key.clone(), deadline: self.deadline() }).await?;
         self.say(What::StepStarted { name: step.name.clone(), summary: step.summary.clone() });
         let made: Vec<Value> = machine.resources();
         let performed = match &hold {
@@ -112,6 +112,10 @@ impl Work<'_> {
                 // These kinds promise that nothing was made; after any other one only asking tells.
                 if matches!(error.kind(), DriverKind::Refused | DriverKind::NameTaken) {
                     self.record(Event::Undone { step: index, because: error.to_string() }).await?;
+                } else {
+                    // Its last call is over: nobody needs to wait for the command's own deadline any more.
+                    let now = milliseconds(&*self.wharf.clock);
+                    self.record(Event::Started { step: index, key, deadline: now }).await?;
                 }
                 Err(Error::from(error).during(&step.summary))
             }

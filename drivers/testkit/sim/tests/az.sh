@@ -44,8 +44,6 @@ if [ "$profile" != latest ]; then
         --endpoint-active-directory "$(fact login)" --endpoint-active-directory-resource-id "$(fact audience)" \
         --endpoint-active-directory-graph-resource-id "https://graph.$suffix/" --suffix-storage-endpoint "$suffix"
     runs cloud set -n Stamp
-elif [ "$(fact cloud)" = usgov ]; then
-    runs cloud set -n AzureUSGovernment
 fi
 prefix=--address-prefixes
 [ "$profile" != 2019-03-01-hybrid ] || prefix=--address-prefix

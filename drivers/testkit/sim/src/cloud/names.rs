@@ -72,12 +72,18 @@ fn audiences(config: &Config, suffix: &str) -> Vec<String> {
             "https://management.core.windows.net",
             "https://management.azure.com",
         ],
-        Flavour::UsGov => {
-            &["https://management.core.usgovcloudapi.net", "https://management.usgovcloudapi.net"]
-        }
-        Flavour::China => {
-            &["https://management.core.chinacloudapi.cn", "https://management.chinacloudapi.cn"]
-        }
+        Flavour::UsGov => &[
+            "https://management.core.usgovcloudapi.net",
+            "https://management.usgovcloudapi.net",
+            "https://management.core.usgovcloudapi.net/",
+            "https://management.usgovcloudapi.net/",
+        ],
+        Flavour::China => &[
+            "https://management.core.chinacloudapi.cn",
+            "https://management.chinacloudapi.cn",
+            "https://management.core.chinacloudapi.cn/",
+            "https://management.chinacloudapi.cn/",
+        ],
         // A stamp's audience is a URI of its own and never its endpoint's address.
         _ if config.identity == IdentitySystem::Adfs => {
             return vec![format!("https://management.adfs.{suffix}/{}", config.account.tenant)];

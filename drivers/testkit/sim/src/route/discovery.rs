@@ -104,7 +104,8 @@ fn subscription_body(cloud: &Cloud) -> Value {
 
 /// Every subscription that the caller sees.
 pub(super) fn subscriptions(cloud: &Cloud, version: &Version) -> Answer {
-    let list = json!({"value": [subscription_body(cloud)]});
+    let seen = (!cloud.config.account.without_role).then(|| subscription_body(cloud));
+    let list = json!({"value": seen.into_iter().collect::<Vec<_>>()});
     Answer::json(200, view::show_route("resources", &version.version, "/subscriptions", &list))
 }
 
@@ -134,7 +135,7 @@ pub(super) fn check_subscription(request: &Request<'_>, id: &str) -> Result<(), 
         let message = format!("The provided subscription identifier '{id}' is malformed or invalid.");
         return Err(ArmError::bad("InvalidSubscriptionId", message));
     }
-    if !id.eq_ignore_ascii_case(&account.subscription) {
+    if account.without_role || !id.eq_ignore_ascii_case(&account.subscription) {
         let message = format!("The subscription '{id}' could not be found.");
         return Err(ArmError::new(404, "SubscriptionNotFound", message));
     }
