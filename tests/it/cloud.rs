@@ -117,7 +117,7 @@ impl Keys {
             "hostname": "born",
             "users": [{"name": "wharf", "shell": "/bin/bash", "lock_passwd": true, "sudo": "ALL=(ALL) NOPASSWD:ALL",
                 "ssh_authorized_keys": [self.read("person.pub").trim()]}],
-            "ssh_deletekeys": true, "ssh_genkeytypes": [],
+            "ssh_deletekeys": true,
             "ssh_keys": {"ed25519_private": self.read("host"), "ed25519_public": self.read("host.pub").trim()},
         });
         STANDARD.encode(format!("#cloud-config\n{config}\n"))

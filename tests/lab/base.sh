@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Makes the root that test hosts of one kind are an overlay of, once, and prints its folder as the last line.
 #
-#   tests/lab/base.sh [systemd|openrc|bare]
+#   tests/lab/base.sh [systemd|openrc|bare|cloud-init]
 #
 # A minimal Debian with sshd and sudo, and none of what the agent should do without: no nft, no iptables, no zstd. Its
-# init is systemd, or OpenRC under sysvinit, or there is none at all: a shell script that ends in sshd. Cached by the
-# hash of this file. Needs root.
+# init is systemd, or OpenRC under sysvinit, or there is none at all: a shell script that ends in sshd. `cloud-init` is
+# systemd with the real cloud-init, which finds its seed under /var/lib/cloud/seed/nocloud. Cached by the hash of this
+# file. Needs root.
 set -euo pipefail
 kind=${1:-systemd}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/wharf/lab
@@ -17,7 +18,7 @@ flock 9
 packages() {
     local all=openssh-server,ca-certificates,iproute2,sudo,procps
     case $kind in
-        systemd) echo "systemd,systemd-sysv,dbus,$all" ;;
+        systemd | cloud-init) echo "systemd,systemd-sysv,dbus,$all" ;;
         openrc | bare) echo "$all" ;;
         *) echo "base.sh: there is no kind $kind" >&2 && return 2 ;;
     esac
@@ -65,19 +66,41 @@ UNIT
     done
 }
 
-# debootstrap takes the first of several alternatives, which OpenRC does not go with: apt brings it.
-install_openrc() {
+cloud-init() {
+    systemd
+    install cloud-init
+    # No other source of data is looked for, and the lab's own network stays.
+    cat >etc/cloud/cloud.cfg.d/90-lab.cfg <<'CFG'
+datasource_list: [NoCloud]
+network: {config: disabled}
+apt: {preserve_sources_list: true}
+locale: C.UTF-8
+CFG
+    echo 'policy: enabled' >etc/cloud/ds-identify.cfg
+    # A user without a password is locked, and only PAM lets one in by key, as on every published image.
+    sed -i 's/^UsePAM no/UsePAM yes/' etc/ssh/sshd_config
+    # Nobody is known here before cloud-init says who.
+    chroot . userdel --remove ann
+    chroot . userdel --remove bob
+    rm -f etc/sudoers.d/ann
+    echo 'Include /etc/ssh/sshd_config.d/*.conf' | cat - etc/ssh/sshd_config >etc/ssh/sshd_config.new
+    mv etc/ssh/sshd_config.new etc/ssh/sshd_config
+}
+
+# What debootstrap cannot bring: it takes the first of several alternatives, which OpenRC does not go with, and configures
+# Python's packages in an order that they do not bear.
+install() { # install PACKAGE…
     cp /etc/resolv.conf etc/resolv.conf
     printf '#!/bin/sh\nexit 101\n' >usr/sbin/policy-rc.d
     chmod 755 usr/sbin/policy-rc.d
     chroot . apt-get update -qq >&2
     DEBIAN_FRONTEND=noninteractive chroot . \
-        apt-get install -y -qq --no-install-recommends openrc sysvinit-core >&2
+        apt-get install -y -qq --no-install-recommends "$@" >&2
     rm -rf usr/sbin/policy-rc.d etc/resolv.conf var/lib/apt/lists/* var/cache/apt/archives/*.deb
 }
 
 openrc() {
-    install_openrc
+    install openrc sysvinit-core
     # Only the runlevels; terminals that nobody sits at would be started again and again.
     cat >etc/inittab <<'INITTAB'
 id:2:initdefault:

@@ -5,9 +5,10 @@
 #   lab.sh host LAB NAME ADDRESS [KIND]
 #                                  boot one host of a kind that base.sh knows; returns when it was started, not when
 #                                  it answers
-#   lab.sh machine LAB NAME ADDRESS PRIVATE
+#   lab.sh machine LAB NAME ADDRESS PRIVATE [KIND]
 #                                  the same for a simulated cloud's: nobody's keys, and what standard input says is run
-#                                  as root before sshd first starts; ADDRESS or PRIVATE may be empty
+#                                  as root before sshd first starts; ADDRESS or PRIVATE may be empty. One of the kind
+#                                  cloud-init reads its seed instead, which stands in its upper layer already
 #   lab.sh stop|start|remove LAB NAME
 #                                  cut a host's power, boot it again, or take it away
 #   lab.sh down LAB                end every host and remove everything; harmless when there is nothing
@@ -46,11 +47,19 @@ host() {
 }
 
 machine() {
-    local lab=$1 name=$2 address=$3 private=$4 dir=$1/hosts/$2 units=$1/hosts/$2/upper/etc/systemd/system
-    mkdir -p "$dir"/{upper,work,root,data} "$units/multi-user.target.wants"
+    local lab=$1 name=$2 address=$3 private=$4 kind=${5:-systemd} dir=$1/hosts/$2
+    mkdir -p "$dir"/{upper,work,root,data}
+    echo "$kind" >"$dir/kind"
     identity "$dir" "$name"
     network "$dir" "$address" "$private"
-    cat >"$dir/upper/etc/first-boot"
+    [ "$kind" = cloud-init ] || first_boot "$dir/upper"
+    start "$lab" "$name"
+}
+
+first_boot() {
+    local upper=$1 units=$1/etc/systemd/system
+    mkdir -p "$units/multi-user.target.wants"
+    cat >"$upper/etc/first-boot"
     cat >"$units/first-boot.service" <<'UNIT'
 [Unit]
 Before=ssh.service
@@ -62,7 +71,6 @@ StandardOutput=journal+console
 StandardError=journal+console
 UNIT
     ln -s ../first-boot.service "$units/multi-user.target.wants/"
-    start "$lab" "$name"
 }
 
 start() {

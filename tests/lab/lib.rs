@@ -162,6 +162,17 @@ impl Lab {
         Arc::new(Machines::new(self.folder.clone(), self.name.clone()))
     }
 
+    /// The same, on which the real cloud-init does what user data says. To be called outside of the lab's network, since
+    /// what such hosts are made of is downloaded once.
+    ///
+    /// # Panics
+    /// When that fails.
+    #[must_use]
+    pub fn cloud_init_machines(&self) -> Arc<Machines> {
+        run(Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("lab/base.sh")).arg("cloud-init"));
+        Arc::new(Machines::new(self.folder.clone(), self.name.clone()).with_cloud_init())
+    }
+
     /// The network namespace, as `nsenter --net` takes it.
     #[must_use]
     pub fn network(&self) -> PathBuf {

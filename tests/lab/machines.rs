@@ -2,14 +2,16 @@
 //! the lab's bridge drops what the cloud's rules keep out. A connection is judged by its first packet, TCP alone.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::Write as _;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use wharf_sim::body::{Birth, Bodies, Body, Doing, Rule};
 use wharf_sim::user_data::UserData;
 
@@ -17,6 +19,8 @@ use crate::{inside, lab_script};
 
 const BOOT: Duration = Duration::from_secs(90);
 const FINISHED: &str = "upper/var/lib/cloud/instance/boot-finished";
+/// Where the real cloud-init looks for what it is to do.
+const SEED: &str = "upper/var/lib/cloud/seed/nocloud";
 /// Where machines' own networks are; the lab's addresses stand for the internet.
 const PRIVATE: &str = "{ 10.0.0.0-10.98.255.255, 10.100.0.0-10.255.255.255, 172.16.0.0/12, 192.168.0.0/16 }";
 
@@ -27,6 +31,8 @@ pub struct Machines {
     namespace: String,
     made: AtomicU32,
     addresses: AtomicU8,
+    /// Hosts have the real cloud-init.
+    cloud_init: bool,
     /// One ruleset at a time.
     firewall: Arc<Mutex<()>>,
 }
@@ -38,13 +44,20 @@ struct Machine {
     namespace: String,
     name: String,
     addresses: Vec<String>,
+    cloud_init: bool,
     firewall: Arc<Mutex<()>>,
 }
 
 impl Machines {
     pub(crate) fn new(lab: PathBuf, namespace: String) -> Self {
         let (made, addresses) = (AtomicU32::new(0), AtomicU8::new(100));
-        Self { lab, namespace, made, addresses, firewall: Arc::default() }
+        Self { lab, namespace, made, addresses, cloud_init: false, firewall: Arc::default() }
+    }
+
+    /// The same with hosts on which cloud-init itself does what user data says, and not the simulator's reading of it.
+    #[must_use]
+    pub fn with_cloud_init(self) -> Self {
+        Self { cloud_init: true, ..self }
     }
 }
 
@@ -58,6 +71,7 @@ impl Bodies for Machines {
             namespace: self.namespace.clone(),
             name: format!("v{number}"),
             addresses,
+            cloud_init: self.cloud_init,
             firewall: Arc::clone(&self.firewall),
         };
         Box::pin(async move {
@@ -114,15 +128,21 @@ impl Machine {
     }
 
     fn create(&self, birth: &Birth) -> Result<(), String> {
-        let script = UserData::of(birth).map_err(|refused| refused.to_string())?.first_boot();
+        let user_data = UserData::of(birth).map_err(|refused| refused.to_string())?;
         // Closed before it is there.
         self.nft(&self.ruleset(&birth.rules))?;
         let text = |address: &Option<String>| address.clone().unwrap_or_default();
         let mut command = lab_script();
         command.arg("machine").arg(&self.lab).arg(&self.name);
         command.arg(text(&birth.public_address)).arg(text(&birth.private_address));
-        feed(&mut command, &script)?;
-        let finished = self.folder().join(FINISHED);
+        let finished = if self.cloud_init {
+            self.seed(birth).map_err(|error| error.to_string())?;
+            feed(command.arg("cloud-init"), "")?;
+            self.folder().join("upper/var/lib/cloud/instances").join(&self.name).join("boot-finished")
+        } else {
+            feed(&mut command, &user_data.first_boot())?;
+            self.folder().join(FINISHED)
+        };
         let deadline = Instant::now() + BOOT;
         while !finished.exists() {
             if Instant::now() > deadline {
@@ -132,7 +152,37 @@ impl Machine {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        Ok(())
+        if self.cloud_init { self.judged() } else { Ok(()) }
+    }
+
+    /// What a cloud tells cloud-init: who the machine is, who may sign in, and the person's own data.
+    fn seed(&self, birth: &Birth) -> std::io::Result<()> {
+        let (seed, config) = (self.folder().join(SEED), self.folder().join("upper/etc/cloud/cloud.cfg.d"));
+        std::fs::create_dir_all(&seed)?;
+        std::fs::create_dir_all(&config)?;
+        let who =
+            json!({"instance-id": self.name, "local-hostname": birth.host_name, "public-keys": birth.keys});
+        put(&seed.join("meta-data"), who.to_string().as_bytes())?;
+        let data = birth.custom_data.as_ref().or(birth.user_data.as_ref());
+        put(&seed.join("user-data"), data.map_or(&b"#cloud-config\n{}\n"[..], |data| data))?;
+        let user = json!({"system_info": {"default_user": {
+            "name": birth.user, "shell": "/bin/bash", "lock_passwd": true, "sudo": ["ALL=(ALL) NOPASSWD:ALL"], "groups": [],
+        }}});
+        put(&config.join("95-machine.cfg"), user.to_string().as_bytes())
+    }
+
+    /// Whether cloud-init did everything that it was told, and found nothing wrong with how it was said.
+    fn judged(&self) -> Result<(), String> {
+        let log = std::fs::read_to_string(self.folder().join("upper/var/log/cloud-init.log"));
+        let log = log.map_err(|error| error.to_string())?;
+        if let Some(wrong) = log.lines().find(|line| line.contains("Invalid cloud-config")) {
+            return Err(wrong.to_owned());
+        }
+        let result = self.folder().join("upper/var/lib/cloud/data/result.json");
+        let result = std::fs::read_to_string(result).map_err(|error| error.to_string())?;
+        let result: Value = serde_json::from_str(&result).map_err(|error| error.to_string())?;
+        let errors = result["v1"]["errors"].as_array();
+        if errors.is_some_and(Vec::is_empty) { Ok(()) } else { Err(format!("cloud-init says {result}")) }
     }
 
     fn script(&self, verb: &str) -> Result<(), String> {
@@ -212,4 +262,8 @@ fn feed(command: &mut Command, input: &str) -> Result<(), String> {
     } else {
         Err(format!("{command:?}: {}\n{said}\n{input}", output.status))
     }
+}
+
+fn put(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    File::create(path)?.write_all(content)
 }

@@ -59,6 +59,26 @@ fn a_machine_lives_in_us_gov_whose_versions_lag() {
     a_life(Flavour::UsGov, "/oauth2/v2.0/token");
 }
 
+/// The simulator's reading of what a machine is born with is strict; this is what its real reader makes of it, the
+/// person's own data included.
+#[test]
+fn cloud_init_itself_brings_a_machine_up() {
+    let scene = Scene::with_cloud_init(Flavour::Public);
+    let own = scene.world.lab.scratch().join("own.yaml");
+    std::io::Write::write_all(
+        &mut std::fs::File::create(&own).unwrap(),
+        b"#cloud-config\nwrite_files:\n  - {path: /etc/own, content: mine}\n",
+    )
+    .unwrap();
+    let own = own.display().to_string();
+    scene.wharf_ok(&[CREATE.as_slice(), &["--azure-custom-data", &own]].concat());
+    scene.runs_containers();
+    assert_eq!(scene.wharf_ok(&["ssh", "web1", "cat", "/etc/own"]), "mine");
+    scene.wharf_ok(&["rm", "-y", "web1"]);
+    scene.nothing_is_left();
+    scene.nothing_was_refused();
+}
+
 #[test]
 #[ignore = "as US Gov; tests/soak.sh azure runs it"]
 fn a_machine_lives_in_china() {

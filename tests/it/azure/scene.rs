@@ -33,6 +33,14 @@ impl Scene {
         Self::of(world, simulator, runtime, None)
     }
 
+    /// With machines on which the real cloud-init reads what they are born with.
+    pub(super) fn with_cloud_init(flavour: Flavour) -> Self {
+        let world = World::new();
+        let (simulator, runtime) =
+            start(flavour, &world.lab, |config| config.bodies = world.lab.cloud_init_machines());
+        Self::of(world, simulator, runtime, None)
+    }
+
     /// With a cloud on another network, to which no way leads but this proxy.
     pub(super) fn behind_a_proxy(flavour: Flavour) -> (Self, Proxy) {
         let (world, apart) = (World::new(), Lab::new());

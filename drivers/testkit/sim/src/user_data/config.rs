@@ -161,6 +161,10 @@ impl CloudConfig {
             }
         }
         let unknown = |kind: &&String| !KEY_KINDS.contains(&kind.as_str());
+        if self.ssh_genkeytypes.as_ref().is_some_and(Vec::is_empty) {
+            // It goes on all the same, and complains at every boot.
+            return Err(Refused("cloud-config: `ssh_genkeytypes` names at least one kind".to_owned()));
+        }
         if let Some(kind) = self.ssh_genkeytypes.iter().flatten().find(unknown) {
             return Err(Refused(format!("cloud-config: `ssh_genkeytypes` knows no `{kind}`")));
         }

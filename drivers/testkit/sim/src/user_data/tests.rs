@@ -20,9 +20,9 @@ fn refused(text: &str) -> String {
 #[test]
 fn a_config_is_read_as_yaml_or_json() {
     let json = r#"#cloud-config
-{"hostname":"web1","users":[{"name":"wharf","sudo":"ALL=(ALL) NOPASSWD:ALL","ssh_authorized_keys":["ssh-ed25519 A"]}],"ssh_genkeytypes":[],"ssh_keys":{"ed25519_private":"p","ed25519_public":"q"}}
+{"hostname":"web1","users":[{"name":"wharf","sudo":"ALL=(ALL) NOPASSWD:ALL","ssh_authorized_keys":["ssh-ed25519 A"]}],"ssh_genkeytypes":["ed25519"],"ssh_keys":{"ed25519_private":"p","ed25519_public":"q"}}
 "#;
-    let yaml = "#cloud-config\nhostname: web1\nusers:\n- name: wharf\n  sudo: ALL=(ALL) NOPASSWD:ALL\n  ssh_authorized_keys: [ssh-ed25519 A]\nssh_genkeytypes: []\nssh_keys:\n  ed25519_private: p\n  ed25519_public: q\n";
+    let yaml = "#cloud-config\nhostname: web1\nusers:\n- name: wharf\n  sudo: ALL=(ALL) NOPASSWD:ALL\n  ssh_authorized_keys: [ssh-ed25519 A]\nssh_genkeytypes: [ed25519]\nssh_keys:\n  ed25519_private: p\n  ed25519_public: q\n";
     let read = |text: &str| UserData::parse(text.as_bytes()).expect("read");
     assert_eq!(read(json), read(yaml));
     assert_eq!(names(&read(json)), ["wharf"]);
