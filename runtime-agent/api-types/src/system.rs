@@ -152,6 +152,8 @@ pub struct SystemInfo {
     pub labels: Vec<String>,
     /// Always false.
     pub experimental_build: bool,
+    /// Where everything that stays is kept.
+    pub docker_root_dir: String,
     /// The engine's version.
     pub server_version: String,
     /// OCI runtimes by name.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::routing::{any, get};
+use axum::routing::{any, delete, get, post};
 use axum::{Json, Router};
 
 use super::error::{Refusal, Result};
@@ -13,8 +13,14 @@ use crate::engine::error::Error;
 const SWARM_ONLY: &[&str] = &["/swarm", "/nodes", "/services", "/tasks", "/secrets", "/configs"];
 
 pub(super) fn routes() -> Router<Arc<Engine>> {
-    let routes =
-        Router::new().route("/plugins", get(no_plugins)).route("/plugins/{name}/json", get(no_such_plugin));
+    let routes = Router::new()
+        .route("/plugins", get(no_plugins))
+        .route("/plugins/{name}", delete(no_such_plugin))
+        .route("/plugins/{name}/json", get(no_such_plugin))
+        .route("/swarm/leave", post(not_in_a_swarm));
+    let routes = ["enable", "disable", "push", "upgrade", "set"].iter().fold(routes, |routes, verb| {
+        routes.route(&format!("/plugins/{{name}}/{verb}"), post(no_such_plugin))
+    });
     SWARM_ONLY.iter().fold(routes, |routes, path| {
         routes.route(path, any(no_swarm)).route(&format!("{path}/{{*rest}}"), any(no_swarm))
     })
@@ -26,6 +32,10 @@ async fn no_plugins() -> Json<[(); 0]> {
 
 async fn no_such_plugin(axum::extract::Path(name): axum::extract::Path<String>) -> Refusal {
     Error::not_found(format!("plugin {name:?} not found")).into()
+}
+
+async fn not_in_a_swarm() -> Refusal {
+    Error::unavailable("This node is not part of a swarm").into()
 }
 
 async fn no_swarm() -> Result<()> {

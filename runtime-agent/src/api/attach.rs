@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use futures_util::StreamExt as _;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::io::AsyncWriteExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -77,7 +78,11 @@ impl Attachment {
     async fn prepare(engine: &Engine, id: &str, parameters: &Parameters) -> Result<Self> {
         let container = engine.containers.find(id)?;
         let config = container.snapshot().record.config.clone();
-        let keys = detach_keys(parameters.text("detachKeys"), config.tty)?;
+        let named = parameters.text("detachKeys");
+        if let Some(named) = named.filter(|named| detach_keys(Some(named), true).is_err()) {
+            return Err(Error::invalid(format!("Invalid detach keys ({named}) provided")).into());
+        }
+        let keys = detach_keys(named, config.tty)?;
         let streams = Streams {
             stdin: parameters.flag("stdin") && config.open_stdin,
             stdout: parameters.flag("stdout"),
@@ -117,7 +122,8 @@ fn backlog(engine: &Engine, container: &Container, streams: Streams) -> Result<L
 
 async fn replay(mut backlog: Lines, client: &mut Hijacked, tty: bool) {
     while let Some(Ok(entry)) = backlog.recv().await {
-        if client.writer.write_all(&encode(&entry, tty, false)).await.is_err() {
+        let shown = Shown { tty, ..Shown::default() };
+        if client.writer.write_all(&shown.encode(&entry)).await.is_err() {
             return;
         }
     }
@@ -131,10 +137,11 @@ async fn logs(
 ) -> Result<Response> {
     let container = engine.containers.find(&id)?;
     let tty = container.snapshot().record.config.tty;
-    let timestamps = parameters.flag("timestamps");
+    let (timestamps, details) = (parameters.flag("timestamps"), parameters.flag("details"));
+    let shown = Shown { tty, timestamps, details };
     let lines = engine.containers.logs(&container, wanted(&parameters)?)?;
     let body = ReceiverStream::new(lines).map(move |entry| match entry {
-        Ok(entry) => Ok(encode(&entry, tty, timestamps)),
+        Ok(entry) => Ok(shown.encode(&entry)),
         Err(error) => {
             tracing::warn!(%error, "a log cannot be read");
             Err(error)
@@ -161,7 +168,31 @@ fn wanted(parameters: &Parameters) -> Result<Wanted> {
     })
 }
 
-fn encode(entry: &Entry, tty: bool, timestamps: bool) -> Vec<u8> {
-    let text = if timestamps { format!("{} {}", entry.time, entry.text) } else { entry.text.clone() };
-    if tty { text.into_bytes() } else { frame(entry.stderr, text.as_bytes()) }
+/// How lines of a log go out.
+#[derive(Debug, Clone, Copy, Default)]
+struct Shown {
+    tty: bool,
+    timestamps: bool,
+    details: bool,
 }
+
+impl Shown {
+    /// The time first, then what stands beside the line as `key=value,…`, then the line.
+    fn encode(self, entry: &Entry) -> Vec<u8> {
+        let time = if self.timestamps { format!("{} ", entry.time) } else { String::new() };
+        let pairs =
+            entry.attributes.iter().map(|(key, value)| format!("{}={}", escaped(key), escaped(value)));
+        let details = if self.details { pairs.collect::<Vec<_>>().join(",") + " " } else { String::new() };
+        let text = format!("{time}{details}{}", entry.text);
+        if self.tty { text.into_bytes() } else { frame(entry.stderr, text.as_bytes()) }
+    }
+}
+
+/// As in a query, so that a comma is no separator.
+fn escaped(text: &str) -> String {
+    let escaped = utf8_percent_encode(text, QUERY).to_string();
+    escaped.replace("%20", "+")
+}
+
+/// What Go's library leaves as it is in a query: letters, digits and four marks.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');

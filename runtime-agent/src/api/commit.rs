@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::routing::post;
@@ -11,7 +10,7 @@ use wharfd_api_types::container::ContainerConfig;
 use wharfd_api_types::exec::IdResponse;
 
 use super::error::Result;
-use super::parameters::{Parameters, body};
+use super::parameters::{Parameters, Sent};
 use crate::engine::Engine;
 use crate::engine::containers::commit::Wish;
 use crate::engine::error::Error;
@@ -25,9 +24,9 @@ async fn commit(
     State(engine): State<Arc<Engine>>,
     parameters: Parameters,
     RawQuery(query): RawQuery,
-    bytes: Bytes,
+    sent: Sent,
 ) -> Result<(StatusCode, Json<IdResponse>)> {
-    let config: ContainerConfig = body(&bytes)?;
+    let config: ContainerConfig = sent.read()?;
     let container = engine.containers.find(parameters.text("container").unwrap_or_default())?;
     let wish = Wish {
         reference: reference(&parameters)?,

@@ -16,7 +16,7 @@ use wharfd_api_types::container::{
 };
 
 use super::error::Result;
-use super::parameters::{Parameters, body};
+use super::parameters::{Parameters, Sent};
 use super::version::ApiVersion;
 use crate::engine::Engine;
 use crate::engine::containers::stats::Sampling;
@@ -50,9 +50,9 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
 async fn create(
     State(engine): Shared,
     parameters: Parameters,
-    bytes: Bytes,
+    sent: Sent,
 ) -> Result<(StatusCode, Json<CreateResponse>)> {
-    let request: CreateRequest = body(&bytes)?;
+    let request: CreateRequest = sent.read()?;
     let made = engine.containers.create(parameters.text("name"), request).await?;
     Ok((StatusCode::CREATED, Json(made)))
 }
@@ -84,7 +84,14 @@ async fn inspect(
     Ok(Json(engine.containers.inspect(&container, parameters.flag("size")).await?))
 }
 
-async fn start(State(engine): Shared, Path(id): Path<String>) -> Result<StatusCode> {
+/// A body was a configuration once; two bytes are an empty one, which some clients still send.
+async fn start(State(engine): Shared, Path(id): Path<String>, bytes: Bytes) -> Result<StatusCode> {
+    if bytes.len() > 2 {
+        return Err(Error::invalid(
+            "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24",
+        )
+        .into());
+    }
     engine.containers.find(&id)?.start().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -140,7 +147,8 @@ pub(super) fn size(parameters: &Parameters) -> Result<Size> {
 
 async fn remove(State(engine): Shared, Path(id): Path<String>, parameters: Parameters) -> Result<StatusCode> {
     if parameters.flag("link") {
-        return Err(Error::unimplemented("links are not supported").into());
+        // Names of links have two parts, which are no path of this route.
+        return Err(Error::conflict("Conflict, cannot remove the default link name of the container").into());
     }
     engine.containers.find(&id)?.remove(parameters.flag("force"), parameters.flag("v")).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -150,8 +158,8 @@ async fn prune(State(engine): Shared, parameters: Parameters) -> Result<Json<Pru
     Ok(Json(engine.containers.prune(&Filter::prune(parameters.filters()?)?).await?))
 }
 
-async fn update(State(engine): Shared, Path(id): Path<String>, bytes: Bytes) -> Result<Json<UpdateResponse>> {
-    let request: UpdateRequest = body(&bytes)?;
+async fn update(State(engine): Shared, Path(id): Path<String>, sent: Sent) -> Result<Json<UpdateResponse>> {
+    let request: UpdateRequest = sent.read()?;
     let container = engine.containers.find(&id)?;
     let warnings = engine.containers.update(&container, request).await?;
     Ok(Json(UpdateResponse { warnings: (!warnings.is_empty()).then_some(warnings) }))

@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tokio::io::AsyncWriteExt as _;
 use wharfd_api_types::exec::{ExecCreateRequest, ExecInspect, ExecStartRequest, IdResponse};
 
 use super::containers::size;
 use super::error::Result;
 use super::hijack::{Hijacked, hijack};
-use super::parameters::{Parameters, body};
+use super::parameters::{Parameters, Sent, body};
 use super::streams::{Ended, content_type, detach_keys, frame, join};
 use super::version::ApiVersion;
 use crate::engine::Engine;
@@ -34,10 +36,11 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
 async fn create(
     State(engine): State<Arc<Engine>>,
     Path(id): Path<String>,
-    bytes: Bytes,
+    sent: Sent,
 ) -> Result<(StatusCode, Json<IdResponse>)> {
-    let request: ExecCreateRequest = body(&bytes)?;
+    let request: ExecCreateRequest = sent.read()?;
     let container = engine.containers.find(&id)?;
+    keys_of(&request)?;
     let id = engine.containers.create_exec(&container, request)?;
     Ok((StatusCode::CREATED, Json(IdResponse { id })))
 }
@@ -96,8 +99,22 @@ async fn serve(
     }
 }
 
+/// The keys that the client named, none when it named none.
+fn keys_of(request: &ExecCreateRequest) -> Result<Vec<u8>, Error> {
+    if request.detach_keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys = detach_keys(Some(&request.detach_keys), true);
+    let invalid = || format!("Invalid escape keys ({}) provided", request.detach_keys);
+    Ok(keys.map_err(|error| Error::invalid(invalid()).caused_by(error))?.unwrap_or_default())
+}
+
 async fn inspect(State(engine): State<Arc<Engine>>, Path(id): Path<String>) -> Result<Json<ExecInspect>> {
-    Ok(Json(engine.containers.exec(&id)?.inspect()))
+    let exec = engine.containers.exec(&id)?;
+    let mut shown = exec.inspect();
+    // Bytes, as dockerd shows what it read.
+    shown.detach_keys = STANDARD.encode(keys_of(&exec.request)?);
+    Ok(Json(shown))
 }
 
 async fn resize(

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use time::{Duration, OffsetDateTime};
 use wharfd_api_types::Filters;
 use wharfd_api_types::network::{
@@ -18,6 +16,7 @@ use wharfd_api_types::network::{
 };
 
 use super::error::Result;
+use super::parameters::{Parameters, Sent};
 use super::version::ApiVersion;
 use crate::engine::Engine;
 use crate::engine::error::Error;
@@ -35,11 +34,6 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
 #[derive(Debug, Deserialize)]
 struct Narrowed {
     filters: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Scoped {
-    scope: Option<String>,
 }
 
 async fn list(
@@ -61,9 +55,9 @@ async fn list(
 
 async fn create(
     State(engine): State<Arc<Engine>>,
-    body: std::result::Result<Bytes, BytesRejection>,
+    sent: Sent,
 ) -> Result<(StatusCode, Json<NetworkCreateResponse>)> {
-    let request: NetworkCreateRequest = parse(&body?)?;
+    let request: NetworkCreateRequest = sent.read()?;
     let network = engine.networks.create(request).await?;
     Ok((StatusCode::CREATED, Json(NetworkCreateResponse { id: network.id, warning: String::new() })))
 }
@@ -72,10 +66,14 @@ async fn inspect(
     State(engine): State<Arc<Engine>>,
     Extension(version): Extension<ApiVersion>,
     Path(wanted): Path<String>,
-    query: std::result::Result<Query<Scoped>, QueryRejection>,
+    parameters: Parameters,
 ) -> Result<Json<Network>> {
+    if let Some(other) = parameters.text("verbose").filter(|text| !BOOLEANS.contains(text)) {
+        let why = format!("strconv.ParseBool: parsing \"{other}\": invalid syntax");
+        return Err(Error::invalid(format!("invalid value for verbose: {other}: {why}")).into());
+    }
     let network = engine.networks.find(&wanted)?;
-    if query?.0.scope.is_some_and(|scope| !matches!(scope.as_str(), "" | "local")) {
+    if parameters.text("scope").is_some_and(|scope| scope != "local") {
         return Err(Error::not_found(format!("network {wanted} not found")).into());
     }
     Ok(Json(as_of(version, engine.networks.inspect(&network))))
@@ -89,9 +87,9 @@ async fn remove(State(engine): State<Arc<Engine>>, Path(wanted): Path<String>) -
 async fn connect(
     State(engine): State<Arc<Engine>>,
     Path(network): Path<String>,
-    body: std::result::Result<Bytes, BytesRejection>,
+    sent: Sent,
 ) -> Result<StatusCode> {
-    let request: NetworkConnectRequest = parse(&body?)?;
+    let request: NetworkConnectRequest = sent.read()?;
     let settings = request.endpoint_config.unwrap_or_default();
     engine.networks.connect(&network, &request.container, settings).await?;
     Ok(StatusCode::OK)
@@ -100,9 +98,9 @@ async fn connect(
 async fn disconnect(
     State(engine): State<Arc<Engine>>,
     Path(network): Path<String>,
-    body: std::result::Result<Bytes, BytesRejection>,
+    sent: Sent,
 ) -> Result<StatusCode> {
-    let request: NetworkDisconnectRequest = parse(&body?)?;
+    let request: NetworkDisconnectRequest = sent.read()?;
     engine.networks.disconnect(&network, &request.container, request.force).await?;
     Ok(StatusCode::OK)
 }
@@ -122,10 +120,6 @@ fn as_of(version: ApiVersion, mut network: Network) -> Network {
         network.enable_ipv4 = None;
     }
     network
-}
-
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|e| Error::invalid(e.to_string()))
 }
 
 /// Seconds since 1970, RFC 3339, or how long ago: `10m`, `1h30m`.
@@ -162,6 +156,10 @@ fn ago(text: &str) -> Option<Duration> {
     }
     Some(total)
 }
+
+/// What Go's library reads as a boolean.
+const BOOLEANS: [&str; 12] =
+    ["1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"];
 
 #[cfg(test)]
 mod tests {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use wharfd_api_types::Filters;
@@ -75,6 +77,34 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
             Query::from_request_parts(parts, state).await;
         let all = pairs?.0;
         Ok(Self { last: all.iter().cloned().collect(), all })
+    }
+}
+
+/// A body of JSON. One that says to be something else is refused, as by dockerd, unless it is empty.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sent(pub(super) Bytes);
+
+impl Sent {
+    /// The value, or all zero values when there is no body.
+    pub(super) fn read<T: DeserializeOwned + Default>(&self) -> Result<T> {
+        body(&self.0)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Sent {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> std::result::Result<Self, Refusal> {
+        let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let kind = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim().to_owned());
+        let bytes = Bytes::from_request(request, state).await?;
+        match kind.filter(|kind| !bytes.is_empty() && kind != "application/json") {
+            Some(other) => {
+                let text = format!("Content-Type specified ({other}) must be 'application/json'");
+                Err(Error::invalid(text).into())
+            }
+            None => Ok(Self(bytes)),
+        }
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -13,6 +12,7 @@ use wharfd_api_types::Filters;
 use wharfd_api_types::volume::{Volume, VolumeCreateRequest, VolumesListed, VolumesPruned};
 
 use super::error::{Refusal, Result};
+use super::parameters::Sent;
 use super::version::ApiVersion;
 use crate::engine::Engine;
 use crate::engine::error::Error;
@@ -48,16 +48,9 @@ async fn list(
     }))
 }
 
-async fn create(
-    State(engine): State<Arc<Engine>>,
-    body: std::result::Result<Bytes, BytesRejection>,
-) -> Result<(StatusCode, Json<Volume>)> {
-    let body = body?;
+async fn create(State(engine): State<Arc<Engine>>, sent: Sent) -> Result<(StatusCode, Json<Volume>)> {
     // Some clients send no body for an anonymous volume, and some no content type.
-    let request: VolumeCreateRequest = match body.as_ref() {
-        b"" => VolumeCreateRequest::default(),
-        body => serde_json::from_slice(body).map_err(|e| Error::invalid(e.to_string()))?,
-    };
+    let request: VolumeCreateRequest = sent.read()?;
     let volume = on_disk(&engine, move |volumes| volumes.create(request)).await?;
     Ok((StatusCode::CREATED, Json(volume.to_wire())))
 }

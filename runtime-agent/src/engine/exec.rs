@@ -153,7 +153,7 @@ impl Containers {
         let rootfs = snapshot.rootfs.clone().ok_or_else(|| failed(not_running(&exec.container.id)))?;
         let process = place::exec_process(&self.world, &snapshot.record, &rootfs, &exec.request)
             .await
-            .map_err(failed)?;
+            .map_err(|error| (REFUSED, error))?;
         let streams = Streams {
             stdin: exec.request.attach_stdin,
             stdout: exec.request.attach_stdout,
@@ -212,7 +212,7 @@ impl Exec {
             open_stdin: self.request.attach_stdin,
             open_stderr: self.request.attach_stderr,
             open_stdout: self.request.attach_stdout,
-            can_remove: exit_code.is_some(),
+            can_remove: false,
             container_id: self.container.id.clone(),
             detach_keys: self.request.detach_keys.clone(),
             pid: u32::try_from(pid).unwrap_or(0),
@@ -241,7 +241,10 @@ impl Exec {
     }
 
     fn command_line(&self) -> String {
-        self.request.cmd.iter().flatten().cloned().collect::<Vec<_>>().join(" ")
+        // With a space behind the program, also when nothing follows: clients split there.
+        let words: Vec<&str> = self.request.cmd.iter().flatten().map(String::as_str).collect();
+        let (program, arguments) = words.split_first().map_or(("", &[][..]), |(first, rest)| (*first, rest));
+        format!("{program} {}", arguments.join(" "))
     }
 }
 
@@ -268,5 +271,7 @@ const fn exit_code(error: &runtime::Error) -> i32 {
     }
 }
 
+/// As a shell has it for what is there and cannot be run.
+const REFUSED: i32 = 126;
 /// 128 + SIGKILL.
 const KILLED: i32 = 137;

@@ -54,6 +54,7 @@ impl Engine {
             registry_config: self.registry_config(),
             name: host.name,
             labels: self.config.labels.clone(),
+            docker_root_dir: self.config.data_root.display().to_string(),
             server_version: VERSION.to_owned(),
             runtimes: [(RUNTIME.to_owned(), RuntimeInfo { path: "wharfd".to_owned() })].into(),
             default_runtime: RUNTIME.to_owned(),

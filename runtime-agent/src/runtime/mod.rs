@@ -168,6 +168,12 @@ pub enum LogTarget {
         max_size: Option<u64>,
         /// Files kept, the current one included: `path`, `path.1`, `path.2` …
         max_file: u32,
+        /// Whether all but the current one are packed: `path.1.gz`, `path.2.gz` …
+        #[serde(default)]
+        compress: bool,
+        /// What stands beside each line, as `attrs`.
+        #[serde(default)]
+        attributes: std::collections::BTreeMap<String, String>,
     },
 }
 

@@ -73,7 +73,13 @@ impl World {
     pub(crate) fn bundle(&self, id: &str, args: &[&str]) -> Bundle {
         let dir = self.folder.path().join("containers").join(id);
         std::fs::create_dir_all(&dir).unwrap();
-        let log = LogTarget::JsonFile { path: dir.join("log"), max_size: None, max_file: 1 };
+        let log = LogTarget::JsonFile {
+            path: dir.join("log"),
+            max_size: None,
+            max_file: 1,
+            compress: false,
+            attributes: std::collections::BTreeMap::new(),
+        };
         Bundle {
             id: format!("{}-{id}", self.folder.path().file_name().unwrap().to_str().unwrap()),
             rootfs: self.rootfs(),

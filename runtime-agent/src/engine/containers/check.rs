@@ -3,8 +3,10 @@
 use wharfd_api_types::container::{ContainerConfig, HostConfig, RestartPolicy};
 
 use super::health;
+use super::logging;
 use super::signal;
 use super::spec::{self, Facts};
+use super::syntax;
 use crate::engine::error::{Error, Result};
 
 /// Refuses nonsense with dockerd's texts, and returns what will not be honoured.
@@ -27,7 +29,8 @@ pub(crate) fn check(config: &ContainerConfig, host: &HostConfig, facts: &Facts) 
     restart_policy(&host.restart_policy, host.auto_remove)?;
     modes(host)?;
     limits(host)?;
-    log_driver(host)?;
+    logging::check(&host.log_config)?;
+    syntax::check(config, host)?;
     let mut warnings = spec::check(host, facts)?;
     warnings.extend(without_effect(host, facts));
     Ok(warnings)
@@ -102,15 +105,17 @@ fn modes(host: &HostConfig) -> Result<()> {
             request.capabilities.clone().unwrap_or_default()
         )));
     }
-    // On networks with names they are names, and clients send them along with the endpoint.
-    let nameless = matches!(host.network_mode.as_str(), "" | "default" | "bridge" | "host" | "none")
-        || host.network_mode.starts_with("container:");
-    if nameless && host.links.as_ref().is_some_and(|links| !links.is_empty()) {
-        return Err(Error::unimplemented(
-            "links are not supported on the default bridge: connect both containers to one network instead",
-        ));
+    let kind = match host.network_mode.as_str() {
+        "host" => Some("host type networking"),
+        mode if mode.starts_with("container:") => Some("container type network"),
+        _ => None,
+    };
+    match kind.filter(|_| host.links.as_ref().is_some_and(|links| !links.is_empty())) {
+        Some(kind) => Err(Error::invalid(format!(
+            "conflicting options: {kind} can't be used with links. This would result in undefined behavior"
+        ))),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn limits(host: &HostConfig) -> Result<()> {
@@ -126,6 +131,9 @@ fn limits(host: &HostConfig) -> Result<()> {
     }
     if host.memory_swappiness.is_some_and(|value| !(-1..=100).contains(&value)) {
         return invalid("Invalid value for memory swappiness: valid range is 0-100");
+    }
+    if host.memory_reservation > 0 && host.memory_reservation < MEMORY_FLOOR {
+        return invalid("Minimum memory reservation allowed is 6MB");
     }
     if host.memory > 0 && host.memory_reservation > host.memory {
         return invalid("Minimum memory limit can not be less than memory reservation limit, see usage");
@@ -161,33 +169,6 @@ fn limits(host: &HostConfig) -> Result<()> {
         return invalid("SHM size can not be less than 0");
     }
     Ok(())
-}
-
-fn log_driver(host: &HostConfig) -> Result<()> {
-    let log = &host.log_config;
-    match log.kind.as_str() {
-        "none" if log.config.is_empty() => Ok(()),
-        kind @ ("" | "json-file" | "local") => {
-            let kind = if kind.is_empty() { "json-file" } else { kind };
-            for (key, value) in &log.config {
-                let good = match key.as_str() {
-                    "max-size" => value == "-1" || size(value).is_some_and(|size| size > 0),
-                    "max-file" => value.parse::<u32>().is_ok_and(|count| count > 0),
-                    "mode" | "max-buffer-size" | "compress" => true,
-                    "labels" | "labels-regex" | "env" | "env-regex" | "tag" if kind == "json-file" => true,
-                    _ => {
-                        return Err(Error::invalid(format!("unknown log opt '{key}' for {kind} log driver")));
-                    }
-                };
-                if !good {
-                    return Err(Error::invalid(format!("invalid value for log opt '{key}': {value}")));
-                }
-            }
-            Ok(())
-        }
-        "none" => Err(Error::invalid("log options are not supported by the log driver none")),
-        other => Err(Error::invalid(format!("logger: no log driver named '{other}' is registered"))),
-    }
 }
 
 fn without_effect(host: &HostConfig, facts: &Facts) -> Vec<String> {
@@ -244,11 +225,6 @@ fn without_effect(host: &HostConfig, facts: &Facts) -> Vec<String> {
     ];
     for (wanted, what) in only_on_windows {
         warn(wanted, &format!("{what} has no effect: only Windows has it"));
-    }
-    let ignored =
-        ["mode", "max-buffer-size", "labels", "labels-regex", "env", "env-regex", "tag", "compress"];
-    for key in host.log_config.config.keys().filter(|key| ignored.contains(&key.as_str())) {
-        warn(true, &format!("the log option {key} has no effect"));
     }
     warnings
 }

@@ -9,9 +9,10 @@ use super::container::Container;
 use super::moment::Moment;
 use super::mounts::{self, Mount, Settled};
 use super::record::{ContainerRecord, State};
+use super::spec::Security;
 use super::task::{Snapshot, attributes};
 use super::world::World;
-use super::{check, fill, merge, name, place};
+use super::{check, fill, links, merge, name, place};
 use crate::engine::error::{Error, Result};
 use crate::engine::events::EventKind;
 use crate::engine::images::Image;
@@ -22,6 +23,9 @@ pub(super) async fn create(
     wanted: Option<&str>,
     request: CreateRequest,
 ) -> Result<CreateResponse> {
+    if request == CreateRequest::default() {
+        return Err(Error::invalid("Config cannot be empty in order to create a container"));
+    }
     if request.config.image.is_empty() {
         return Err(Error::invalid("no image specified"));
     }
@@ -42,6 +46,7 @@ pub(super) async fn create_from(
     let id = name::new_id()?;
     let endpoints =
         networks(world, &mut config, &mut host_config, networking_config.endpoints_config).await?;
+    let links = links::take(world, &mut host_config)?;
     settle_defaults(&id, &mut config, &mut host_config, world)?;
     let wishes = mounts::wishes(&config, &host_config)?;
     let name = reserve(world, wanted, &id)?;
@@ -57,6 +62,7 @@ pub(super) async fn create_from(
             host: host_config,
             endpoints,
             mounts: settled.mounts.clone(),
+            links,
             state: State::default(),
         };
         establish(world, record, image, &settled).await
@@ -147,6 +153,16 @@ fn settle_defaults(
     either(&mut host.runtime, "wharf");
     if host.shm_size == 0 {
         host.shm_size = 64 << 20;
+    }
+    // Nothing is hidden from a privileged one, which dockerd shows as nothing said.
+    let (masked, readonly) = Security::parse(host)?.system_paths();
+    let shown = |paths| (!host.privileged).then_some(paths);
+    (host.masked_paths, host.readonly_paths) = (shown(masked), shown(readonly));
+    if host.memory > 0 && host.memory_swap == 0 {
+        host.memory_swap = host.memory.saturating_mul(2);
+    }
+    if world.facts.cgroup_version == 1 {
+        host.oom_kill_disable = Some(host.oom_kill_disable == Some(true));
     }
     host.memory_swappiness = host.memory_swappiness.filter(|value| *value >= 0);
     host.pids_limit = host.pids_limit.filter(|limit| *limit > 0);

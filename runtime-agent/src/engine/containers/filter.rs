@@ -117,6 +117,19 @@ fn check_values(filters: &Filters) -> Result<()> {
             )));
         }
     }
+    const HEALTH: [&str; 4] = ["starting", "healthy", "unhealthy", "none"];
+    if let Some(other) = filters.get("health").iter().find(|value| !HEALTH.contains(&value.as_str())) {
+        return Err(Error::invalid(format!("Unrecognised filter value for health: {other}")));
+    }
+    const BOOLEANS: [&str; 4] = ["true", "false", "1", "0"];
+    if let Some(other) = filters.get("is-task").iter().find(|value| !BOOLEANS.contains(&value.as_str())) {
+        return Err(Error::invalid(format!("invalid filter 'is-task=[{other}]'")));
+    }
+    for key in ["publish", "expose"] {
+        if let Some(port) = filters.get(key).iter().find(|port| ports_of(port).is_none()) {
+            return Err(Error::invalid(format!("invalid filter '{key}={port}': it is no port")));
+        }
+    }
     match filters.get("exited").iter().find(|code| code.parse::<i32>().is_err()) {
         Some(code) => Err(Error::invalid(format!("invalid filter 'exited={code}'"))),
         None => Ok(()),
@@ -187,13 +200,17 @@ fn is_ancestor(world: &World, snapshot: &Snapshot, wanted: &str) -> bool {
 
 /// `80`, `80/tcp`, `8000-8100/tcp` against `80/tcp`.
 fn is_port(have: &[&String], wanted: &str) -> bool {
-    let (range, protocol) = wanted.split_once('/').unwrap_or((wanted, "tcp"));
-    let (low, high) = range.split_once('-').unwrap_or((range, range));
-    let (Ok(low), Ok(high)) = (low.parse::<u16>(), high.parse::<u16>()) else { return false };
+    let Some((ports, protocol)) = ports_of(wanted) else { return false };
     have.iter().any(|port| {
         let (number, kind) = port.split_once('/').unwrap_or((port, "tcp"));
-        kind == protocol && number.parse().is_ok_and(|number| (low..=high).contains(&number))
+        kind == protocol && number.parse().is_ok_and(|number| ports.contains(&number))
     })
+}
+
+fn ports_of(text: &str) -> Option<(std::ops::RangeInclusive<u16>, &str)> {
+    let (range, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let (low, high) = range.split_once('-').unwrap_or((range, range));
+    Some((low.parse().ok()?..=high.parse().ok()?, protocol))
 }
 
 const LIST: &[&str] = &[

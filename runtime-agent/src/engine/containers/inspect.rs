@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use wharfd_api_types::container::{ContainerInspect, ContainerNetworks, ContainerState, GraphDriver};
+use wharfd_api_types::container::{
+    ContainerInspect, ContainerNetworks, ContainerState, GraphDriver, HostConfig,
+};
 
 use super::health::Health;
 use super::moment::or_never;
@@ -48,7 +50,10 @@ impl Containers {
             driver: "overlay2".to_owned(),
             platform: "linux".to_owned(),
             exec_ids: self.execs.running_in(&record.id),
-            host_config: record.host.clone(),
+            host_config: HostConfig {
+                links: super::links::shown(&self.world, record).or_else(|| record.host.links.clone()),
+                ..record.host.clone()
+            },
             graph_driver: GraphDriver {
                 name: "overlay2".to_owned(),
                 data: Some(self.world.ground.filesystems.folders(&record.id)),

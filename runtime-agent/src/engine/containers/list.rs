@@ -59,7 +59,7 @@ impl Containers {
             names: vec![format!("/{}", record.name)],
             image: self.image_name(snapshot),
             image_id: record.image.to_string(),
-            command: record.command().join(" "),
+            command: command_line(&record.command()),
             created: record.created.seconds(),
             ports: ports(snapshot),
             labels: record.config.labels.clone(),
@@ -87,6 +87,14 @@ impl Containers {
             _ => record.image.to_string(),
         }
     }
+}
+
+/// Words with spaces in quotes, as dockerd shows them.
+fn command_line(words: &[String]) -> String {
+    let shown = words.iter().enumerate().map(|(number, word)| {
+        if number > 0 && word.contains(' ') { format!("'{word}'") } else { word.clone() }
+    });
+    shown.collect::<Vec<_>>().join(" ")
 }
 
 fn ports(snapshot: &Snapshot) -> Vec<PortSummary> {
@@ -150,6 +158,12 @@ fn human(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_with_spaces_are_quoted() {
+        let words = ["sh", "-c", "echo a; exit"].map(str::to_owned);
+        assert_eq!(command_line(&words), "sh -c 'echo a; exit'");
+    }
 
     #[test]
     fn lengths_of_time_are_dockers() {

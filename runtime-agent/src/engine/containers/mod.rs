@@ -21,7 +21,9 @@ mod health;
 mod index;
 pub(in crate::engine) mod inside;
 mod inspect;
+mod links;
 mod list;
+mod logging;
 mod members;
 mod merge;
 pub(crate) mod moment;
@@ -33,6 +35,7 @@ pub(crate) mod seams;
 pub(in crate::engine) mod signal;
 mod spec;
 pub(crate) mod stats;
+mod syntax;
 pub(crate) mod task;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use wharfd_api_types::container::{ContainerConfig, HostConfig, PortBindings};
 use wharfd_api_types::network::EndpointSettings;
 
 use super::health::Health;
+use super::links::Link;
 use super::moment::Moment;
 use super::mounts::Mount;
 use crate::engine::error::{Error, Result};
@@ -27,6 +28,9 @@ pub(crate) struct ContainerRecord {
     /// The wanted ends of networks by name, the first one being the default route.
     pub(crate) endpoints: Vec<(String, EndpointSettings)>,
     pub(crate) mounts: Vec<Mount>,
+    /// To others on the default bridge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) links: Vec<Link>,
     pub(crate) state: State,
 }
 

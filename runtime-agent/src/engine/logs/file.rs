@@ -26,9 +26,13 @@ impl Reader {
     pub(super) async fn open(path: PathBuf, files: u32, tail: Option<usize>) -> Result<Self> {
         let mut all = VecDeque::new();
         let mut wanted = tail;
-        let names = std::iter::once(path.clone()).chain((1..files).map(|number| rotated(&path, number)));
-        for name in names {
-            let Some(mut file) = open(&name).await? else { continue };
+        for number in 0..files.max(1) {
+            let name = if number == 0 { path.clone() } else { rotated(&path, number) };
+            let found = match open(&name).await? {
+                None if number > 0 => unpacked(&name).await?,
+                found => found,
+            };
+            let Some(mut file) = found else { continue };
             if let Some(lines) = wanted {
                 let found = seek_to_tail(&mut file, lines).await.map_err(|e| failed(&name, e))?;
                 wanted = Some(lines - found);
@@ -97,6 +101,24 @@ async fn open(path: &Path) -> Result<Option<File>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(path, error)),
     }
+}
+
+/// What a packed file holds, in memory: readers want to go back and forth in it. It is as big as one log file may be.
+async fn unpacked(plain: &Path) -> Result<Option<File>> {
+    let mut name = plain.as_os_str().to_owned();
+    name.push(".gz");
+    let name = PathBuf::from(name);
+    let Some(packed) = open(&name).await? else { return Ok(None) };
+    let packed = packed.into_std().await;
+    let unpack = move || -> io::Result<std::fs::File> {
+        let memory = rustix::fs::memfd_create("log", rustix::fs::MemfdFlags::CLOEXEC)?;
+        let mut memory = std::fs::File::from(memory);
+        io::copy(&mut flate2::read::GzDecoder::new(packed), &mut memory)?;
+        io::Seek::rewind(&mut memory)?;
+        Ok(memory)
+    };
+    let file = tokio::task::spawn_blocking(unpack).await.map_err(io::Error::other).flatten();
+    file.map(File::from_std).map(Some).map_err(|error| failed(&name, error))
 }
 
 async fn inode(file: &File) -> io::Result<u64> {
@@ -185,6 +207,21 @@ mod tests {
         assert_eq!(tail(&path, 99).await, ["1", "2", "3", "4", "5", "6"]);
         let mut all = Reader::open(path, 3, None).await.unwrap();
         assert_eq!(rest(&mut all).await.len(), 6);
+    }
+
+    #[tokio::test]
+    async fn packed_files_are_read_like_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut name = rotated(&path, 1).into_os_string();
+        name.push(".gz");
+        let mut packed =
+            flate2::write::GzEncoder::new(std::fs::File::create(name).unwrap(), flate2::Compression::fast());
+        packed.write_all(b"1\n2\n").unwrap();
+        packed.finish().unwrap();
+        append(&path, "3\n");
+        assert_eq!(tail(&path, 2).await, ["2", "3"]);
+        assert_eq!(rest(&mut Reader::open(path, 3, None).await.unwrap()).await, ["1", "2", "3"]);
     }
 
     #[tokio::test]

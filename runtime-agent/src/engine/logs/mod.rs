@@ -5,6 +5,7 @@
 
 mod file;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub(crate) struct Entry {
     pub(crate) stderr: bool,
     pub(crate) time: Moment,
     pub(crate) text: String,
+    /// What the log driver's options put beside it.
+    pub(crate) attributes: BTreeMap<String, String>,
 }
 
 impl Containers {
@@ -131,12 +134,14 @@ struct Line {
     log: String,
     stream: String,
     time: Moment,
+    #[serde(default, rename = "attrs")]
+    attributes: BTreeMap<String, String>,
 }
 
 /// A damaged line is left out: the ones around it are worth more than an error.
 fn parse(line: &[u8]) -> Option<Entry> {
-    let Line { log, stream, time } = serde_json::from_slice(line).ok()?;
-    Some(Entry { stderr: stream == "stderr", time, text: log })
+    let Line { log, stream, time, attributes } = serde_json::from_slice(line).ok()?;
+    Some(Entry { stderr: stream == "stderr", time, text: log, attributes })
 }
 
 /// The folder is watched, not the file: rotation replaces the file.

@@ -3,6 +3,7 @@
 //!
 //! Promises: a line in the file is whole, also after the disk was full; losing the log never stops the container.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -47,6 +48,8 @@ pub(super) struct Log {
     path: PathBuf,
     max_size: u64,
     max_file: u32,
+    compress: bool,
+    attributes: BTreeMap<String, String>,
     file: Option<File>,
     size: u64,
     /// Lines on their way to the file: written at once for every piece of output.
@@ -59,18 +62,33 @@ pub(super) struct Log {
 struct Line<'a> {
     log: &'a str,
     stream: &'a str,
+    #[serde(rename = "attrs", skip_serializing_if = "BTreeMap::is_empty")]
+    attributes: &'a BTreeMap<String, String>,
     time: &'a str,
 }
 
 impl Log {
     /// None for a container without a log. A file that is there is continued.
     pub(super) fn open(target: &LogTarget) -> io::Result<Option<Self>> {
-        let LogTarget::JsonFile { path, max_size, max_file } = target else { return Ok(None) };
+        let LogTarget::JsonFile { path, max_size, max_file, compress, attributes } = target else {
+            return Ok(None);
+        };
         let file = append(path)?;
         let size = file.metadata()?.len();
         let (max_size, max_file) = (max_size.unwrap_or(u64::MAX), *max_file);
         let (lines, partial) = (Vec::new(), [Vec::new(), Vec::new()]);
-        Ok(Some(Self { path: path.clone(), max_size, max_file, file: Some(file), size, lines, partial }))
+        let (path, compress, attributes) = (path.clone(), *compress, attributes.clone());
+        Ok(Some(Self {
+            path,
+            max_size,
+            max_file,
+            compress,
+            attributes,
+            file: Some(file),
+            size,
+            lines,
+            partial,
+        }))
     }
 
     /// Takes output; whole lines are written at once.
@@ -120,7 +138,8 @@ impl Log {
             self.flush();
             self.rotate();
         }
-        let line = Line { log: &String::from_utf8_lossy(text), stream: channel.name(), time };
+        let (log, stream) = (&String::from_utf8_lossy(text), channel.name());
+        let line = Line { log, stream, attributes: &self.attributes, time };
         if serde_json::to_writer(&mut self.lines, &line).is_ok() {
             self.lines.push(b'\n');
         }
@@ -143,11 +162,8 @@ impl Log {
 
     /// `log` becomes `log.1`, `log.1` becomes `log.2`, and the last one goes. One file alone is emptied.
     fn rotate(&mut self) {
-        let name = |number: u32| {
-            let mut name = self.path.clone().into_os_string();
-            name.push(format!(".{number}"));
-            PathBuf::from(name)
-        };
+        let name = |number: u32| with_end(&self.path, &format!(".{number}"));
+        let packed = |number: u32| with_end(&self.path, &format!(".{number}.gz"));
         if self.max_file < 2 {
             if self.file.as_ref().is_some_and(|file| file.set_len(0).is_ok()) {
                 self.size = 0;
@@ -157,12 +173,36 @@ impl Log {
         for number in (1..self.max_file - 1).rev() {
             // Files that aren't there yet are not moved.
             let _ = std::fs::rename(name(number), name(number + 1));
+            let _ = std::fs::rename(packed(number), packed(number + 1));
         }
         if std::fs::rename(&self.path, name(1)).is_ok() {
             self.file = append(&self.path).ok();
             self.size = 0;
+            if self.compress {
+                // A file that could not be packed stays as it is, and is read as it is.
+                let _ = pack(&name(1), &packed(1));
+            }
         }
     }
+}
+
+/// Packs a file that nobody writes to any more; whoever reads it still may go on. The quickest level: output waits for
+/// it meanwhile.
+fn pack(plain: &Path, packed: &Path) -> io::Result<()> {
+    let unfinished = with_end(packed, ".new");
+    let target = OpenOptions::new().create(true).truncate(true).write(true).mode(0o640).open(&unfinished)?;
+    let mut encoder = flate2::write::GzEncoder::new(target, flate2::Compression::fast());
+    let written = File::open(plain).and_then(|mut source| io::copy(&mut source, &mut encoder));
+    match written.and_then(|_| encoder.finish()).and_then(|_| std::fs::rename(&unfinished, packed)) {
+        Ok(()) => std::fs::remove_file(plain),
+        Err(error) => std::fs::remove_file(&unfinished).and(Err(error)),
+    }
+}
+
+fn with_end(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(end);
+    name.into()
 }
 
 /// As much as the disk takes.
@@ -196,8 +236,11 @@ mod tests {
     use super::*;
 
     fn log(dir: &Path, max_size: Option<u64>, max_file: u32) -> Log {
-        let target = LogTarget::JsonFile { path: dir.join("log"), max_size, max_file };
-        Log::open(&target).unwrap().unwrap()
+        Log::open(&target(dir.join("log"), max_size, max_file)).unwrap().unwrap()
+    }
+
+    fn target(path: PathBuf, max_size: Option<u64>, max_file: u32) -> LogTarget {
+        LogTarget::JsonFile { path, max_size, max_file, compress: false, attributes: BTreeMap::new() }
     }
 
     fn lines(path: &Path) -> Vec<(String, String)> {
@@ -247,6 +290,24 @@ mod tests {
     }
 
     #[test]
+    fn full_files_are_packed_and_lines_carry_their_attributes() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = log(dir.path(), Some(10), 3);
+        (log.compress, log.attributes) = (true, [("tag".to_owned(), "web".to_owned())].into());
+        for number in 0..5 {
+            log.write(Channel::Stdout, format!("{number}\n").as_bytes());
+        }
+        for (name, expected) in [("log.1.gz", "3\n"), ("log.2.gz", "2\n")] {
+            let packed = File::open(dir.path().join(name)).unwrap();
+            let line: serde_json::Value =
+                serde_json::from_reader(flate2::read::GzDecoder::new(packed)).unwrap();
+            assert_eq!((line["log"].as_str(), line["attrs"]["tag"].as_str()), (Some(expected), Some("web")));
+        }
+        let names = std::fs::read_dir(dir.path()).unwrap().count();
+        assert_eq!((names, lines(&dir.path().join("log"))[0].1.as_str()), (3, "4\n"));
+    }
+
+    #[test]
     fn one_file_alone_starts_over() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = log(dir.path(), Some(10), 1);
@@ -265,8 +326,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_survived() {
-        let target = LogTarget::JsonFile { path: "/dev/full".into(), max_size: None, max_file: 1 };
-        let mut log = Log::open(&target).unwrap().unwrap();
+        let mut log = Log::open(&target("/dev/full".into(), None, 1)).unwrap().unwrap();
         log.write(Channel::Stdout, b"lost\n");
         assert_eq!(log.size, 0);
     }

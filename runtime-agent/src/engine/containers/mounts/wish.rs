@@ -93,6 +93,11 @@ fn parse_bind(text: &str) -> Result<Wish> {
             labels: BTreeMap::new(),
             subpath: String::new(),
         },
+        Some(name) if name.len() == 1 => {
+            return Err(Error::invalid(format!(
+                "create {name}: volume name is too short, names should be at least two alphanumeric characters"
+            )));
+        }
         Some(name) => {
             return Err(Error::invalid(format!(
                 "create {name}: \"{name}\" includes invalid characters for a local volume name, only \
@@ -100,7 +105,10 @@ fn parse_bind(text: &str) -> Result<Wish> {
             )));
         }
     };
-    let mut wish = Wish { mode: mode.to_owned(), ..Wish::at(destination, source) };
+    // What dockerd shows for a volume without options.
+    let named = matches!(&source, Source::Volume { name: Some(_), .. });
+    let shown = if mode.is_empty() && named { "z" } else { mode };
+    let mut wish = Wish { mode: shown.to_owned(), ..Wish::at(destination, source) };
     for option in mode.split(',').filter(|option| !option.is_empty()) {
         apply(&mut wish, option).ok_or_else(|| Error::invalid(format!("invalid mode: {mode}")))?;
     }

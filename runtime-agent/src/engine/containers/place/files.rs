@@ -15,6 +15,7 @@ pub(in crate::engine::containers) async fn write(
     folder: &Path,
     network: &Namespace,
     wired: &Wired,
+    linked: &str,
 ) -> Result<Vec<(PathBuf, &'static str)>> {
     if let Some(other) = record.host.network_mode.strip_prefix("container:") {
         let folder = world.folder_of(&world.index.find(other)?.id);
@@ -22,7 +23,7 @@ pub(in crate::engine::containers) async fn write(
     }
     let texts = [
         format!("{}\n", record.config.hostname),
-        hosts(record, network, wired),
+        hosts(record, network, wired) + linked,
         resolver(world, record, network, wired),
     ];
     let mut places = Vec::new();

@@ -25,6 +25,7 @@ pub(super) async fn specification(
     network: Namespace,
     files: Vec<(PathBuf, &'static str)>,
     held: &held::Held,
+    linked: Vec<String>,
 ) -> Result<Spec> {
     let identity = settle_inside(record, rootfs).await?;
     let devices = devices::wanted(&record.host)?;
@@ -37,6 +38,7 @@ pub(super) async fn specification(
         mounts: &held.mounts,
         identity,
         command: record.command(),
+        linked,
         files,
         network,
         pid,
@@ -63,6 +65,7 @@ pub(crate) async fn exec_process(
         mounts: &record.mounts,
         identity,
         command: Vec::new(),
+        linked: super::links::told(world, record).map(|told| told.environment).unwrap_or_default(),
         files: Vec::new(),
         network: Namespace::Private,
         pid: Namespace::Private,

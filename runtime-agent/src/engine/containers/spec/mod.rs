@@ -25,7 +25,7 @@ use wharfd_api_types::exec::ExecCreateRequest;
 pub(crate) use capabilities::Bounds;
 pub(crate) use ceilings::Ceilings;
 pub(crate) use devices::Device;
-use security::Security;
+pub(crate) use security::Security;
 
 use super::mounts::Mount;
 use super::user::Identity;
@@ -41,6 +41,8 @@ pub(crate) struct Blueprint<'a> {
     pub(crate) identity: Identity,
     /// The program and its arguments.
     pub(crate) command: Vec<String>,
+    /// Variables that links bring, before the container's own.
+    pub(crate) linked: Vec<String>,
     /// resolv.conf, hosts and hostname: where they are on the host, and inside.
     pub(crate) files: Vec<(PathBuf, &'static str)>,
     pub(crate) network: Namespace,

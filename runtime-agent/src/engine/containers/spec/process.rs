@@ -77,7 +77,7 @@ fn environment(blueprint: &Blueprint<'_>, tty: bool, more: &[String]) -> Vec<Str
     if tty {
         environment.push("TERM=xterm".to_owned());
     }
-    for line in blueprint.config.env.iter().flatten().chain(more) {
+    for line in blueprint.linked.iter().chain(blueprint.config.env.iter().flatten()).chain(more) {
         let (name, value) =
             line.split_once('=').map_or((line.as_str(), None), |(name, value)| (name, Some(value)));
         let same = |have: &String| have.split_once('=').is_some_and(|(other, _)| other == name);

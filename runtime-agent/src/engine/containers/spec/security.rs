@@ -36,6 +36,11 @@ impl Security {
         Ok(security)
     }
 
+    /// What is hidden and what is read-only, for the record and for inspect.
+    pub(crate) fn system_paths(self) -> (Vec<String>, Vec<String>) {
+        (self.masked, self.readonly)
+    }
+
     fn apply(&mut self, option: &str) -> Result<()> {
         let invalid = || Error::invalid(format!("invalid --security-opt: \"{option}\""));
         // The colon is the old spelling.

@@ -50,6 +50,7 @@ fn blueprint<'a>(config: &'a ContainerConfig, host: &'a HostConfig, mounts: &'a 
         host,
         mounts,
         identity: Identity { uid: 0, gid: 0, groups: vec![10], home: "/root".to_owned() },
+        linked: Vec::new(),
         command: vec!["sh".to_owned(), "-c".to_owned()],
         files: vec![("/d/hosts".into(), "/etc/hosts")],
         network: Namespace::Path("/run/netns/abc".into()),

@@ -10,6 +10,7 @@ use crate::engine::containers::place;
 use crate::engine::containers::record::Status;
 use crate::engine::containers::seams::Wired;
 use crate::engine::containers::spec::Namespace;
+use crate::engine::containers::{links, logging};
 use crate::engine::error::{Error, Result};
 use crate::runtime::{Bundle, LogTarget, Shim, Size};
 
@@ -61,6 +62,7 @@ impl Task {
                 state.health = checked.then(|| Health::starting(state.health.take()));
                 self.commit().await?;
                 self.tell("start", []);
+                links::follow(&self.world, &self.now.record).await;
                 self.watch_health();
                 Ok(())
             }
@@ -112,9 +114,12 @@ impl Task {
     async fn bundle(&self, rootfs: PathBuf, network: Namespace, wired: Wired) -> Result<Bundle> {
         let record = &self.now.record;
         let folder = self.world.folder_of(&record.id);
-        let files = place::files::write(&self.world, record, &folder, &network, &wired).await?;
+        let told = links::told(&self.world, record)?;
+        let files = place::files::write(&self.world, record, &folder, &network, &wired, &told.hosts).await?;
         let held = place::held::prepare(&self.world, record).await?;
-        let spec = place::specification(&self.world, record, &rootfs, network, files, &held).await?;
+        let spec =
+            place::specification(&self.world, record, &rootfs, network, files, &held, told.environment)
+                .await?;
         let [rows, columns] = record.host.console_size;
         Ok(Bundle {
             id: record.id.clone(),
@@ -199,5 +204,6 @@ const fn failure_code(failure: &Failure) -> i32 {
 fn log_target(record: &crate::engine::containers::record::ContainerRecord, folder: &Path) -> LogTarget {
     let Some(path) = record.log_path(folder) else { return LogTarget::None };
     let (max_size, max_file) = record.log_bounds();
-    LogTarget::JsonFile { path, max_size, max_file }
+    let compress = logging::compresses(&record.host.log_config.config);
+    LogTarget::JsonFile { path, max_size, max_file, compress, attributes: logging::attributes(record) }
 }
