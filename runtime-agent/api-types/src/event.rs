@@ -10,7 +10,7 @@ pub struct EventMessage {
     /// The action, for containers and images only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// The actor's id, for containers and images only.
+    /// The actor's id, for containers and images only, when it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The image, for containers only.

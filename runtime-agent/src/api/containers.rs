@@ -49,12 +49,29 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
 
 async fn create(
     State(engine): Shared,
+    Extension(version): Extension<ApiVersion>,
     parameters: Parameters,
     sent: Sent,
 ) -> Result<(StatusCode, Json<CreateResponse>)> {
-    let request: CreateRequest = sent.read()?;
+    let mut request: CreateRequest = sent.read()?;
+    if version < ApiVersion(1, 44) {
+        as_before_recursion(&mut request)?;
+    }
     let made = engine.containers.create(parameters.text("name"), request).await?;
     Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// Until 1.44, a read-only bind among the mounts was read-only at its top alone.
+fn as_before_recursion(request: &mut CreateRequest) -> Result<(), Error> {
+    let mounts = request.host_config.mounts.iter_mut().flatten();
+    for mount in mounts.filter(|mount| mount.kind == "bind" && mount.read_only) {
+        let options = mount.bind_options.get_or_insert_default();
+        if options.read_only_force_recursive {
+            return Err(Error::invalid("BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer"));
+        }
+        options.read_only_non_recursive = true;
+    }
+    Ok(())
 }
 
 async fn list(
@@ -78,10 +95,29 @@ async fn list(
 async fn inspect(
     State(engine): Shared,
     Path(id): Path<String>,
+    Extension(version): Extension<ApiVersion>,
     parameters: Parameters,
 ) -> Result<Json<ContainerInspect>> {
     let container = engine.containers.find(&id)?;
-    Ok(Json(engine.containers.inspect(&container, parameters.flag("size")).await?))
+    let mut shown = engine.containers.inspect(&container, parameters.flag("size")).await?;
+    if version < ApiVersion(1, 45) {
+        name_twice(&mut shown);
+    }
+    Ok(Json(shown))
+}
+
+/// What is among the DNS names since 1.45 stood among the aliases: the beginning of the id, and the host name.
+fn name_twice(shown: &mut ContainerInspect) {
+    let id = shown.id.get(..12).unwrap_or_default().to_owned();
+    let named = shown.network_settings.networks.iter_mut();
+    for (_, end) in named.filter(|(name, _)| !matches!(name.as_str(), "bridge" | "host" | "none")) {
+        let aliases = end.aliases.get_or_insert_default();
+        for name in [&id, &shown.config.hostname] {
+            if !aliases.contains(name) {
+                aliases.push(name.clone());
+            }
+        }
+    }
 }
 
 /// A body was a configuration once; two bytes are an empty one, which some clients still send.

@@ -81,7 +81,7 @@ fn message(event: &Event) -> EventMessage {
     let old_style = matches!(event.kind, EventKind::Container | EventKind::Image);
     EventMessage {
         status: old_style.then(|| event.action.clone()),
-        id: old_style.then(|| event.actor.clone()),
+        id: (old_style && !event.actor.is_empty()).then(|| event.actor.clone()),
         from: event.attributes.get("image").filter(|_| event.kind == EventKind::Container).cloned(),
         kind: event.kind.as_str().to_owned(),
         action: event.action.clone(),

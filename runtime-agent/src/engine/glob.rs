@@ -41,6 +41,26 @@ pub(crate) fn is_pattern(text: &str) -> bool {
     false
 }
 
+/// Whether every bracket is closed and something follows every backslash; anything else never matches.
+pub(crate) fn is_whole(pattern: &str) -> bool {
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' if characters.next().is_none() => return false,
+            '[' => loop {
+                match characters.next() {
+                    Some(']') => break,
+                    Some('\\') => drop(characters.next()),
+                    Some(_) => {}
+                    None => return false,
+                }
+            },
+            _ => {}
+        }
+    }
+    true
+}
+
 /// One name. Going back to the last `*` is enough: what an earlier one took cannot matter.
 fn segment(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut of) = (0, 0);

@@ -106,6 +106,7 @@ async fn settle(world: &World, record: ContainerRecord) -> (Snapshot, FollowUp) 
         None if snapshot.record.state.status.has_process() => bury(world, &mut snapshot, &folder).await,
         // A daemon that was killed while somebody looked into it left it mounted.
         None => {
+            place::held::unmount_images(world, &snapshot.record).await;
             if let Err(error) = world.ground.filesystems.unmount(&snapshot.record.id).await {
                 tracing::warn!(%error, container = snapshot.record.id, "cannot unmount the root filesystem");
             }
@@ -122,6 +123,11 @@ async fn take_up(world: &World, snapshot: &mut Snapshot, shim: Arc<dyn Shim>) {
         Ok(rootfs) => snapshot.rootfs = Some(rootfs),
         Err(error) => {
             tracing::error!(%error, container = snapshot.record.id, "the root filesystem is not mounted");
+        }
+    }
+    for mounted in snapshot.record.mounts.iter().filter_map(|mount| mount.image.as_ref()) {
+        if let Err(error) = world.ground.filesystems.mount(&mounted.snapshot).await {
+            tracing::error!(%error, container = snapshot.record.id, "an image is not mounted");
         }
     }
     snapshot.shim = Some(shim);
@@ -143,6 +149,7 @@ async fn bury(world: &World, snapshot: &mut Snapshot, folder: &Path) {
     let rebooted = snapshot.record.state.boot != world.boot;
     let exit = exit.unwrap_or_else(Exit::unknown);
     let held = place::held::folder(world, &id);
+    place::held::unmount_images(world, &snapshot.record).await;
     for cleaned in [
         world.ground.connections.disconnect(&id).await,
         world.ground.filesystems.unmount(&id).await,

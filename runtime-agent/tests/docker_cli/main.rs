@@ -21,6 +21,7 @@ mod files;
 mod hosting;
 mod init;
 mod keeping;
+mod linking;
 mod networks;
 mod publish;
 mod purge;

@@ -341,6 +341,18 @@ pub struct MountRequest {
     /// For tmpfs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tmpfs_options: Option<TmpfsOptions>,
+    /// For images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_options: Option<ImageOptions>,
+}
+
+/// Of an image that is mounted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ImageOptions {
+    /// A folder inside it.
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "nullable")]
+    pub subpath: String,
 }
 
 /// Of a bind.

@@ -26,8 +26,8 @@ pub struct ContainerSummary {
     pub created: i64,
     /// Published and exposed ports.
     pub ports: Vec<PortSummary>,
-    /// When asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// When asked for, and not zero.
+    #[serde(skip_serializing_if = "nothing")]
     pub size_rw: Option<i64>,
     /// When asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,4 +110,8 @@ pub(super) fn is_zero(value: &i64) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 pub(super) fn is_zero_mode(value: &u32) -> bool {
     *value == 0
+}
+
+fn nothing(size: &Option<i64>) -> bool {
+    size.unwrap_or(0) == 0
 }

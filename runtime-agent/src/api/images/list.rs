@@ -110,7 +110,10 @@ impl Narrowing {
         let until = filters.get("until").first().map(|text| until(text)).transpose()?;
         let before = named("before")?.into_iter().chain(until).min();
         let since = named("since")?;
-        let patterns = filters.get("reference").iter().cloned().chain(filter).collect();
+        let patterns: Vec<String> = filters.get("reference").iter().cloned().chain(filter).collect();
+        if patterns.iter().any(|pattern| !glob::is_whole(pattern)) {
+            return Err(Error::invalid("syntax error in pattern").into());
+        }
         Ok(Self { filters, patterns, before, since })
     }
 

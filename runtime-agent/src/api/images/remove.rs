@@ -43,6 +43,9 @@ pub(super) async fn prune(
     let Query(wanted) = wanted?;
     let filters = Filters::parse(wanted.filters.as_deref()).map_err(Error::invalid)?;
     filters.only(&["dangling", "label", "label!", "until"]).map_err(Error::invalid)?;
+    if let Some(other) = filters.get("dangling").iter().find(|value| !is_true(value) && !is_false(value)) {
+        return Err(Error::invalid(format!("invalid filter 'dangling=[{other}]'")).into());
+    }
     let dangling_only = !filters.get("dangling").iter().any(|value| is_false(value));
     let before = filters.get("until").first().map(|text| until(text)).transpose()?;
     let (removed, bytes) = engine

@@ -148,6 +148,12 @@ fn limits(host: &HostConfig) -> Result<()> {
             "range of CPUs is from 0.01 to {processors}.00, as there are only {processors} CPUs available"
         )));
     }
+    if host.cpu_shares < 0 {
+        return Err(Error::invalid(format!(
+            "invalid CPU shares ({}): value must be a positive integer",
+            host.cpu_shares
+        )));
+    }
     if host.cpu_period != 0 && !(1_000..=1_000_000).contains(&host.cpu_period) {
         return invalid(
             "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",

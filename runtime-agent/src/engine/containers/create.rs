@@ -9,7 +9,6 @@ use super::container::Container;
 use super::moment::Moment;
 use super::mounts::{self, Mount, Settled};
 use super::record::{ContainerRecord, State};
-use super::spec::Security;
 use super::task::{Snapshot, attributes};
 use super::world::World;
 use super::{check, fill, links, merge, name, place};
@@ -49,10 +48,13 @@ pub(super) async fn create_from(
     let links = links::take(world, &mut host_config)?;
     settle_defaults(&id, &mut config, &mut host_config, world)?;
     let wishes = mounts::wishes(&config, &host_config)?;
+    let images = wishes.iter().filter(|wish| matches!(wish.source, mounts::Source::Image { .. })).count();
     let name = reserve(world, wanted, &id)?;
     let made = async {
-        let mut settled = mounts::settle(wishes, &*world.ground.volumes).await?;
+        let ground = &world.ground;
+        let mut settled = mounts::settle(wishes, &*ground.volumes, &*ground.images).await?;
         borrow_mounts(world, &host_config, &mut settled)?;
+        layer_images(world, &id, &mut settled).await?;
         let record = ContainerRecord {
             id: id.clone(),
             name: name.clone(),
@@ -68,7 +70,7 @@ pub(super) async fn create_from(
         establish(world, record, image, &settled).await
     };
     if let Err(error) = made.await {
-        undo(world, &id, &name).await;
+        undo(world, &id, &name, images).await;
         return Err(error);
     }
     Ok(CreateResponse { id, warnings })
@@ -95,8 +97,24 @@ async fn establish(
     Ok(())
 }
 
-async fn undo(world: &World, id: &str, name: &str) {
+/// Each mounted image gets a writable layer of the container's own, which goes with it.
+async fn layer_images(world: &World, id: &str, settled: &mut Settled) -> Result<()> {
+    let mounted = settled.mounts.iter_mut().filter_map(|mount| mount.image.as_mut());
+    for (number, mounted) in mounted.enumerate() {
+        mounted.snapshot = place::held::snapshot(id, number);
+        let image = world.ground.images.resolve(&mounted.image.to_string())?;
+        world.ground.filesystems.prepare(&mounted.snapshot, image.layers()).await?;
+    }
+    Ok(())
+}
+
+async fn undo(world: &World, id: &str, name: &str, images: usize) {
     world.index.release(name);
+    for number in 0..images {
+        if let Err(error) = world.ground.filesystems.remove(&place::held::snapshot(id, number)).await {
+            tracing::warn!(%error, container = id, "a failed create left an image's layer");
+        }
+    }
     let removed = world.ground.filesystems.remove(id).await;
     let folder = tokio::fs::remove_dir_all(world.folder_of(id)).await;
     match (removed, folder) {
@@ -140,6 +158,11 @@ fn settle_defaults(
             _ => id[..12].to_owned(),
         };
     }
+    for mode in [&host.pid_mode, &host.ipc_mode] {
+        if let Some(other) = mode.strip_prefix("container:") {
+            world.index.find(other).map_err(|error| Error::invalid(error.to_string()).caused_by(error))?;
+        }
+    }
     let either = |value: &mut String, default: &str| {
         if value.is_empty() {
             default.clone_into(value);
@@ -154,10 +177,6 @@ fn settle_defaults(
     if host.shm_size == 0 {
         host.shm_size = 64 << 20;
     }
-    // Nothing is hidden from a privileged one, which dockerd shows as nothing said.
-    let (masked, readonly) = Security::parse(host)?.system_paths();
-    let shown = |paths| (!host.privileged).then_some(paths);
-    (host.masked_paths, host.readonly_paths) = (shown(masked), shown(readonly));
     if host.memory > 0 && host.memory_swap == 0 {
         host.memory_swap = host.memory.saturating_mul(2);
     }
@@ -200,7 +219,7 @@ async fn networks(
         first.mac_address = std::mem::take(&mut config.mac_address);
     }
     for (name, _) in endpoints.iter().filter(|(name, _)| !matches!(name.as_str(), "host" | "none")) {
-        world.ground.connections.check(name).await?;
+        world.ground.connections.identify(name).await?;
     }
     Ok(endpoints)
 }
@@ -213,7 +232,7 @@ fn borrow_mounts(world: &World, host: &HostConfig, settled: &mut Settled) -> Res
             return Err(Error::invalid(format!("invalid mode for volumes-from: {mode}")));
         }
         let snapshot = world.index.find(other)?.snapshot();
-        for mount in &snapshot.record.mounts {
+        for mount in snapshot.record.mounts.iter().filter(|mount| mount.image.is_none()) {
             if settled.mounts.iter().all(|have| have.destination != mount.destination) {
                 let read_only = mount.read_only || mode == "ro";
                 settled.mounts.push(Mount { read_only, anonymous: false, ..mount.clone() });

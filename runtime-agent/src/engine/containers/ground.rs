@@ -160,8 +160,8 @@ impl Connections for Networks {
         Self::reconcile(self, live).boxed()
     }
 
-    fn check<'a>(&'a self, network: &'a str) -> BoxFuture<'a, Result<()>> {
-        async move { Self::check(self, network) }.boxed()
+    fn identify<'a>(&'a self, network: &'a str) -> BoxFuture<'a, Result<String>> {
+        async move { Self::identify(self, network) }.boxed()
     }
 }
 

@@ -9,6 +9,8 @@ use wharfd_api_types::container::{
 use super::health::Health;
 use super::moment::or_never;
 use super::place::files::PLACES;
+use super::record::ContainerRecord;
+use super::spec::Security;
 use super::task::Snapshot;
 use super::{Container, Containers};
 use crate::engine::error::Result;
@@ -50,10 +52,7 @@ impl Containers {
             driver: "overlay2".to_owned(),
             platform: "linux".to_owned(),
             exec_ids: self.execs.running_in(&record.id),
-            host_config: HostConfig {
-                links: super::links::shown(&self.world, record).or_else(|| record.host.links.clone()),
-                ..record.host.clone()
-            },
+            host_config: self.host_config(record),
             graph_driver: GraphDriver {
                 name: "overlay2".to_owned(),
                 data: Some(self.world.ground.filesystems.folders(&record.id)),
@@ -65,6 +64,21 @@ impl Containers {
             network_settings: networks(&snapshot),
             ..ContainerInspect::default()
         })
+    }
+}
+
+impl Containers {
+    /// The host's part, with what the engine makes of what was left open.
+    fn host_config(&self, record: &ContainerRecord) -> HostConfig {
+        let mut host = record.host.clone();
+        host.links = super::links::shown(&self.world, record).or(host.links);
+        // Nothing is hidden from a privileged one, which dockerd shows as nothing said.
+        if let Ok(security) = Security::parse(&host).map(Security::system_paths)
+            && !host.privileged
+        {
+            (host.masked_paths, host.readonly_paths) = (Some(security.0), Some(security.1));
+        }
+        host
     }
 }
 

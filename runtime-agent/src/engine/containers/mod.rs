@@ -49,7 +49,7 @@ use std::sync::Arc;
 use wharfd_api_types::container::{CreateRequest, CreateResponse, PruneResponse};
 
 use super::error::{Error, Result};
-use super::events::Events;
+use super::events::{EventKind, Events};
 use super::exec::Execs;
 use super::images::{ContainerUse, Image, Images};
 use super::networks::Networks;
@@ -161,6 +161,8 @@ impl Containers {
                 Err(error) => tracing::warn!(%error, container = container.id, "not pruned"),
             }
         }
+        let reclaimed = pruned.space_reclaimed.to_string();
+        self.world.events.publish(EventKind::Container, "prune", "", [("reclaimed", reclaimed)]);
         Ok(pruned)
     }
 
@@ -173,7 +175,11 @@ impl Containers {
         images.in_use_by(move |image: &Digest| {
             let Some(world) = world.upgrade() else { return Vec::new() };
             let snapshots = world.index.all().into_iter().map(|container| container.snapshot());
-            let using = snapshots.filter(|snapshot| snapshot.record.image == *image);
+            let mounts = |snapshot: &task::Snapshot| {
+                let mut mounted = snapshot.record.mounts.iter().filter_map(|mount| mount.image.as_ref());
+                mounted.any(|mounted| mounted.image == *image)
+            };
+            let using = snapshots.filter(|snapshot| snapshot.record.image == *image || mounts(snapshot));
             using
                 .map(|snapshot| ContainerUse {
                     id: snapshot.record.id.clone(),

@@ -116,8 +116,8 @@ pub(crate) trait Connections: Debug + Send + Sync {
     fn disconnect<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>>;
     /// After a restart of the daemon: these containers run, whatever belongs to others is taken away.
     fn reconcile<'a>(&'a self, live: &'a [String]) -> BoxFuture<'a, Result<()>>;
-    /// Refuses a network that does not exist.
-    fn check<'a>(&'a self, network: &'a str) -> BoxFuture<'a, Result<()>>;
+    /// A network's id; refuses one that does not exist.
+    fn identify<'a>(&'a self, network: &'a str) -> BoxFuture<'a, Result<String>>;
 }
 
 /// Images, by any name.

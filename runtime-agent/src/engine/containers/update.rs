@@ -21,6 +21,13 @@ impl Containers {
         let mut host = record.host.clone();
         let before = host.clone();
         apply(&mut host, &request);
+        if request.memory > 0 && request.memory_swap == 0 && (1..request.memory).contains(&host.memory_swap) {
+            return Err(Error::invalid(format!(
+                "Cannot update container {}: Memory limit should be smaller than already set memoryswap limit, update \
+                 the memoryswap at the same time",
+                container.id
+            )));
+        }
         let warnings = check::check(&record.config, &host, &self.world.facts)?;
         if host.auto_remove && !matches!(host.restart_policy.name.as_str(), "" | "no") {
             return Err(Error::invalid(format!(

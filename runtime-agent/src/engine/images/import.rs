@@ -78,8 +78,9 @@ fn configuration(import: &Import, config: Config, diff_id: Digest) -> Configurat
         "" => "Imported from -".to_owned(),
         message => message.to_owned(),
     };
-    let history = History { created: Some(now()), comment, ..History::default() };
+    let history = History { created: Some(now()), comment: comment.clone(), ..History::default() };
     Configuration {
+        comment,
         created: history.created.clone(),
         architecture: platform.architecture,
         variant: if import.platform.is_some() { platform.variant } else { String::new() },

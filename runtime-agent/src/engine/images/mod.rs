@@ -25,6 +25,7 @@ mod tag;
 pub(crate) mod testing;
 mod transfer;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -198,7 +199,11 @@ impl Images {
     }
 
     fn event(&self, action: &str, actor: &str, id: &Digest, name: &str) {
-        let mut attributes = self.shared.catalog.contents().labels(id);
+        self.event_of(self.shared.catalog.contents().labels(id), action, actor, name);
+    }
+
+    /// The same about an image whose labels are at hand, also when it is listed no more.
+    fn event_of(&self, mut attributes: BTreeMap<String, String>, action: &str, actor: &str, name: &str) {
         attributes.insert("name".to_owned(), name.to_owned());
         self.shared.events.publish(EventKind::Image, action, actor, attributes);
     }

@@ -19,10 +19,13 @@ impl Images {
         credentials: &Credentials,
         report: &Reporter,
     ) -> Result<()> {
+        if name.digest.is_some() {
+            return Err(Error::invalid("cannot push a digest reference"));
+        }
+        // As with dockerd, the answer begins here: what goes wrong from now on stands inside it.
+        report.say(format!("The push refers to repository [{}]", name.repository)).await;
         let tags = self.tags_of(name)?;
-        let repository = &name.repository;
         let session = Arc::new(self.usable_session(name, credentials).await?);
-        report.say(format!("The push refers to repository [{repository}]")).await;
         for tag in tags {
             self.push_tag(&tag, &session, report).await?;
         }
@@ -30,9 +33,6 @@ impl Images {
     }
 
     fn tags_of(&self, name: &Reference) -> Result<Vec<Reference>> {
-        if name.digest.is_some() {
-            return Err(Error::invalid("cannot push a digest reference"));
-        }
         let contents = self.shared.catalog.contents();
         let wanted = |tag: &&Reference| {
             tag.repository == name.repository
@@ -42,7 +42,8 @@ impl Images {
         let tags: Vec<Reference> = contents.references.keys().filter(wanted).cloned().collect();
         if tags.is_empty() {
             let repository = name.repository.to_string();
-            return Err(Error::not_found(match &name.tag {
+            let known = contents.references.keys().any(|have| have.repository == name.repository);
+            return Err(Error::not_found(match name.tag.as_ref().filter(|_| known) {
                 Some(tag) => format!("tag does not exist: {}:{tag}", name.repository.familiar()),
                 None => format!("An image does not exist locally with the tag: {repository}"),
             }));

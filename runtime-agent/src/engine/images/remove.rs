@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use super::catalog::Contents;
 use super::{ContainerUse, Image, Images};
 use crate::engine::error::{Error, Result};
+use crate::engine::events::EventKind;
 use crate::registry::{Reference, Repository};
 use crate::store::Digest;
 
@@ -49,7 +50,10 @@ impl Images {
         let id = image.id.to_string();
         for gone in &removed {
             match gone {
-                Removed::Untagged(_) => self.event("untag", &id, &image.id, &id),
+                Removed::Untagged(_) => {
+                    let labels = image.configuration.config.labels.clone().unwrap_or_default();
+                    self.event_of(labels, "untag", &id, &id);
+                }
                 Removed::Deleted(gone) => self.event("delete", &gone.to_string(), gone, &gone.to_string()),
             }
         }
@@ -93,6 +97,8 @@ impl Images {
             }
         }
         let collected = self.collect().await;
+        let reclaimed = collected.bytes.to_string();
+        self.shared.events.publish(EventKind::Image, "prune", "", [("reclaimed", reclaimed)]);
         removed.extend(collected.layers.into_iter().map(Removed::Deleted));
         Ok((removed, collected.bytes))
     }

@@ -51,6 +51,9 @@ impl Images {
         let lease = store.lease(chosen.iter().flat_map(|(image, _)| content(image)));
         let select = |(image, tags): (Arc<Image>, BTreeSet<Reference>)| Selected::read(&store, image, tags);
         let images = chosen.into_iter().map(select).collect::<store::Result<Vec<_>>>()?;
+        for Selected { image, .. } in &images {
+            self.event("save", &image.id.to_string(), &image.id, &image.id.to_string());
+        }
         Ok(Saving { store, images, _lease: lease })
     }
 

@@ -85,9 +85,9 @@ impl Networks {
         removed.map_err(|e| Error::internal("removing a network namespace", e))
     }
 
-    /// Refuses a network that does not exist.
-    pub(crate) fn check(&self, network: &str) -> Result<()> {
-        self.find(network).map(drop)
+    /// A network's id; refuses one that does not exist.
+    pub(crate) fn identify(&self, network: &str) -> Result<String> {
+        self.find(network).map(|network| network.id)
     }
 
     async fn connect_all(&self, wanted: &Attach) -> Result<Attached> {

@@ -108,7 +108,13 @@ impl Networks {
         let auxiliary: Result<BTreeMap<String, Ipv4Addr>> = auxiliary
             .map(|(name, address)| Ok((name.clone(), parse(address, "auxiliary address")?)))
             .collect();
-        Ok((subnet, gateway, range, auxiliary?))
+        let auxiliary = auxiliary?;
+        if let Some((name, address)) = auxiliary.iter().find(|(_, address)| !subnet.contains(**address)) {
+            return Err(Error::forbidden(format!(
+                "auxiliary address: ({name}:{address}) must belong to the master pool: {subnet}"
+            )));
+        }
+        Ok((subnet, gateway, range, auxiliary))
     }
 }
 
@@ -144,9 +150,31 @@ fn check(request: &NetworkCreateRequest) -> Result<()> {
     if request.config_only || request.ingress || !matches!(request.scope.as_str(), "" | "local") {
         return Err(Error::invalid("swarm networks are not supported by this engine"));
     }
+    options(request)?;
     let driver = request.ipam.as_ref().map_or("", |ipam| ipam.driver.as_str());
     if !matches!(driver, "" | "default") {
         return Err(Error::not_found(format!("could not find plugin {driver}: plugin not found")));
+    }
+    Ok(())
+}
+
+/// Values that could not be meant.
+fn options(request: &NetworkCreateRequest) -> Result<()> {
+    const BOOLEANS: [&str; 4] = ["true", "false", "1", "0"];
+    const SWITCHES: [&str; 3] = ["default_bridge", "enable_icc", "enable_ip_masquerade"];
+    for (option, value) in &request.options {
+        let switch =
+            option.strip_prefix("com.docker.network.bridge.").is_some_and(|name| SWITCHES.contains(&name));
+        let why = if switch && !BOOLEANS.contains(&value.to_ascii_lowercase().as_str()) {
+            "strconv.ParseBool"
+        } else if option == "com.docker.network.driver.mtu" && value.parse::<u32>().is_err() {
+            "strconv.Atoi"
+        } else {
+            continue;
+        };
+        return Err(Error::invalid(format!(
+            "failed to parse {option} value: {value} ({why}: parsing {value:?}: invalid syntax)"
+        )));
     }
     Ok(())
 }

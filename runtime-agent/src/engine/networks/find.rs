@@ -34,6 +34,11 @@ impl Networks {
             .only(&["dangling", "driver", "id", "label", "name", "scope", "type"])
             .map_err(Error::invalid)?;
         let dangling = dangling(filters)?;
+        if let Some(other) =
+            filters.get("type").iter().find(|kind| !matches!(kind.as_str(), "custom" | "builtin"))
+        {
+            return Err(Error::invalid(format!("invalid filter: 'type'='{other}'")));
+        }
         let kind = |network: &Network| if network.is_predefined() { "builtin" } else { "custom" };
         let state = self.state();
         let unused =

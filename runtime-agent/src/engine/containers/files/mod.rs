@@ -15,6 +15,7 @@ use std::os::fd::OwnedFd;
 use super::mounts::Kind;
 use super::place::files::PLACES;
 use super::record::ContainerRecord;
+use super::seams::Lent;
 use super::{Container, Containers};
 use crate::engine::error::{Error, Result};
 use crate::engine::events::EventKind;
@@ -49,27 +50,36 @@ impl Containers {
         work: impl FnOnce(&OwnedFd) -> T + Send + 'static,
     ) -> Result<T> {
         let record = container.snapshot().record.clone();
-        let binds = if with_mounts { self.binds(&record).await? } else { Vec::new() };
+        let (binds, images) = if with_mounts { self.binds(&record).await? } else { (Vec::new(), Vec::new()) };
         let lent = self.world.ground.filesystems.lend(&container.id).await?;
-        let worked =
-            tokio::task::spawn_blocking(move || chamber::enter(lent.walls, &lent.root, &binds, work));
+        let worked = tokio::task::spawn_blocking(move || {
+            let worked = chamber::enter(lent.walls, &lent.root, &binds, work);
+            drop(images);
+            worked
+        });
         let doing = "looking into the container's filesystem";
         worked.await.map_err(|e| Error::internal(doing, e))?.map_err(|e| Error::internal(doing, e))
     }
 
     /// What is mounted into it, parents first.
-    async fn binds(&self, record: &ContainerRecord) -> Result<Vec<Bind>> {
+    async fn binds(&self, record: &ContainerRecord) -> Result<(Vec<Bind>, Vec<Lent>)> {
         for volume in record.mounts.iter().filter_map(|mount| mount.volume.as_ref()) {
             self.world.ground.volumes.mount(volume).await?;
         }
         let mut mounts: Vec<_> = record.mounts.iter().filter(|mount| mount.kind != Kind::Tmpfs).collect();
         mounts.sort_by_key(|mount| mount.destination.components().count());
-        let bind = |mount: &super::mounts::Mount| Bind {
-            source: mount.volume_root(),
-            part: (!mount.subpath.is_empty()).then(|| mount.subpath.clone().into()),
-            inside: mount.destination.clone(),
-        };
-        let mut binds: Vec<_> = mounts.into_iter().map(bind).collect();
+        let (mut binds, mut images) = (Vec::new(), Vec::new());
+        for mount in mounts {
+            let source = match &mount.image {
+                Some(mounted) => {
+                    images.push(self.world.ground.filesystems.lend(&mounted.snapshot).await?);
+                    images.last().map(|lent| lent.root.clone()).unwrap_or_default()
+                }
+                None => mount.volume_root(),
+            };
+            let part = (!mount.subpath.is_empty()).then(|| mount.subpath.clone().into());
+            binds.push(Bind { source, part, inside: mount.destination.clone() });
+        }
         let folder = self.world.folder_of(&record.id);
         binds.extend(PLACES.iter().filter_map(|(name, inside)| {
             let source = folder.join(name);
@@ -77,7 +87,7 @@ impl Containers {
             // Written at the first start.
             (source.exists() && !theirs).then(|| Bind { source, part: None, inside: inside.into() })
         }));
-        Ok(binds)
+        Ok((binds, images))
     }
 
     pub(in crate::engine) fn tell_of(&self, container: &Container, action: &str) {

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use wharfd_api_types::container::MountPoint;
 
+use crate::store::Digest;
+
 pub(crate) use settle::{Settled, settle};
 pub(crate) use wish::{Source, Wish, wishes};
 
@@ -35,6 +37,9 @@ pub(crate) struct Mount {
     /// `rprivate` and its siblings; empty is the default.
     #[serde(default)]
     pub(crate) propagation: String,
+    /// Whether what is mounted below a read-only bind's source may be written to.
+    #[serde(default)]
+    pub(crate) read_only_at_top: bool,
     /// Whether mounts below a bind's source stay away.
     #[serde(default)]
     pub(crate) not_recursive: bool,
@@ -44,6 +49,19 @@ pub(crate) struct Mount {
     /// A tmpfs's options.
     #[serde(default)]
     pub(crate) options: Vec<String>,
+    /// What an image mount shows.
+    #[serde(default)]
+    pub(crate) image: Option<Mounted>,
+}
+
+/// An image under a container's own writable layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mounted {
+    pub(crate) image: Digest,
+    /// As the client called it.
+    pub(crate) name: String,
+    /// The snapshot that holds what the container writes there; empty until the container has a record.
+    pub(crate) snapshot: String,
 }
 
 /// A part of a volume without what means nothing; it never climbs.
@@ -58,6 +76,7 @@ pub(crate) enum Kind {
     Bind,
     Volume,
     Tmpfs,
+    Image,
 }
 
 impl Mount {
@@ -73,6 +92,7 @@ impl Mount {
             Kind::Bind => ("bind", ""),
             Kind::Volume => ("volume", "local"),
             Kind::Tmpfs => ("tmpfs", ""),
+            Kind::Image => ("image", ""),
         };
         let propagation = match (self.kind, self.propagation.as_str()) {
             (Kind::Bind, "") => "rprivate",
@@ -81,7 +101,10 @@ impl Mount {
         MountPoint {
             kind: kind.to_owned(),
             name: self.volume.clone().unwrap_or_default(),
-            source: self.source.display().to_string(),
+            source: match &self.image {
+                Some(mounted) => mounted.name.clone(),
+                None => self.source.display().to_string(),
+            },
             destination: self.destination.display().to_string(),
             driver: driver.to_owned(),
             mode: self.mode.clone(),

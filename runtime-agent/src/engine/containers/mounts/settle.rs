@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Kind, Mount, Source, Wish};
-use crate::engine::containers::seams::VolumeSource;
+use super::{Kind, Mount, Mounted, Source, Wish};
+use crate::engine::containers::seams::{ImageSource, VolumeSource};
 use crate::engine::error::{Error, Result};
 
 /// The mounts, and those volumes that are to be filled from the image if they are empty.
@@ -15,10 +15,15 @@ pub(crate) struct Settled {
 }
 
 /// Makes what must be made. Volumes made here stay when a later wish fails: they are listed, and in nobody's use.
-pub(crate) async fn settle(wishes: Vec<Wish>, volumes: &dyn VolumeSource) -> Result<Settled> {
+pub(crate) async fn settle(
+    wishes: Vec<Wish>,
+    volumes: &dyn VolumeSource,
+    images: &dyn ImageSource,
+) -> Result<Settled> {
     let mut settled = Settled::default();
     for wish in wishes {
-        let Wish { source, destination, read_only, mode, propagation, not_recursive } = wish;
+        let Wish { source, destination, read_only, mode, propagation, not_recursive, read_only_at_top } =
+            wish;
         let mut mount = Mount {
             kind: Kind::Bind,
             source: PathBuf::new(),
@@ -28,13 +33,20 @@ pub(crate) async fn settle(wishes: Vec<Wish>, volumes: &dyn VolumeSource) -> Res
             read_only,
             mode,
             propagation,
+            read_only_at_top,
             not_recursive,
             subpath: String::new(),
             options: Vec::new(),
+            image: None,
         };
         let mut fill = false;
         match source {
             Source::Path { path, make } => mount.source = bind_source(path, make).await?,
+            Source::Image { name, subpath } => {
+                let image = images.resolve(&name)?.id;
+                mount.image = Some(Mounted { image, name, snapshot: String::new() });
+                (mount.kind, mount.subpath) = (Kind::Image, subpath);
+            }
             Source::Tmpfs { options } => (mount.kind, mount.options) = (Kind::Tmpfs, options),
             Source::Volume { name, copy, labels, subpath } => {
                 mount.anonymous = name.is_none();
@@ -92,13 +104,14 @@ fn within(volume: &Path, subpath: &str) -> Result<PathBuf> {
 mod tests {
     use super::*;
     use crate::engine::containers::seams::fakes::FolderVolumes;
+    use crate::engine::containers::tests::OneImage;
     use wharfd_api_types::container::{ContainerConfig, HostConfig};
 
     async fn settle_json(folder: &Path, json: &str) -> Result<Settled> {
         let host: HostConfig =
             serde_json::from_str(&json.replace("DIR", &folder.display().to_string())).unwrap();
         let wishes = super::super::wishes(&ContainerConfig::default(), &host)?;
-        settle(wishes, &FolderVolumes::at(&folder.join("volumes"))).await
+        settle(wishes, &FolderVolumes::at(&folder.join("volumes")), &OneImage).await
     }
 
     #[tokio::test]

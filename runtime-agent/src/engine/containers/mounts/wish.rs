@@ -17,6 +17,8 @@ pub(crate) struct Wish {
     pub(crate) mode: String,
     pub(crate) propagation: String,
     pub(crate) not_recursive: bool,
+    /// Only the top of a read-only bind is.
+    pub(crate) read_only_at_top: bool,
 }
 
 /// Where it comes from.
@@ -25,6 +27,7 @@ pub(crate) enum Source {
     Path { path: PathBuf, make: bool },
     Volume { name: Option<String>, copy: bool, labels: BTreeMap<String, String>, subpath: String },
     Tmpfs { options: Vec<String> },
+    Image { name: String, subpath: String },
 }
 
 /// Everything a container is to have mounted, each destination once.
@@ -63,6 +66,7 @@ impl Wish {
             mode: String::new(),
             propagation: String::new(),
             not_recursive: false,
+            read_only_at_top: false,
         }
     }
 }
@@ -139,6 +143,15 @@ fn parse_mount(mount: &MountRequest) -> Result<Wish> {
         return Err(refuse("field Target must not be empty".to_owned()));
     }
     let destination = destination_of(&mount.target, &mount.target).map_err(|e| refuse(e.to_string()))?;
+    let options = [
+        ("BindOptions", "bind", mount.bind_options.is_some()),
+        ("VolumeOptions", "volume", mount.volume_options.is_some()),
+        ("TmpfsOptions", "tmpfs", mount.tmpfs_options.is_some()),
+        ("ImageOptions", "image", mount.image_options.is_some()),
+    ];
+    if let Some((field, ..)) = options.iter().find(|(_, kind, set)| *set && *kind != mount.kind) {
+        return Err(extra(field));
+    }
     let mut wish = match mount.kind.as_str() {
         "bind" => bind_mount(mount, destination, &refuse)?,
         "volume" => volume_mount(mount, destination, &refuse)?,
@@ -147,7 +160,8 @@ fn parse_mount(mount: &MountRequest) -> Result<Wish> {
             destination,
             Source::Tmpfs { options: mount.tmpfs_options.as_ref().map(tmpfs_options).unwrap_or_default() },
         ),
-        "image" | "npipe" | "cluster" => {
+        "image" => image_mount(mount, destination, &refuse)?,
+        "npipe" | "cluster" => {
             return Err(Error::unimplemented(format!("mounts of type {} are not supported", mount.kind)));
         }
         "" => return Err(Error::invalid("mount type unknown: \"\"")),
@@ -165,8 +179,19 @@ fn bind_mount(mount: &MountRequest, destination: PathBuf, refuse: &dyn Fn(String
     if !options.propagation.is_empty() && !is_propagation(&options.propagation) {
         return Err(refuse(format!("invalid propagation mode: {}", options.propagation)));
     }
+    let needs = |what: &str| refuse(format!("option ReadOnlyForceRecursive {what}"));
     if options.read_only_force_recursive {
-        return Err(Error::unimplemented("recursively read-only binds are not supported"));
+        match () {
+            () if !mount.read_only => return Err(needs("requires ReadOnly to be specified")),
+            () if options.non_recursive => return Err(needs("conflicts with NonRecursive")),
+            () if options.read_only_non_recursive => {
+                return Err(needs("conflicts with ReadOnlyNonRecursive"));
+            }
+            () if !matches!(options.propagation.as_str(), "" | "rprivate") => {
+                return Err(needs("requires Propagation to be specified as rprivate"));
+            }
+            () => {}
+        }
     }
     let path = clean(&mount.source).ok_or_else(|| {
         refuse(format!("invalid mount path: '{}' mount path must be absolute", mount.source))
@@ -175,6 +200,7 @@ fn bind_mount(mount: &MountRequest, destination: PathBuf, refuse: &dyn Fn(String
     Ok(Wish {
         propagation: options.propagation,
         not_recursive: options.non_recursive,
+        read_only_at_top: options.read_only_non_recursive,
         ..Wish::at(destination, source)
     })
 }
@@ -194,10 +220,25 @@ fn volume_mount(
         return Err(refuse(format!("invalid volume name: {name}")));
     }
     let (labels, subpath) = (options.labels.unwrap_or_default(), options.subpath);
-    if std::path::Path::new(&subpath).is_absolute() || subpath.split('/').any(|part| part == "..") {
+    local(&subpath, refuse)?;
+    Ok(Wish::at(destination, Source::Volume { name, copy: !options.no_copy, labels, subpath }))
+}
+
+fn image_mount(mount: &MountRequest, destination: PathBuf, refuse: &dyn Fn(String) -> Error) -> Result<Wish> {
+    if mount.source.is_empty() {
+        return Err(refuse("field Source must not be empty".to_owned()));
+    }
+    let subpath = mount.image_options.clone().unwrap_or_default().subpath;
+    local(&subpath, refuse)?;
+    Ok(Wish::at(destination, Source::Image { name: mount.source.clone(), subpath }))
+}
+
+/// Refuses a part that climbs.
+fn local(subpath: &str, refuse: &dyn Fn(String) -> Error) -> Result<()> {
+    if std::path::Path::new(subpath).is_absolute() || subpath.split('/').any(|part| part == "..") {
         return Err(refuse(format!("invalid subpath: {subpath}")));
     }
-    Ok(Wish::at(destination, Source::Volume { name, copy: !options.no_copy, labels, subpath }))
+    Ok(())
 }
 
 fn tmpfs_options(options: &TmpfsOptions) -> Vec<String> {
@@ -290,9 +331,29 @@ mod tests {
                 .contains("must not be specified")
         );
         assert!(refusal(r#"{"Mounts":[{"Type":"odd","Target":"/b"}]}"#).contains("mount type unknown"));
-        assert!(
-            refusal(r#"{"Mounts":[{"Type":"image","Source":"x","Target":"/b"}]}"#).contains("not supported")
-        );
+        for (wrong, text) in [
+            (r#"{"Type":"image","Target":"/b"}"#, "field Source must not be empty"),
+            (
+                r#"{"Type":"image","Source":"x","Target":"/b","ImageOptions":{"Subpath":"../x"}}"#,
+                "invalid subpath: ../x",
+            ),
+            (
+                r#"{"Type":"bind","Source":"/a","Target":"/b","VolumeOptions":{}}"#,
+                "field VolumeOptions must not be specified",
+            ),
+            (
+                r#"{"Type":"bind","Source":"/a","Target":"/b","BindOptions":{"ReadOnlyForceRecursive":true}}"#,
+                "requires ReadOnly to be specified",
+            ),
+            (
+                r#"{"Type":"bind","Source":"/a","Target":"/b","ReadOnly":true,"BindOptions":{"ReadOnlyForceRecursive":true,
+                    "Propagation":"rshared"}}"#,
+                "requires Propagation to be specified as rprivate",
+            ),
+        ] {
+            let message = refusal(&format!(r#"{{"Mounts":[{wrong}]}}"#));
+            assert!(message.contains(text), "{wrong}: {message}");
+        }
         assert_eq!(refusal(r#"{"Binds":["/a:/b"],"Tmpfs":{"/b/":""}}"#), "Duplicate mount point: /b");
     }
 

@@ -22,12 +22,35 @@ pub(in crate::engine) fn folder(world: &World, id: &str) -> PathBuf {
     world.folder_of(id).join("mounts")
 }
 
+/// What holds what a container writes into one of its mounted images.
+pub(in crate::engine) fn snapshot(id: &str, number: usize) -> String {
+    format!("{id}-image{number}")
+}
+
+/// Lets go of the images that were mounted. Failures are for the log: the next start finds them mounted, which is fine.
+pub(in crate::engine) async fn unmount_images(world: &World, record: &ContainerRecord) {
+    for mounted in record.mounts.iter().filter_map(|mount| mount.image.as_ref()) {
+        if let Err(error) = world.ground.filesystems.unmount(&mounted.snapshot).await {
+            tracing::warn!(%error, container = record.id, "cannot unmount an image");
+        }
+    }
+}
+
 pub(in crate::engine::containers) async fn prepare(world: &World, record: &ContainerRecord) -> Result<Held> {
     let folder = folder(world, &record.id);
     let mut held = Held { mounts: record.mounts.clone(), shared_memory: None };
-    for (number, mount) in held.mounts.iter_mut().enumerate().filter(|(_, mount)| !mount.subpath.is_empty()) {
-        let at = folder.join(number.to_string());
-        let (root, inside) = (mount.volume_root(), PathBuf::from(&mount.subpath));
+    for (number, mount) in held.mounts.iter_mut().enumerate() {
+        let root = match &mount.image {
+            Some(mounted) => world.ground.filesystems.mount(&mounted.snapshot).await?,
+            None => mount.volume_root(),
+        };
+        if mount.image.is_some() {
+            mount.source.clone_from(&root);
+        }
+        if mount.subpath.is_empty() {
+            continue;
+        }
+        let (at, inside) = (folder.join(number.to_string()), PathBuf::from(&mount.subpath));
         world.ground.filesystems.pin(root, inside, at.clone()).await?;
         mount.source = at;
     }

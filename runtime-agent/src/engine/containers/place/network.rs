@@ -1,5 +1,6 @@
 //! A container's network by its mode.
 
+use crate::engine::containers::new_id;
 use crate::engine::containers::record::ContainerRecord;
 use crate::engine::containers::seams::{Wired, Wiring};
 use crate::engine::containers::spec::Namespace;
@@ -16,13 +17,12 @@ pub(in crate::engine::containers) async fn connect(
         let pid = world.index.running_pid(other)?;
         return Ok((Namespace::Path(format!("/proc/{pid}/ns/net").into()), Wired::default()));
     }
-    let unconnected = || Wired { endpoints: record.endpoints.iter().cloned().collect(), ..Wired::default() };
     if mode == "host" {
-        return Ok((Namespace::Host, unconnected()));
+        return Ok((Namespace::Host, unconnected(world, record).await?));
     }
     let namespace = world.ground.connections.make_namespace(&record.id).await?;
     if mode == "none" || record.config.network_disabled {
-        return Ok((Namespace::Path(namespace), unconnected()));
+        return Ok((Namespace::Path(namespace), unconnected(world, record).await?));
     }
     let exposed = record.config.exposed_ports.iter().flatten().map(|(port, _)| port);
     let publish_all = exposed
@@ -41,4 +41,14 @@ pub(in crate::engine::containers) async fn connect(
     };
     let wired = world.ground.connections.connect(wiring).await?;
     Ok((Namespace::Path(namespace), wired))
+}
+
+/// No address, but the network's id and an end of its own, which clients look for in every running container.
+async fn unconnected(world: &World, record: &ContainerRecord) -> Result<Wired> {
+    let mut wired = Wired { endpoints: record.endpoints.iter().cloned().collect(), ..Wired::default() };
+    for (network, end) in &mut wired.endpoints {
+        end.network_id = world.ground.connections.identify(network).await.unwrap_or_default();
+        end.endpoint_id = new_id()?;
+    }
+    Ok(wired)
 }

@@ -164,11 +164,11 @@ impl Connections for PaperConnections {
         async { Ok(()) }.boxed()
     }
 
-    fn check<'a>(&'a self, network: &'a str) -> BoxFuture<'a, Result<()>> {
+    fn identify<'a>(&'a self, network: &'a str) -> BoxFuture<'a, Result<String>> {
         async move {
             match network {
                 "gone" => Err(Error::not_found("network gone not found")),
-                _ => Ok(()),
+                _ => Ok(format!("id of {network}")),
             }
         }
         .boxed()

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Process, Spec};
 use serde_json::{Value, json};
-use wharfd_api_types::container::{ContainerConfig, HostConfig};
+use wharfd_api_types::container::{ContainerConfig, HostConfig, MountRequest};
 use wharfd_api_types::exec::ExecCreateRequest;
 
 pub(crate) use capabilities::Bounds;
@@ -116,6 +116,14 @@ pub(crate) fn check(host: &HostConfig, facts: &Facts) -> Result<Vec<String>> {
     let security = Security::parse(host)?;
     security.seccomp.rules(&granted, (u32::MAX, 0))?;
     process::limits(host)?;
+    let whole =
+        |mount: &MountRequest| mount.bind_options.as_ref().is_some_and(|o| o.read_only_force_recursive);
+    if facts.kernel < mounts::RECURSIVE && host.mounts.iter().flatten().any(whole) {
+        let (major, minor) = facts.kernel;
+        return Err(Error::invalid(format!(
+            "cannot make a bind mount recursively read-only: kernel {major}.{minor} cannot, 5.12 is the first that can"
+        )));
+    }
     devices::parse_rules(host)?;
     Ok(security.warnings)
 }

@@ -13,7 +13,7 @@ pub(super) fn mounts(blueprint: &Blueprint<'_>) -> Vec<Value> {
     list.retain(|mount| mount["destination"].as_str().is_none_or(|at| !theirs(at)));
     let mut client: Vec<&Mount> = blueprint.mounts.iter().collect();
     client.sort_by_key(|mount| mount.destination.components().count());
-    list.extend(client.into_iter().map(describe));
+    list.extend(client.into_iter().map(|mount| describe(mount, &blueprint.facts.kernel)));
     for (path, inside) in &blueprint.files {
         if !theirs(inside) {
             let options =
@@ -83,7 +83,7 @@ fn mount(destination: &str, kind: &str, options: &[&str]) -> Value {
     json!({ "destination": destination, "type": kind, "source": source, "options": options })
 }
 
-fn describe(mount: &Mount) -> Value {
+fn describe(mount: &Mount, kernel: &(u32, u32)) -> Value {
     let access = if mount.read_only { "ro" } else { "rw" };
     match mount.kind {
         Kind::Tmpfs => {
@@ -96,13 +96,19 @@ fn describe(mount: &Mount) -> Value {
             }
             json!({ "destination": mount.destination, "type": "tmpfs", "source": "tmpfs", "options": options })
         }
-        Kind::Bind | Kind::Volume => {
+        Kind::Bind | Kind::Volume | Kind::Image => {
             let propagation = if mount.propagation.is_empty() { "rprivate" } else { &mount.propagation };
             let bind = if mount.not_recursive { "bind" } else { "rbind" };
-            let options = [bind, propagation, access];
+            let mut options = vec![bind, propagation, access];
+            if mount.read_only && bind == "rbind" && !mount.read_only_at_top && *kernel >= RECURSIVE {
+                // With everything that is mounted below.
+                options.push("rro");
+            }
             json!({ "destination": mount.destination, "type": "bind", "source": mount.source, "options": options })
         }
     }
 }
 
 const DEFAULT_SHM: i64 = 64 << 20;
+/// The first kernel that makes a whole tree of mounts read-only.
+pub(super) const RECURSIVE: (u32, u32) = (5, 12);

@@ -22,6 +22,8 @@ fn facts() -> Facts {
 
 fn mount(destination: &str, kind: Kind) -> Mount {
     Mount {
+        image: None,
+        read_only_at_top: false,
         kind,
         source: "/src".into(),
         destination: destination.into(),

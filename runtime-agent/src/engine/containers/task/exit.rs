@@ -72,6 +72,7 @@ impl Task {
             ground.filesystems.unmount(&id),
             ground.filesystems.release(held)
         );
+        place::held::unmount_images(&self.world, &self.now.record).await;
         if let Err(error) = released {
             log("let go of mounts", &error);
         }
@@ -81,7 +82,10 @@ impl Task {
         if let Err(error) = unmounted {
             log("unmount the root filesystem", &error);
         }
-        self.now.rootfs = None;
+        // A start that failed early never told of them.
+        if self.now.rootfs.take().is_some() {
+            self.tell_of_volumes(false);
+        }
         let state = &mut self.now.record.state;
         state.pid = 0;
         state.connected.clear();

@@ -197,6 +197,24 @@ impl Task {
         self.world.events.publish(EventKind::Container, action, self.now.record.id.clone(), attributes);
     }
 
+    /// That the run begins or ceases to use each of its volumes.
+    fn tell_of_volumes(&self, begins: bool) {
+        let record = &self.now.record;
+        for mount in &record.mounts {
+            let Some(volume) = &mount.volume else { continue };
+            let mut details = vec![("container", record.id.clone()), ("driver", "local".to_owned())];
+            if begins {
+                details.extend([
+                    ("destination", mount.destination.display().to_string()),
+                    ("read/write", (!mount.read_only).to_string()),
+                    ("propagation", mount.propagation.clone()),
+                ]);
+            }
+            let action = if begins { "mount" } else { "unmount" };
+            self.world.events.publish(EventKind::Volume, action, volume.clone(), details);
+        }
+    }
+
     async fn signal(&mut self, number: i32, by_hand: bool) -> Result<()> {
         let record = &self.now.record;
         if self.status() == Status::Restarting && by_hand {

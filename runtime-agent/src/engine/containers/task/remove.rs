@@ -35,6 +35,9 @@ impl Task {
         // A start that failed half way, or an older daemon, may have left something.
         self.clean_up().await;
         self.world.ground.filesystems.remove(&id).await?;
+        for mounted in self.now.record.mounts.iter().filter_map(|mount| mount.image.as_ref()) {
+            self.world.ground.filesystems.remove(&mounted.snapshot).await?;
+        }
         if volumes {
             for volume in self.now.record.mounts.iter().filter(|mount| mount.anonymous) {
                 let Some(name) = &volume.volume else { continue };

@@ -91,6 +91,7 @@ impl Task {
         for volume in self.now.record.mounts.iter().filter_map(|mount| mount.volume.as_ref()) {
             world.ground.volumes.mount(volume).await?;
         }
+        self.tell_of_volumes(true);
         let (network, wired) = place::network::connect(&world, &self.now.record).await?;
         self.now.record.state.connected = wired.endpoints.clone();
         self.now.record.state.ports = wired.ports.clone();

@@ -30,7 +30,7 @@ use crate::store::Digest;
 
 /// Knows `busybox` and its id.
 #[derive(Debug)]
-struct OneImage;
+pub(in crate::engine::containers) struct OneImage;
 
 impl ImageSource for OneImage {
     fn resolve(&self, wanted: &str) -> Result<Arc<Image>> {
