@@ -2,6 +2,7 @@
 //!
 //! A connection that sends nothing is dropped after a while; one that is hijacked or streams may stay for ever.
 
+mod severed;
 mod unread;
 
 use std::io;
@@ -24,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::api::Api;
 use crate::config::{Listen, Roles};
 use crate::tls::{Identity, Reloading, Standing};
+use severed::Severed;
 use unread::ReadToTheEnd;
 
 /// How long a client may take for its handshake, and for the head of a request.
@@ -138,12 +140,19 @@ where
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut request: Request = ReadToTheEnd::of(request);
         request.extensions_mut().insert(client.identity.clone());
+        if let Some(standing) = &client.standing {
+            request.extensions_mut().insert(standing.clone());
+        }
+        let standing = client.standing.clone();
         let fallen = client.standing.as_ref().and_then(|standing| standing.check().err());
         let api = api.clone();
         async move {
             match fallen {
                 Some(fallen) => Ok(Api::turn_away(&fallen.to_string())),
-                None => api.answer(request).await,
+                None => api.answer(request).await.map(|answer| match standing {
+                    Some(standing) => answer.map(|body| Severed::of(body, standing)),
+                    None => answer,
+                }),
             }
         }
     });

@@ -16,7 +16,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::error::Result;
-use super::hijack::{Hijacked, hijack};
+use super::hijack::{Hijacked, hijack, while_it_stands};
 use super::parameters::Parameters;
 use super::streams::{Ended, content_type, detach_keys, frame, join};
 use super::version::ApiVersion;
@@ -26,6 +26,7 @@ use crate::engine::containers::{Container, moment};
 use crate::engine::error::{Error, Kind};
 use crate::engine::logs::{Entry, Wanted};
 use crate::runtime::Streams;
+use crate::tls::Standing;
 
 pub(super) fn routes() -> Router<Arc<Engine>> {
     Router::new()
@@ -51,6 +52,7 @@ async fn attach_websocket(
     State(engine): State<Arc<Engine>>,
     Path(id): Path<String>,
     parameters: Parameters,
+    standing: Option<Extension<Standing>>,
     upgrade: std::result::Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response> {
     let attachment = Attachment::prepare(&engine, &id, &parameters).await?;
@@ -58,8 +60,11 @@ async fn attach_websocket(
     let tty = attachment.tty;
     Ok(upgrade.on_upgrade(move |socket| async move {
         let (client, pumping) = websocket::bridge(socket, tty);
-        attachment.serve(client).await;
-        pumping.await;
+        let served = async move {
+            attachment.serve(client).await;
+            pumping.await;
+        };
+        while_it_stands(standing.map(|Extension(standing)| standing), served).await;
     }))
 }
 

@@ -15,6 +15,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::{ReaderStream, StreamReader};
 
+use crate::tls::Standing;
+
 /// How much may be under way to a client without an upgrade.
 const BUFFER: usize = 64 * 1024;
 
@@ -56,11 +58,13 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let upgrade = hyper::upgrade::on(&mut request);
+    let standing = request.extensions().get::<Standing>().cloned();
     tokio::spawn(async move {
         match upgrade.await {
             Ok(upgraded) => {
                 let (reader, writer) = tokio::io::split(TokioIo::new(upgraded));
-                serve(Hijacked { reader: Box::new(reader), writer: Box::new(writer) }).await;
+                let client = Hijacked { reader: Box::new(reader), writer: Box::new(writer) };
+                while_it_stands(standing, serve(client)).await;
             }
             Err(error) => tracing::debug!(%error, "the client left before the upgrade"),
         }
@@ -81,12 +85,23 @@ fn without_upgrade<F>(
 where
     F: Future<Output = ()> + Send + 'static,
 {
+    let standing = request.extensions().get::<Standing>().cloned();
     let input = request.into_body().into_data_stream().map_err(std::io::Error::other);
     let (ours, theirs) = tokio::io::duplex(BUFFER);
-    tokio::spawn(serve(Hijacked { reader: Box::new(StreamReader::new(input)), writer: Box::new(ours) }));
+    let client = Hijacked { reader: Box::new(StreamReader::new(input)), writer: Box::new(ours) };
+    tokio::spawn(while_it_stands(standing, serve(client)));
     let mut response = Response::new(Body::from_stream(ReaderStream::new(OutputOnly(theirs))));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
+}
+
+/// Serves a client for as long as its certificate holds. Then its connection is closed, as if it had left.
+pub(super) async fn while_it_stands(standing: Option<Standing>, served: impl Future<Output = ()>) {
+    let Some(standing) = standing else { return served.await };
+    tokio::select! {
+        () = served => {}
+        fallen = standing.fallen() => tracing::info!(%fallen, "a client that was connected is cut off"),
+    }
 }
 
 /// What attach and exec speak: bytes.

@@ -6,6 +6,8 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
+use tokio_util::task::AbortOnDropHandle;
+
 use super::hijack::Hijacked;
 
 /// The client as others know it, and the work that carries its bytes, to be awaited once it is served. Output of a
@@ -14,12 +16,12 @@ pub(super) fn bridge(socket: WebSocket, tty: bool) -> (Hijacked, impl Future<Out
     let (sink, stream) = socket.split();
     let (reader, to_reader) = tokio::io::duplex(BUFFER);
     let (writer, from_writer) = tokio::io::duplex(BUFFER);
-    // A client that is served no longer has nothing to say.
-    let input = tokio::spawn(inward(stream, to_reader));
-    let output = tokio::spawn(outward(from_writer, sink, tty));
+    // A client that is served no longer has nothing to say: both end when the pumping does, or is let go of.
+    let input = AbortOnDropHandle::new(tokio::spawn(inward(stream, to_reader)));
+    let output = AbortOnDropHandle::new(tokio::spawn(outward(from_writer, sink, tty)));
     let pumping = async move {
         let _ = output.await;
-        input.abort();
+        drop(input);
     };
     (Hijacked { reader: Box::new(reader), writer: Box::new(writer) }, pumping)
 }

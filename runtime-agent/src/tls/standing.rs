@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
@@ -14,6 +15,9 @@ use time::OffsetDateTime;
 use x509_parser::prelude::{CertificateRevocationList, FromDer as _, X509Certificate};
 
 use super::{Error, Reloading};
+
+/// Clocks are set, and timers do not notice.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Issuer and serial number.
 type Name = (Vec<u8>, Vec<u8>);
@@ -64,6 +68,23 @@ impl Standing {
         let name = |one: &X509Certificate<'_>| (one.issuer().as_raw().to_vec(), one.raw_serial().to_vec());
         let expires = read.first()?.validity().not_after.to_datetime();
         Some(Self { shown: read.iter().map(name).collect(), expires, certificates })
+    }
+
+    /// Returns once it holds no longer: for what goes on longer than one request.
+    pub(crate) async fn fallen(self) -> Fallen {
+        let mut changes = self.certificates.changes();
+        loop {
+            changes.borrow_and_update();
+            if let Err(fallen) = self.check() {
+                return fallen;
+            }
+            let left = self.expires - OffsetDateTime::now_utc() + time::Duration::SECOND;
+            let left = Duration::try_from(left).unwrap_or_default().min(LONGEST_WAIT);
+            tokio::select! {
+                _ = changes.changed() => {}
+                () = tokio::time::sleep(left) => {}
+            }
+        }
     }
 
     pub(crate) fn check(&self) -> Result<(), Fallen> {

@@ -3,10 +3,11 @@
 use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, AsRawFd, RawFd};
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use tokio::io::unix::AsyncFd;
+use tokio::sync::watch;
 
 use super::{Error, Material};
 use crate::config::TlsFiles;
@@ -14,14 +15,14 @@ use crate::config::TlsFiles;
 /// The newest material that could be read. Files that do not fit each other leave the last good one in force.
 #[derive(Debug, Clone)]
 pub(crate) struct Reloading {
-    current: Arc<RwLock<Material>>,
+    current: Arc<watch::Sender<Material>>,
     files: Arc<TlsFiles>,
 }
 
 impl Reloading {
     /// Reads the files now, and again whenever one of their folders changes.
     pub(crate) fn open(files: TlsFiles) -> Result<Self, Error> {
-        let current = Arc::new(RwLock::new(Material::read(&files)?));
+        let current = Arc::new(watch::Sender::new(Material::read(&files)?));
         let this = Self { current, files: Arc::new(files) };
         let watch = this.watch()?;
         tokio::spawn(this.clone().follow(watch));
@@ -30,14 +31,19 @@ impl Reloading {
 
     /// What a new connection is made with.
     pub(crate) fn current(&self) -> Material {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current.borrow().clone()
+    }
+
+    /// Tells when there is newer material.
+    pub(crate) fn changes(&self) -> watch::Receiver<Material> {
+        self.current.subscribe()
     }
 
     /// Reads the files again, for SIGHUP.
     pub(crate) fn reload(&self) {
         match Material::read(&self.files) {
             Ok(material) => {
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = material;
+                self.current.send_replace(material);
                 tracing::info!("certificates are read anew");
             }
             Err(error) => tracing::warn!(%error, "keeping the certificates in force"),
