@@ -370,3 +370,68 @@ fn quiet_scratch_and_odd_contexts() {
         assert!(said.contains("Successfully built"), "{kind}: {said}");
     }
 }
+
+#[test]
+fn steps_run_as_the_parameters_say() {
+    let engine = engine!("steps_run_as_the_parameters_say");
+    let dockerfile = "FROM busybox\nARG WORD=none\nLABEL own=1\nRUN ulimit -n > /seen && ulimit -Hn >> /seen && \
+        df -k /dev/shm | tail -1 | tr -s ' ' | cut -d' ' -f2 >> /seen && grep -c 1.2.3.4 /etc/hosts >> /seen && \
+        ip -o link | wc -l >> /seen && echo $WORD >> /seen\n";
+    let context = Context::new(&engine, "limited", &[("other/Dockerfile", dockerfile)]);
+    let file = context.path().join("other/Dockerfile").display().to_string();
+    let arguments = [
+        "-f",
+        &file,
+        "-t",
+        "limited:1",
+        "-t",
+        "limited:2",
+        "--ulimit",
+        "nofile=64:65",
+        "--shm-size",
+        "3m",
+        "--add-host",
+        "a.test:1.2.3.4",
+        "--network",
+        "none",
+        "--memory",
+        "64m",
+        "--memory-swap",
+        "-1",
+        "--cpu-shares",
+        "512",
+        "--cpuset-cpus",
+        "0",
+        "--build-arg",
+        "WORD=said",
+        "--label",
+        "added=2",
+        "--platform",
+        "linux",
+    ];
+    context.built(&engine, &arguments);
+    assert_eq!(engine.ok(&["run", "--rm", "limited:2", "cat", "/seen"]), "64\n65\n3072\n1\n1\nsaid\n");
+    assert_eq!(
+        engine.ok(&["inspect", "-f", "{{.Config.Labels.own}}{{.Config.Labels.added}}", "limited:1"]),
+        "12\n"
+    );
+    // A step that needs more than it may have fails, and no container is left.
+    let greedy = Context::new(
+        &engine,
+        "greedy",
+        &[("Dockerfile", "FROM busybox\nRUN dd if=/dev/zero of=/dev/null bs=200M count=1\n")],
+    );
+    let failed = greedy.build(&engine, &["--memory", "16m", "--memory-swap", "16m", "--force-rm"]);
+    assert!(failed.code != 0 && failed.stderr.contains("returned a non-zero code"), "{failed:?}");
+    assert_eq!(engine.ok(&["ps", "-aq"]), "");
+    for (wrong, text) in [
+        (["--network", "nobody"], "network nobody not found"),
+        (["--add-host", "a.test:bogus"], "invalid"),
+        (["--ulimit", "nofile=5:1"], "soft limit must be less than or equal to hard limit"),
+        (["--platform", "a/b/c/d/e"], "invalid"),
+        (["--target", "nothing"], "nothing"),
+    ] {
+        let refused = context.build(&engine, &[&["-f", &file, "--no-cache"], &wrong[..]].concat());
+        assert!(refused.code != 0 && refused.stderr.contains(text), "{wrong:?}: {refused:?}");
+    }
+}

@@ -189,3 +189,64 @@ fn mounts_propagate_and_show_their_parts() {
     assert_eq!(engine.ok(&["exec", "slave", "ls", "/s/in"]), "seen\n");
     assert_eq!(engine.ok(&["exec", "private", "ls", "/s/in"]), "");
 }
+
+#[test]
+fn an_exec_is_as_confined_as_its_container() {
+    let engine = engine!("an_exec_is_as_confined_as_its_container");
+    let options = [
+        "--cap-add",
+        "NET_ADMIN",
+        "--cap-drop",
+        "MKNOD",
+        "--security-opt",
+        "no-new-privileges",
+        "--ulimit",
+        "nofile=100:200",
+        "--ulimit",
+        "core=0",
+        "--oom-score-adj",
+        "200",
+        "--pids-limit",
+        "50",
+        "-m",
+        "64m",
+    ];
+    let run = [&["run", "-d", "--name", "one"], &options[..], &["busybox", "sleep", "600"]].concat();
+    engine.ok(&run);
+    // What a process may do, of the container's first and of the one that asks.
+    let of = |pid: &str| {
+        format!(
+            "grep -E '^(Cap|Seccomp:|NoNewPrivs|Groups|Uid|Gid)' /proc/{pid}/status; cat /proc/{pid}/limits \
+             /proc/{pid}/oom_score_adj /proc/{pid}/cgroup; cat /proc/{pid}/attr/current 2>/dev/null; true"
+        )
+    };
+    let first = engine.ok(&["exec", "one", "sh", "-c", &of("1")]);
+    for expected in
+        ["NoNewPrivs:\t1", "Seccomp:\t2", "Max open files            100                  200", "\n200\n"]
+    {
+        assert!(first.contains(expected), "{expected:?}: {first}");
+    }
+    let own = of("self");
+    assert_eq!(engine.ok(&["exec", "one", "sh", "-c", &own]), first);
+    let terminal = engine.terminal(&format!("docker exec -t one sh -c \"{own}\""), "");
+    assert_eq!(terminal.stdout.replace('\r', ""), first, "with a terminal");
+    // Another user has what that user would have in the container itself.
+    let user = [
+        "exec",
+        "-u",
+        "web",
+        "one",
+        "sh",
+        "-c",
+        "grep -E '^(CapEff|CapBnd|Seccomp:|NoNewPrivs)' /proc/self/status",
+    ];
+    let seen = engine.ok(&user);
+    let line = |text: &str, name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    assert_eq!(line(&seen, "CapEff"), "CapEff:\t0000000000000000");
+    for name in ["CapBnd", "Seccomp", "NoNewPrivs"] {
+        assert_eq!(line(&seen, name), line(&first, name));
+    }
+    // Its processes count, and its memory ends where the container's does.
+    let many = engine.docker(&["exec", "one", "sh", "-c", "for n in $(seq 60); do sleep 5 & done; wait"]);
+    assert!(many.stderr.contains("fork"), "{many:?}");
+}

@@ -25,6 +25,7 @@ mod linking;
 mod networks;
 mod publish;
 mod purge;
+mod sdk;
 mod watching;
 
 #[test]

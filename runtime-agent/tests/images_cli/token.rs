@@ -46,6 +46,14 @@ fn a_token_opens_what_its_owner_may_do() {
     let refused = lab.fails(&format!("docker push {REGISTRY}/private:2"));
     assert!(refused.contains("denied: requested access to the resource is denied"), "{refused}");
 
+    // A build asks with the credentials that the client sends along with it.
+    let build = format!("echo FROM {REGISTRY}/private:1 | DOCKER_BUILDKIT=0 docker build --pull -t built -");
+    server.asked();
+    assert!(lab.ok(&build).contains("Successfully tagged built:latest"));
+    let asked = server.asked();
+    assert!(asked.iter().any(|asked| asked == "bob repository:private:pull"), "{asked:?}");
+    lab.ok("docker rmi built");
+
     // Nobody in particular sees what is public.
     lab.ok(&format!("docker logout {REGISTRY} && docker rmi {REGISTRY}/private:1 {REGISTRY}/private:2"));
     server.asked();
@@ -53,6 +61,8 @@ fn a_token_opens_what_its_owner_may_do() {
     assert!(server.asked().iter().all(|asked| asked == " repository:public:pull"));
     let refused = lab.fails(&format!("docker pull {REGISTRY}/private:1"));
     let words = "pull access denied for 127.0.0.1:5000/private, repository does not exist or may require 'docker login'";
+    assert!(refused.contains(words), "{refused}");
+    let refused = lab.fails(&build);
     assert!(refused.contains(words), "{refused}");
     let log = std::fs::read_to_string(lab.folder.join("wharfd.log")).unwrap();
     assert!(!log.contains("secret") && !log.contains("eyJ"), "a password or a token in the log");

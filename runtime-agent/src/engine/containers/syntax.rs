@@ -14,7 +14,10 @@ pub(super) fn check(config: &ContainerConfig, host: &HostConfig) -> Result<()> {
     }
     host.extra_hosts.iter().flatten().try_for_each(|line| extra_host(line))?;
     let places = host.port_bindings.values().flatten().flatten();
-    places.map(|place| place.host_port.as_str()).try_for_each(host_port)?;
+    for place in places {
+        host_port(&place.host_port)?;
+        host_address(&place.host_ip)?;
+    }
     processor_set("cpus", &host.cpuset_cpus)?;
     processor_set("mems", &host.cpuset_mems)?;
     for options in host.tmpfs.iter().flat_map(|tmpfs| tmpfs.values()) {
@@ -48,6 +51,15 @@ fn host_port(text: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid(format!("invalid port specification: {text:?}")))
+}
+
+/// Nothing, which is everywhere, or an address; IPv6 ones may stand in brackets.
+fn host_address(text: &str) -> Result<()> {
+    let plain = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    if text.is_empty() || plain.parse::<IpAddr>().is_ok() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("invalid IP address: {text}")))
 }
 
 /// `0-2,4`.
@@ -112,7 +124,7 @@ mod tests {
     #[test]
     fn what_clients_send_passes() {
         let host = r#"{"ExtraHosts":["a:1.2.3.4","b=[::1]","c:host-gateway","d:fe80::1"],"CpusetCpus":"0-1,3",
-            "PortBindings":{"80/tcp":[{"HostPort":""},{"HostPort":"80"},{"HostPort":"80-90"}],"1/udp":null},
+            "PortBindings":{"80/tcp":[{"HostPort":""},{"HostPort":"80"},{"HostIp":"[::1]","HostPort":"80-90"}],"1/udp":null},
             "Tmpfs":{"/t":"rw,size=1m,mode=1777","/u":""},"Devices":[{"PathOnHost":"/dev/null","CgroupPermissions":"rw"}]}"#;
         assert_eq!(refusal(r#"{"Env":["A=b","C","D="]}"#, host), None);
     }
@@ -130,6 +142,7 @@ mod tests {
                 r#"{"PortBindings":{"80/tcp":[{"HostPort":"70000"}]}}"#,
                 r#"invalid port specification: "70000""#,
             ),
+            (r#"{"PortBindings":{"80/tcp":[{"HostIp":"x"}]}}"#, "invalid IP address: x"),
             (r#"{"CpusetCpus":"x"}"#, "Invalid value x for cpuset cpus: invalid format: x"),
             (r#"{"Tmpfs":{"/t":"bogus"}}"#, r#"invalid tmpfs option ["bogus"]"#),
             (r#"{"Devices":[{"CgroupPermissions":"x"}]}"#, "bad mode specified: x"),
