@@ -18,8 +18,10 @@ if [ ! -e "$folder/libseccomp.a" ]; then
     echo "build.sh: libseccomp.a is missing; on Debian and Ubuntu: apt-get install libseccomp-dev" >&2
     exit 1
 fi
-# The explicit target keeps the static flag away from procedural macros, which are shared libraries.
-RUSTFLAGS="-C target-feature=+crt-static" LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PATH="$folder" \
+# The explicit target keeps the static flags away from procedural macros, which are shared libraries.
+# At a fixed address, as dockerd and runc are: relocated, each shim would have a megabyte of tables to itself, and every
+# start would wait until they are written.
+RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static" LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PATH="$folder" \
     cargo build --locked --quiet -p wharfd --target "$target" --profile "$profile" >&2
 output=$profile
 [ "$profile" = dev ] && output=debug
