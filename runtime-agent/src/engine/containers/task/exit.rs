@@ -82,7 +82,7 @@ impl Task {
         if let Err(error) = unmounted {
             log("unmount the root filesystem", &error);
         }
-        // A start that failed early never told of them.
+        // A start that failed before there was one never told of them.
         if self.now.rootfs.take().is_some() {
             self.tell_of_volumes(false);
         }

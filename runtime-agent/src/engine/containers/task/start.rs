@@ -91,7 +91,6 @@ impl Task {
         for volume in self.now.record.mounts.iter().filter_map(|mount| mount.volume.as_ref()) {
             world.ground.volumes.mount(volume).await?;
         }
-        self.tell_of_volumes(true);
         let (network, wired) = place::network::connect(&world, &self.now.record).await?;
         self.now.record.state.connected = wired.endpoints.clone();
         self.now.record.state.ports = wired.ports.clone();
@@ -99,6 +98,7 @@ impl Task {
         let shim = world.runtime.create(bundle).await?;
         self.now.shim = Some(Arc::clone(&shim));
         self.now.rootfs = Some(rootfs);
+        self.tell_of_volumes(true);
         self.hand_over(&*shim).await;
         shim.start().await?;
         self.watch_exit(Arc::clone(&shim));
