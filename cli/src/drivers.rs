@@ -10,5 +10,7 @@ pub(crate) fn all() -> Vec<Entry> {
         Entry::of::<wharf_driver_none::Elsewhere>(),
         #[cfg(feature = "azure")]
         Entry::of::<wharf_driver_azure::Azure>(),
+        #[cfg(feature = "aws")]
+        Entry::of::<wharf_driver_aws::Aws>(),
     ]
 }

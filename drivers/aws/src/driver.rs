@@ -1,0 +1,165 @@
+//! The driver's verbs; each is a file of its own.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use wharf_driver::{
+    About, Account, Admission, Capabilities, Context, Door, Driver, Error, MachineSpec, Observation,
+    OwnerTag, Plan, Power, Result, Settles, State, StillPaid, Survey,
+};
+
+use crate::action::Action;
+use crate::catalog::filter;
+use crate::client::{self, Connection};
+use crate::config::Config;
+use crate::resource::Resource;
+use crate::{address, admission, destroy, instance, observe, perform, plan, power, survey, tags};
+
+/// Machines in EC2, as one account in one region.
+#[derive(Debug)]
+pub struct Aws {
+    config: Config,
+    connection: Arc<Connection>,
+}
+
+/// A cloud finishes requests whose sender is gone, and its answers lag.
+const VISIBLE_AFTER: Duration = Duration::from_secs(30);
+
+impl Driver for Aws {
+    const ABOUT: About = About {
+        name: "aws",
+        aliases: &["amazonec2"],
+        summary: "a virtual machine in AWS (EC2)",
+        capabilities: Capabilities {
+            power: true,
+            adopts: false,
+            provisions: true,
+            takes_host_key: true,
+            console: true,
+            address_changes: true,
+            still_paid: StillPaid {
+                stopped: "its disk and an address of its own are still paid for: `wharf rm` ends that",
+                killed: "its disk and an address of its own are still paid for: `wharf rm` ends that",
+            },
+        },
+        version: 1,
+        settles: Settles::After(VISIBLE_AFTER),
+    };
+    type Config = Config;
+    type Action = Action;
+    type Resource = Resource;
+
+    async fn connect(config: Config, cx: &Context) -> Result<Self> {
+        let connection = client::connect(&config, cx).await?;
+        Ok(Self { config, connection })
+    }
+
+    fn account(&self) -> Option<Account> {
+        let Connection { partition, account, region, endpoint, .. } = &*self.connection;
+        let at = endpoint.as_ref().map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
+        Some(Account(format!("account {account}, region {region}, partition {partition}{at}")))
+    }
+
+    async fn survey(&self, _: &Context) -> Result<Survey> {
+        survey::survey(&self.connection, &self.config).await
+    }
+
+    async fn plan(
+        &self,
+        spec: &MachineSpec,
+        now: Option<&Observation>,
+        cx: &Context,
+    ) -> Result<Plan<Action>> {
+        if now.is_some_and(|now| !matches!(now.state, State::Absent | State::Partial)) {
+            return Ok(Plan { steps: Vec::new() });
+        }
+        plan::plan(&self.connection, &self.config, spec, cx.session.client()).await
+    }
+
+    async fn perform(&self, action: &Action, made: &[Resource], cx: &Context) -> Result<Resource> {
+        perform::perform(&self.connection, action, made, cx).await
+    }
+
+    async fn settle(&self, action: &Action, cx: &Context) -> Result<Option<Resource>> {
+        perform::settle(&self.connection, action, cx).await
+    }
+
+    async fn observe(&self, machines: &[&[Resource]], cx: &Context) -> Result<Vec<Observation>> {
+        observe::observe(&self.connection, &self.config, machines, cx).await
+    }
+
+    async fn power(&self, made: &[Resource], to: Power, cx: &Context) -> Result<()> {
+        power::power(&self.connection, made, to, cx).await
+    }
+
+    async fn admission(&self, made: &[Resource], cx: &Context) -> Result<Admission> {
+        admission::admission(&self.connection, &self.config, made, cx).await
+    }
+
+    async fn admit(&self, made: &[Resource], door: Door<'_>, cx: &Context) -> Result<()> {
+        admission::admit(&self.connection, &self.config, made, door, cx).await
+    }
+
+    async fn destroy(&self, resource: &Resource, cx: &Context) -> Result<()> {
+        destroy::destroy(&self.connection, resource, cx).await
+    }
+
+    async fn find_owned(&self, cx: &Context) -> Result<Vec<(Resource, OwnerTag, SystemTime)>> {
+        find_owned(&self.connection, cx).await
+    }
+
+    async fn console(&self, made: &[Resource], _: &Context) -> Result<Option<String>> {
+        let Some(id) = Resource::instance(made) else { return Ok(None) };
+        let call = |latest: bool| self.connection.ec2.get_console_output().instance_id(id).latest(latest);
+        let answer = match self.connection.call("GetConsoleOutput", call(true).send()).await {
+            // Only newer types show it while they run.
+            Err(trouble) if trouble.is("UnsupportedOperation") => {
+                self.connection.call("GetConsoleOutput", call(false).send()).await
+            }
+            answer => answer,
+        };
+        let output = answer.map_err(Error::from)?.output;
+        let bytes = output.and_then(|text| STANDARD.decode(text.split_whitespace().collect::<String>()).ok());
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).filter(|text| !text.is_empty()))
+    }
+}
+
+async fn find_owned(connection: &Connection, cx: &Context) -> Result<Vec<(Resource, OwnerTag, SystemTime)>> {
+    let store = &cx.owner.store.0;
+    let ours = || filter(&format!("tag:{}", tags::STORE), store);
+    let groups = connection.ec2.describe_security_groups().filters(ours());
+    let (instances, groups, addresses) = tokio::join!(
+        instance::describe(connection, vec![ours()]),
+        connection.call("DescribeSecurityGroups", groups.send()),
+        address::of_store(connection, store),
+    );
+    let mut found = Vec::new();
+    for one in instances.map_err(Error::from)?.iter().filter(|one| instance::is_there(one)) {
+        let launched = one.launch_time().and_then(|time| u64::try_from(time.secs()).ok()).unwrap_or(0);
+        let resource = Resource::Instance {
+            id: one.instance_id().unwrap_or_default().to_owned(),
+            name: tags::shown(one.tags()).to_owned(),
+            launched,
+            user: None,
+            ssh_port: 22,
+            engine_port: 2376,
+        };
+        found.extend(tags::read(one.tags()).map(|(owner, since)| (resource, owner, since)));
+    }
+    for one in groups.map_err(Error::from)?.security_groups() {
+        let resource = Resource::Group {
+            id: one.group_id().unwrap_or_default().to_owned(),
+            name: one.group_name().unwrap_or_default().to_owned(),
+            shared: tags::says_shared(one.tags()),
+        };
+        found.extend(tags::read(one.tags()).map(|(owner, since)| (resource, owner, since)));
+    }
+    for one in addresses? {
+        let id = one.allocation_id().unwrap_or_default().to_owned();
+        let resource = Resource::Address { id, name: tags::shown(one.tags()).to_owned() };
+        found.extend(tags::read(one.tags()).map(|(owner, since)| (resource, owner, since)));
+    }
+    Ok(found)
+}
