@@ -30,6 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("wharf-driver-aws", &["wharf-driver"]),
     ("wharf-testkit", &["wharf-driver", "wharf-core"]),
     ("wharf-sim", &[]),
+    ("wharf-ec2-sim", &[]),
     ("wharf-bootstrap", &["wharf-ssh", "wharf-pki", "wharfd-client"]),
     ("wharf-ssh", &[]),
     ("wharf-pki", &[]),

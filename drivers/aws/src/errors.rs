@@ -34,7 +34,7 @@ impl Trouble {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let status = error.raw_response().map_or(0, |answer| answer.status().as_u16());
-        if let SdkError::ServiceError(_) | SdkError::ResponseError(_) = &error {
+        if let SdkError::ServiceError(_) = &error {
             let meta = error.meta();
             return Self::Said(Fault {
                 api,
@@ -111,6 +111,10 @@ where
             Error::new(Kind::NotAllowed, format!("no credentials for AWS: {why}"))
                 .hint(SIGN_IN)
                 .caused_by(error)
+        }
+        // Cut off in the middle of its answer.
+        SdkError::ResponseError(_) => {
+            Error::new(Kind::Transient, format!("the answer to {api} was cut off: {why}")).caused_by(error)
         }
         SdkError::TimeoutError(_) => {
             Error::new(Kind::Transient, format!("{service} did not answer {api} in time")).caused_by(error)

@@ -1,0 +1,47 @@
+//! The suite that every driver passes: killed at every event and every call, then created or removed.
+
+use wharf_testkit::suite::{self, contract};
+
+use crate::world::Cloud;
+
+#[tokio::test]
+async fn keeps_the_contract() {
+    contract(&Cloud::new).await;
+}
+
+#[tokio::test]
+async fn survives_faults() {
+    assert!(suite::faults(&Cloud::new).await > 0);
+}
+
+#[tokio::test]
+async fn killed_then_created() {
+    assert!(suite::crash_then_create(&Cloud::new).await > 0);
+}
+
+#[tokio::test]
+async fn killed_then_removed() {
+    assert!(suite::crash_then_remove(&Cloud::new).await > 0);
+}
+
+#[tokio::test]
+async fn killed_then_removed_with_an_address_of_its_own() {
+    let fresh = || Cloud::new().with("aws-elastic-address", &["true"]).with("aws-allow-from", &["me"]);
+    assert!(suite::crash_then_remove(&fresh).await > 0);
+}
+
+#[tokio::test]
+async fn killed_while_powering() {
+    assert!(suite::crash_while_powering(&Cloud::new).await > 0);
+}
+
+#[tokio::test]
+async fn removal_killed_twice() {
+    // Every pair of points would be thousands of machines.
+    assert!(suite::crash_while_removing(&|| Cloud::new().every(6)).await > 0);
+}
+
+#[tokio::test]
+async fn killed_beside_a_neighbour() {
+    assert!(suite::sharing(&|| Cloud::new().every(6)).await > 0);
+}

@@ -1,0 +1,136 @@
+//! An account in which a minute takes less than a second, and what a machine in it is configured with.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+use wharf_driver::{Clock, Configure as _, Factory, Settings};
+use wharf_driver_aws::Aws;
+use wharf_ec2_sim::{Config, Moto, Simulator};
+use wharf_testkit::{Fast, World};
+
+/// How many times as fast as a real cloud.
+const TIMES: f64 = 200.0;
+
+/// One moto for all accounts of this program; it ends with it.
+static MOTO: LazyLock<(Moto, tempfile::TempDir)> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let python = std::env::var_os("WHARF_TEST_MOTO").map(PathBuf::from);
+    let python =
+        python.expect("WHARF_TEST_MOTO names the Python that moto is installed for; tests/run.sh sets it");
+    (Moto::start(&python, folder.path()).unwrap(), folder)
+});
+
+pub(crate) struct Cloud {
+    pub(crate) simulator: Simulator,
+    clock: Arc<Fast>,
+    settings: Settings,
+    own: Vec<(String, String)>,
+    stride: usize,
+    minutes: u64,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Cloud {
+    /// An account with nothing in it.
+    pub(crate) fn new() -> Self {
+        Self::changed(|_| {})
+    }
+
+    /// An account that `change` makes special.
+    pub(crate) fn changed(change: impl FnOnce(&mut Config)) -> Self {
+        Self::at(TIMES, change)
+    }
+
+    /// An account that is `times` as fast.
+    pub(crate) fn at(times: f64, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config { times, ..Config::default() };
+        change(&mut config);
+        // Its own threads: it goes on when a test's runtime is busy, as a cloud does.
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let start = || runtime.block_on(Simulator::start(&MOTO.0, config)).unwrap();
+        let simulator = std::thread::scope(|scope| scope.spawn(start).join().unwrap());
+        let mut settings = Settings::default();
+        settings.set("aws-endpoint-url", vec![simulator.endpoint()]);
+        settings.set("aws-region", vec!["us-east-1".to_owned()]);
+        Self {
+            simulator,
+            clock: Arc::new(Fast::new(times)),
+            settings,
+            own: Vec::new(),
+            stride: 0,
+            minutes: 20,
+            runtime: Some(runtime),
+        }
+    }
+
+    /// With a setting of the person's.
+    pub(crate) fn with(mut self, flag: &str, values: &[&str]) -> Self {
+        self.settings.set(flag, values.iter().map(|&value| value.to_owned()).collect());
+        self
+    }
+
+    /// With this in the person's environment; an empty value is as good as none.
+    pub(crate) fn signed_in_by(mut self, environment: &[(&str, &str)]) -> Self {
+        self.own = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        self
+    }
+
+    /// With so many minutes for each verb.
+    pub(crate) fn within(mut self, minutes: u64) -> Self {
+        self.minutes = minutes;
+        self
+    }
+
+    /// Tries only some of the suite's points.
+    pub(crate) fn every(mut self, stride: usize) -> Self {
+        self.stride = stride;
+        self
+    }
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl World for Cloud {
+    fn factory(&self) -> Factory {
+        Factory::of::<Aws>()
+    }
+
+    fn config(&self) -> Value {
+        serde_json::to_value(Aws::configure(&self.settings).unwrap()).unwrap()
+    }
+
+    fn remains(&self) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(self.simulator.holds())
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock) as _
+    }
+
+    fn environment(&self) -> BTreeMap<String, String> {
+        let key = self.simulator.config().key.clone();
+        [("AWS_ACCESS_KEY_ID".to_owned(), key), ("AWS_SECRET_ACCESS_KEY".to_owned(), "secret".to_owned())]
+            .into_iter()
+            .chain(self.own.iter().cloned())
+            .collect()
+    }
+
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(60 * self.minutes)
+    }
+
+    fn stride(&self) -> usize {
+        self.stride
+    }
+}

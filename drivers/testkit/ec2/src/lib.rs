@@ -1,0 +1,21 @@
+//! EC2 as its callers meet it, for tests. moto answers with the right shapes, and forgets what makes EC2 hard: it ignores
+//! idempotency tokens, has every instance running at once, deletes groups that are in use, takes any user data, and is
+//! never busy. A [`Simulator`] stands before it and does all of that: see `deeds`.
+//!
+//! Each simulator is an account of its own, so many share one moto ([`Moto`]). Its minutes may be shorter than real ones.
+#![forbid(unsafe_code)]
+
+mod config;
+mod deeds;
+mod fault;
+mod moto;
+mod proxy;
+mod simulator;
+mod state;
+mod throttle;
+mod xml;
+
+pub use config::{Config, Durations};
+pub use fault::{Effect, Fault};
+pub use moto::Moto;
+pub use simulator::Simulator;

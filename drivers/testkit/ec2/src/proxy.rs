@@ -1,0 +1,118 @@
+//! The HTTP in between: calls come in, are read, and go on to moto.
+
+use std::collections::BTreeMap;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+/// The way to moto, as one account.
+#[derive(Debug, Clone)]
+pub(crate) struct Upstream {
+    client: Client<HttpConnector, Full<Bytes>>,
+    address: String,
+    account: String,
+}
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+/// The parameters of a call, by name.
+pub(crate) type Params = BTreeMap<String, String>;
+
+impl Upstream {
+    pub(crate) fn new(address: String, account: String) -> Self {
+        Self { client: Client::builder(TokioExecutor::new()).build_http(), address, account }
+    }
+
+    /// Sends a call on, signed as it came.
+    pub(crate) async fn send(&self, headers: &HeaderMap, body: String) -> Answer {
+        let mut request = Request::builder().method("POST").uri(format!("http://{}/", self.address));
+        for name in ["authorization", "content-type", "x-amz-target", "x-amz-date", "x-amz-security-token"] {
+            if let Some(value) = headers.get(name) {
+                request = request.header(name, value);
+            }
+        }
+        let request = request.header("x-moto-account-id", &self.account).body(Full::new(Bytes::from(body)));
+        let Ok(request) = request else { return Answer::broken("no request") };
+        let answer = match self.client.request(request).await {
+            Ok(answer) => answer,
+            Err(error) => return Answer::broken(&error.to_string()),
+        };
+        let status = answer.status().as_u16();
+        match answer.into_body().collect().await {
+            Ok(body) => Answer { status, body: String::from_utf8_lossy(&body.to_bytes()).into_owned() },
+            Err(error) => Answer::broken(&error.to_string()),
+        }
+    }
+
+    /// Asks moto something on the simulator's own account.
+    pub(crate) async fn ask(&self, service: &str, params: &[(&str, &str)]) -> Answer {
+        let mut headers = HeaderMap::new();
+        let scope = format!(
+            "AWS4-HMAC-SHA256 Credential=SIMULATOR/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+        );
+        let form = http::HeaderValue::from_static("application/x-www-form-urlencoded");
+        headers.insert("content-type", form);
+        if let Ok(scope) = scope.parse() {
+            headers.insert("authorization", scope);
+        }
+        self.send(&headers, serde_urlencoded::to_string(params).unwrap_or_default()).await
+    }
+}
+
+impl Answer {
+    fn broken(why: &str) -> Self {
+        Self { status: 500, body: format!("the simulator cannot reach moto: {why}") }
+    }
+
+    /// A refusal of EC2's.
+    pub(crate) fn refusal(status: u16, code: &str, message: &str) -> Self {
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>simulated</RequestID></Response>"
+        );
+        Self { status, body }
+    }
+
+    /// A refusal of other services'.
+    pub(crate) fn other_refusal(status: u16, code: &str, message: &str) -> Self {
+        let body = format!(
+            "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>simulated</RequestId></ErrorResponse>"
+        );
+        Self { status, body }
+    }
+
+    pub(crate) fn is_success(&self) -> bool {
+        self.status < 300
+    }
+
+    pub(crate) fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        response
+    }
+}
+
+/// An answer whose connection is cut before its end.
+pub(crate) fn cut() -> Response {
+    let cut = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "cut by a fault");
+    Response::new(Body::from_stream(futures_util::stream::iter([Err::<Bytes, _>(cut)])))
+}
+
+/// The access key of a signed call, and the service that it is for.
+pub(crate) fn signer(headers: &HeaderMap) -> Option<(&str, &str)> {
+    let text = headers.get("authorization")?.to_str().ok()?;
+    let (_, scope) = text.split_once("Credential=")?;
+    let mut parts = scope.split(',').next()?.split('/');
+    let key = parts.next()?;
+    parts.nth(2).map(|service| (key, service))
+}

@@ -1,0 +1,74 @@
+//! What an account knows beside what moto does: who asked with which token, and how far each instance is.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::config::Durations;
+use crate::throttle::Buckets;
+
+/// Everything, behind one lock.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// By token: a digest of what was asked for, and the instance.
+    pub(crate) tokens: BTreeMap<String, (u64, String)>,
+    pub(crate) instances: BTreeMap<String, Life>,
+    /// When groups and addresses were made, by id.
+    pub(crate) made: BTreeMap<String, f64>,
+    pub(crate) buckets: Buckets,
+    /// Actions in the order they came.
+    pub(crate) calls: Vec<String>,
+    /// Calls that the limits refused.
+    pub(crate) refused: usize,
+    /// Requests that are still to be carried out.
+    pub(crate) late: usize,
+}
+
+/// One instance.
+#[derive(Debug, Clone)]
+pub(crate) struct Life {
+    pub(crate) born: f64,
+    /// What it is on its way to, and since when.
+    pub(crate) phase: Phase,
+    pub(crate) since: f64,
+    pub(crate) groups: Vec<String>,
+    pub(crate) spot: bool,
+    /// The public address that it began with.
+    pub(crate) first_address: String,
+    /// How often it was started.
+    pub(crate) starts: usize,
+    /// Its number among all.
+    pub(crate) number: usize,
+    /// Why it ends before it runs.
+    pub(crate) early: Option<String>,
+}
+
+/// What an instance is on its way to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Running,
+    Stopped,
+    Terminated,
+}
+
+impl Life {
+    /// Its state at `now`: name and code.
+    pub(crate) fn state(&self, now: f64, durations: &Durations) -> (&'static str, u16) {
+        let passed = now - self.since;
+        let over = |duration: Duration| passed >= duration.as_secs_f64();
+        match self.phase {
+            Phase::Running if self.early.is_some() && over(durations.boot / 2) => ("terminated", 48),
+            Phase::Running if !over(durations.boot) => ("pending", 0),
+            Phase::Running => ("running", 16),
+            Phase::Stopped if !over(durations.stop) => ("stopping", 64),
+            Phase::Stopped => ("stopped", 80),
+            Phase::Terminated if !over(durations.end) => ("shutting-down", 32),
+            Phase::Terminated => ("terminated", 48),
+        }
+    }
+
+    /// Its public address now; `None` where it has none or is off.
+    pub(crate) fn address(&self) -> Option<String> {
+        let up = self.phase == Phase::Running && !self.first_address.is_empty();
+        up.then(|| format!("203.{}.{}.{}", self.starts % 200, self.number / 250, self.number % 250 + 1))
+    }
+}
