@@ -124,6 +124,10 @@ where
                 .hint("check the region or --aws-endpoint-url, this computer's network, and HTTPS_PROXY")
                 .caused_by(error)
         }
+        // The connection ended in the middle; whatever was asked for may have been done.
+        SdkError::DispatchFailure(failure) if !failure.is_user() => {
+            Error::new(Kind::Transient, format!("the connection for {api} was cut: {why}")).caused_by(error)
+        }
         _ => Error::new(Kind::Failed, format!("{api} could not be called: {why}")).caused_by(error),
     }
 }

@@ -1,8 +1,8 @@
 //! A machine's life: what is written, that nothing is left, and what options make of it.
 
 use wharf_core::{Kind, Power};
-use wharf_testkit::suite::Bench;
 use wharf_testkit::Switch;
+use wharf_testkit::suite::Bench;
 
 use crate::world::Cloud;
 

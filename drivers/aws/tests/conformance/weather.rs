@@ -98,7 +98,7 @@ async fn storms_are_outlasted() {
     let bench = Bench::new(Cloud::new());
     for api in ["DescribeInstances", "RunInstances", "CreateSecurityGroup", "AuthorizeSecurityGroupIngress"] {
         let storm = Effect::Refuse { status: 503, code: "Unavailable".into() };
-        bench.world.simulator.add_fault(api, storm, 3);
+        bench.world.simulator.add_fault(api, storm, 2);
     }
     let busy = Effect::Refuse { status: 503, code: "RequestLimitExceeded".into() };
     bench.world.simulator.add_fault("RunInstances", busy, 2);

@@ -91,9 +91,19 @@ pub(crate) async fn carry_out(
         "DeleteSecurityGroup" => delete_group(inner, &params, headers, body).await,
         "CreateSecurityGroup" | "AllocateAddress" => {
             let answer = inner.upstream.send(headers, body).await;
-            let id = if api == "AllocateAddress" { "allocationId" } else { "groupId" };
-            let id = Element::parse(&answer.body).map(|made| made.say(id).to_owned()).unwrap_or_default();
-            inner.state().made.insert(id, inner.now());
+            let made = Element::parse(&answer.body).unwrap_or_default();
+            let id = made.say(if api == "AllocateAddress" { "allocationId" } else { "groupId" }).to_owned();
+            let mut state = inner.state();
+            state.elastic.insert(id.clone(), made.say("publicIp").to_owned());
+            state.made.insert(id, inner.now());
+            drop(state);
+            answer
+        }
+        "AssociateAddress" | "ReleaseAddress" => {
+            let answer = inner.upstream.send(headers, body).await;
+            if answer.is_success() {
+                tie(inner, &params);
+            }
             answer
         }
         "DescribeSecurityGroups" | "DescribeAddresses" => {
@@ -108,6 +118,18 @@ pub(crate) async fn carry_out(
             answer
         }
         _ => inner.upstream.send(headers, body).await,
+    }
+}
+
+/// Whose an elastic address is from now on.
+fn tie(inner: &Inner, params: &Params) {
+    let (address, instance) = (params.get("AllocationId"), params.get("InstanceId"));
+    for (id, life) in &mut inner.state().instances {
+        if Some(id) == instance {
+            life.elastic = address.cloned();
+        } else if life.elastic.as_ref() == address {
+            life.elastic = None;
+        }
     }
 }
 
@@ -164,7 +186,8 @@ async fn run(inner: &Inner, params: Params, headers: &HeaderMap, early: Option<S
         since: now,
         groups: (1..=5).filter_map(group).collect(),
         spot: params.get("InstanceMarketOptions.MarketType").is_some_and(|kind| kind == "spot"),
-        first_address: item.say("ipAddress").to_owned(),
+        public: !item.say("ipAddress").is_empty(),
+        elastic: None,
         starts: 0,
         number: state.instances.len(),
         early,
@@ -225,12 +248,9 @@ fn mend(inner: &Inner, item: &mut Element) {
         item.at("stateReason").at("code").text.clone_from(reason);
         item.at("stateReason").at("message").text = format!("{reason}: it ended");
     }
-    // An elastic one is another than it began with, and is moto's.
-    let now_there = item.say("ipAddress").to_owned();
-    if now_there == life.first_address || now_there.is_empty() {
-        let address = life.address().filter(|_| name != "terminated" && name != "shutting-down");
-        item.at("ipAddress").text = address.unwrap_or_default();
-    }
+    let up = !matches!(name, "terminated" | "shutting-down");
+    let elastic = life.elastic.as_ref().and_then(|id| state.elastic.get(id)).cloned();
+    item.at("ipAddress").text = elastic.or_else(|| life.address()).filter(|_| up).unwrap_or_default();
 }
 
 async fn describe(inner: &Inner, mut params: Params, headers: &HeaderMap) -> Answer {

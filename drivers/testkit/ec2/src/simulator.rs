@@ -50,6 +50,14 @@ impl Simulator {
     pub async fn start(moto: &Moto, config: Config) -> std::io::Result<Self> {
         let account = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
         let upstream = Upstream::new(moto.address().to_string(), account.clone());
+        // moto reads its catalogues when they are first asked for, which takes it seconds.
+        for api in
+            ["DescribeInstanceTypeOfferings", "DescribeInstanceTypes", "DescribeVpcs", "DescribeImages"]
+        {
+            let only = ("InstanceType.1", "t3.small");
+            let asked = [("Action", api), ("Version", "2016-11-15"), only];
+            upstream.ask("ec2", &asked[..if api == "DescribeInstanceTypes" { 3 } else { 2 }]).await;
+        }
         let inner = Arc::new(Inner {
             config,
             upstream,

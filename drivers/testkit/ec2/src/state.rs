@@ -14,6 +14,8 @@ pub(crate) struct State {
     pub(crate) instances: BTreeMap<String, Life>,
     /// When groups and addresses were made, by id.
     pub(crate) made: BTreeMap<String, f64>,
+    /// Elastic addresses by their ids.
+    pub(crate) elastic: BTreeMap<String, String>,
     pub(crate) buckets: Buckets,
     /// Actions in the order they came.
     pub(crate) calls: Vec<String>,
@@ -32,8 +34,10 @@ pub(crate) struct Life {
     pub(crate) since: f64,
     pub(crate) groups: Vec<String>,
     pub(crate) spot: bool,
-    /// The public address that it began with.
-    pub(crate) first_address: String,
+    /// Whether it has a public address while it is up.
+    pub(crate) public: bool,
+    /// The id of the elastic address that it has.
+    pub(crate) elastic: Option<String>,
     /// How often it was started.
     pub(crate) starts: usize,
     /// Its number among all.
@@ -66,9 +70,9 @@ impl Life {
         }
     }
 
-    /// Its public address now; `None` where it has none or is off.
+    /// Its passing public address now; `None` where it has none or is off.
     pub(crate) fn address(&self) -> Option<String> {
-        let up = self.phase == Phase::Running && !self.first_address.is_empty();
+        let up = self.phase == Phase::Running && self.public;
         up.then(|| format!("203.{}.{}.{}", self.starts % 200, self.number / 250, self.number % 250 + 1))
     }
 }
