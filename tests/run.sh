@@ -27,7 +27,7 @@ fi
 install_packages() {
     local wanted=(busybox-static ca-certificates cpio curl debootstrap dbus docker-registry dropbear-bin e2fsprogs gcc
         gnome-keyring iproute2 iptables libc6-dev libseccomp-dev lz4 make nftables openssh-client openssh-server openssl perl
-        pkg-config python3
+        pkg-config python3 python3-venv
         qemu-system-x86 qemu-utils systemd-container util-linux xz-utils zstd)
     local missing=()
     for package in "${wanted[@]}"; do
@@ -67,6 +67,19 @@ find_docker() {
     )
 }
 
+# A simulated EC2 needs moto, in a Python of its own.
+MOTO='moto[ec2,server,ssm,sts,iam]==5.*'
+install_moto() {
+    local folder="$cache/moto"
+    export WHARF_TEST_MOTO="$folder/bin/python"
+    "$WHARF_TEST_MOTO" -c 'import moto.server' 2>/dev/null && return
+    say "installing moto"
+    rm -rf "$folder"
+    python3 -m venv "$folder"
+    "$folder/bin/pip" install -q --disable-pip-version-check "$MOTO" >"$results/moto" 2>&1 ||
+        { tail -n 20 "$results/moto" >&2; exit 1; }
+}
+
 count() { # the sum of one column of cargo's closing lines
     cat "$results"/*.log 2>/dev/null | sed -n "s/^test result:.* \([0-9][0-9]*\) $1;.*/\1/p" | awk '{n += $1} END {print n + 0}'
 }
@@ -87,11 +100,13 @@ run() { # run NAME COMMAND…: output to a log, the log shown when it fails
 
 install_packages
 find_docker
+install_moto
 
 if [ -z "$filter" ]; then
     say "form"
     run format cargo fmt --all --check
     run lints cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+    run lints-aws env CARGO_TARGET_DIR="$CARGO_TARGET_DIR/aws" cargo clippy -p wharf-driver-aws --features sdk --all-targets --locked --quiet -- -D warnings
     run shell-scripts bash -c 'for f in $(git ls-files "*.sh" .ci/run); do bash -n "$f" || exit 1; done'
 fi
 
@@ -112,8 +127,24 @@ for line in open(sys.argv[1]):
 PYTHON
 }
 
+# What is built with Amazon's SDK has a target of its own: the other features that it asks of common packages would have
+# half the tree compiled anew, and the SDK with it, whenever one of both was built.
+build_aws() {
+    local target="$CARGO_TARGET_DIR/aws"
+    CARGO_TARGET_DIR="$target" cargo test -p wharf-driver-aws --features sdk --locked --no-run || return 1
+    CARGO_TARGET_DIR="$target" cargo build -p wharf --features aws --locked
+}
+aws_tests() {
+    CARGO_TARGET_DIR="$CARGO_TARGET_DIR/aws" cargo test -p wharf-driver-aws --features sdk --locked -- $filter
+}
+with_aws() { [[ -z $filter || $filter == *aws* || $filter == *ec2* ]]; } # minutes that other tests need not wait for
+
 say "building"
 run build-tests build_tests
+if with_aws; then
+    run build-aws build_aws
+    export WHARF_TEST_WHARF_AWS="$CARGO_TARGET_DIR/aws/debug/wharf"
+fi
 WHARF_TEST_AGENT=$(runtime-agent/build.sh | tail -n 1)
 WHARF_TEST_WHARF="$CARGO_TARGET_DIR/debug/wharf"
 WHARF_TEST_GUEST=$(drivers/local/guest/build.sh | tail -n 1)
@@ -136,10 +167,11 @@ say "tests"
 # Minutes, and hardly any work: it waits for a simulated cloud, in which things take their time.
 run wharf-driver-azure test_package wharf-driver-azure &
 long=$!
-for package in $(cut -f1 "$results/binaries" | sort -u | grep -vx -e wharfd -e wharf-tests -e wharf-driver-azure); do
+for package in $(cut -f1 "$results/binaries" | sort -u | grep -vx -e wharfd -e wharf-tests -e wharf-driver-azure -e wharf-driver-aws); do
     run "$package" test_package "$package"
 done
 run examples-in-docs cargo test --workspace --locked --doc -- $filter
+if with_aws; then run wharf-driver-aws aws_tests; fi
 # These need root: containers, namespaces, test hosts and virtual machines.
 root=("${as_root[@]}" env PATH="$PATH" HOME="$HOME" CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}"
     RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}")

@@ -30,14 +30,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("wharf-driver-aws", &["wharf-driver"]),
     ("wharf-testkit", &["wharf-driver", "wharf-core"]),
     ("wharf-sim", &[]),
-    ("wharf-ec2-sim", &[]),
+    ("wharf-ec2-sim", &["wharf-sim"]),
     ("wharf-bootstrap", &["wharf-ssh", "wharf-pki", "wharfd-client"]),
     ("wharf-ssh", &[]),
     ("wharf-pki", &[]),
     ("wharfd", &["wharfd-api-types"]),
     ("wharfd-api-types", &[]),
     ("wharfd-client", &["wharfd-api-types"]),
-    ("wharf-tests", &["wharf-ssh", "wharf-sim"]),
+    ("wharf-tests", &["wharf-ssh", "wharf-sim", "wharf-ec2-sim"]),
 ];
 
 /// Packages that may stand in nothing that ships, and why.

@@ -43,3 +43,27 @@ fn the_same_command_makes_machines_in_public_azure_and_on_a_stamp() {
     let left: Vec<_> = std::fs::read_dir(home.path()).unwrap().flatten().map(|one| one.file_name()).collect();
     assert_eq!(left, ["bin"], "{said}");
 }
+
+#[test]
+fn a_machine_in_ec2_is_made_used_stopped_started_and_removed() {
+    let Some(program) = std::env::var_os("WHARF_TEST_WHARF_AWS") else {
+        let test = "a_machine_in_ec2_is_made_used_stopped_started_and_removed";
+        wharf_tests::skip(test, "WHARF_TEST_WHARF_AWS names no program with the driver aws");
+        return;
+    };
+    let home = tempfile::tempdir().unwrap();
+    let mut command = example("aws", home.path());
+    let bin = home.path().join("bin");
+    std::fs::remove_file(bin.join("wharf")).unwrap();
+    let link = |program: &Path, name: &str| std::os::unix::fs::symlink(program, bin.join(name)).unwrap();
+    link(Path::new(&program), "wharf");
+    link(Path::new(env!("CARGO_BIN_EXE_wharf-ec2-sim-lab")), "wharf-ec2-sim-lab");
+    let output = command.arg(std::env::var_os("WHARF_TEST_MOTO").unwrap()).output().unwrap();
+    let said = text(&output);
+    assert!(output.status.success(), "{}\n{said}", output.status);
+    for hello in ["hello from 10.99.0.", "hello again from 10.99.0."] {
+        assert!(said.contains(hello), "{said}");
+    }
+    let left: Vec<_> = std::fs::read_dir(home.path()).unwrap().flatten().map(|one| one.file_name()).collect();
+    assert_eq!(left, ["bin"], "{said}");
+}

@@ -19,8 +19,9 @@ const TIMES: f64 = 200.0;
 static MOTO: LazyLock<(Moto, tempfile::TempDir)> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let python = std::env::var_os("WHARF_TEST_MOTO").map(PathBuf::from);
-    let python =
-        python.expect("WHARF_TEST_MOTO names the Python that moto is installed for; tests/run.sh sets it");
+    let python = python.unwrap_or_else(|| {
+        panic!("WHARF_TEST_MOTO names the Python that moto is installed for; tests/run.sh sets it")
+    });
     (Moto::start(&python, folder.path()).unwrap(), folder)
 });
 

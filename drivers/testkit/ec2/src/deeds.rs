@@ -2,12 +2,14 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use serde_json::{Value, json};
 
+use crate::bodies;
 use crate::proxy::{Answer, Params};
 use crate::simulator::Inner;
 use crate::state::{Life, Phase};
@@ -65,7 +67,7 @@ pub(crate) fn admit(
 
 /// Carries a call out.
 pub(crate) async fn carry_out(
-    inner: &Inner,
+    inner: &Arc<Inner>,
     service: &str,
     api: &str,
     params: Params,
@@ -88,6 +90,7 @@ pub(crate) async fn carry_out(
             Some(refusal) => refusal,
             None => inner.upstream.send(headers, body).await,
         },
+        "GetConsoleOutput" => console(inner, &params).await,
         "DeleteSecurityGroup" => delete_group(inner, &params, headers, body).await,
         "CreateSecurityGroup" | "AllocateAddress" => {
             let answer = inner.upstream.send(headers, body).await;
@@ -141,7 +144,7 @@ fn known_parameter(body: &str) -> Option<Answer> {
     Some(Answer { status: 200, body: body.to_string() })
 }
 
-async fn run(inner: &Inner, params: Params, headers: &HeaderMap, early: Option<String>) -> Answer {
+async fn run(inner: &Arc<Inner>, params: Params, headers: &HeaderMap, early: Option<String>) -> Answer {
     let user_data = params.get("UserData").and_then(|text| STANDARD.decode(text).ok()).unwrap_or_default();
     if user_data.len() > USER_DATA {
         return Answer::refusal(400, "InvalidParameterValue", "User data is limited to 16384 bytes");
@@ -178,6 +181,9 @@ async fn run(inner: &Inner, params: Params, headers: &HeaderMap, early: Option<S
     let Some(item) = items.first() else { return answer };
     let id = item.say("instanceId").to_owned();
     let now = inner.now();
+    let is_public = !item.say("ipAddress").is_empty();
+    let fixed = inner.bodies.next_address().filter(|_| is_public).map(|address| address.to_string());
+    let private = item.say("privateIpAddress").to_owned();
     let mut state = inner.state();
     let group = |number: usize| params.get(&format!("NetworkInterface.1.SecurityGroupId.{number}")).cloned();
     let life = Life {
@@ -186,15 +192,19 @@ async fn run(inner: &Inner, params: Params, headers: &HeaderMap, early: Option<S
         since: now,
         groups: (1..=5).filter_map(group).collect(),
         spot: params.get("InstanceMarketOptions.MarketType").is_some_and(|kind| kind == "spot"),
-        public: !item.say("ipAddress").is_empty(),
+        public: is_public,
         elastic: None,
         starts: 0,
         number: state.instances.len(),
         early,
+        body: None,
+        busy: inner.bodies.real(),
+        fixed: fixed.clone(),
     };
     state.tokens.insert(token, (digest, id.clone()));
-    state.instances.insert(id, life);
+    state.instances.insert(id.clone(), life);
     drop(state);
+    bodies::make(inner, &id, user_data, private, fixed);
     for item in &mut document.at("instancesSet").children {
         mend(inner, item);
         // It is known a moment later.
@@ -323,6 +333,21 @@ fn filter_number(params: &Params, wanted: &str) -> Option<usize> {
     (1..10).find(|number| params.get(&format!("Filter.{number}.Name")).is_some_and(|name| name == wanted))
 }
 
+/// What the console of what stands behind an instance shows.
+async fn console(inner: &Inner, params: &Params) -> Answer {
+    let id = params.get("InstanceId").cloned().unwrap_or_default();
+    let body = inner.state().instances.get(&id).and_then(|life| life.body.clone());
+    let text = match body {
+        Some(body) => body.console().await.unwrap_or_default(),
+        None => String::new(),
+    };
+    let output = STANDARD.encode(text);
+    let body = format!(
+        "<GetConsoleOutputResponse><instanceId>{id}</instanceId><output>{output}</output></GetConsoleOutputResponse>"
+    );
+    Answer { status: 200, body }
+}
+
 /// Why a call that names instances by id is refused: nobody knows one of them, or not yet.
 fn unknown(inner: &Inner, params: &Params) -> Option<Answer> {
     let state = inner.state();
@@ -336,7 +361,7 @@ fn unknown(inner: &Inner, params: &Params) -> Option<Answer> {
     Some(Answer::refusal(400, "InvalidInstanceID.NotFound", &message))
 }
 
-async fn change(inner: &Inner, api: &str, params: &Params, headers: &HeaderMap, body: String) -> Answer {
+async fn change(inner: &Arc<Inner>, api: &str, params: &Params, headers: &HeaderMap, body: String) -> Answer {
     if let Some(refusal) = unknown(inner, params) {
         return refusal;
     }
@@ -347,6 +372,7 @@ async fn change(inner: &Inner, api: &str, params: &Params, headers: &HeaderMap, 
     };
     let now = inner.now();
     let id = params.get("InstanceId.1").cloned().unwrap_or_default();
+    let changed;
     {
         let mut state = inner.state();
         let Some(life) = state.instances.get_mut(&id) else {
@@ -369,10 +395,14 @@ async fn change(inner: &Inner, api: &str, params: &Params, headers: &HeaderMap, 
                 "You can't stop the Spot Instance because it is associated with a one-time request.";
             return Answer::refusal(400, "UnsupportedOperation", message);
         }
-        if life.phase != phase {
+        changed = life.phase != phase;
+        if changed {
             life.starts += usize::from(phase == Phase::Running);
             (life.phase, life.since) = (phase, now);
         }
+    }
+    if changed {
+        bodies::follow(inner, &id, phase);
     }
     inner.upstream.send(headers, body).await
 }

@@ -5,6 +5,8 @@
 //! Each simulator is an account of its own, so many share one moto ([`Moto`]). Its minutes may be shorter than real ones.
 #![forbid(unsafe_code)]
 
+mod bodies;
+mod command;
 mod config;
 mod deeds;
 mod fault;
@@ -15,6 +17,7 @@ mod state;
 mod throttle;
 mod xml;
 
+pub use command::run;
 pub use config::{Config, Durations};
 pub use fault::{Effect, Fault};
 pub use moto::Moto;

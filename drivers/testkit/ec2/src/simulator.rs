@@ -10,6 +10,7 @@ use axum::body::Bytes;
 use axum::extract;
 use axum::response::Response;
 use http::HeaderMap;
+use wharf_sim::body::{Bodies, NoBodies};
 
 use crate::config::Config;
 use crate::deeds;
@@ -33,6 +34,7 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) upstream: Upstream,
     pub(crate) faults: Faults,
+    pub(crate) bodies: Arc<dyn Bodies>,
     began: Instant,
     state: Mutex<State>,
     /// Instances are made one after the other: two calls under one token never make two.
@@ -48,6 +50,14 @@ impl Simulator {
     /// # Errors
     /// When it cannot listen.
     pub async fn start(moto: &Moto, config: Config) -> std::io::Result<Self> {
+        Self::with_bodies(moto, config, Arc::new(NoBodies)).await
+    }
+
+    /// A new account that lives in `moto`, whose instances have `bodies`.
+    ///
+    /// # Errors
+    /// When it cannot listen.
+    pub async fn with_bodies(moto: &Moto, config: Config, bodies: Arc<dyn Bodies>) -> std::io::Result<Self> {
         let account = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
         let upstream = Upstream::new(moto.address().to_string(), account.clone());
         // moto reads its catalogues when they are first asked for, which takes it seconds.
@@ -62,6 +72,7 @@ impl Simulator {
             config,
             upstream,
             faults: Faults::default(),
+            bodies,
             began: Instant::now(),
             state: Mutex::default(),
             making: tokio::sync::Mutex::default(),

@@ -1,7 +1,10 @@
 //! What an account knows beside what moto does: who asked with which token, and how far each instance is.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
+
+use wharf_sim::body::Body;
 
 use crate::config::Durations;
 use crate::throttle::Buckets;
@@ -44,6 +47,12 @@ pub(crate) struct Life {
     pub(crate) number: usize,
     /// Why it ends before it runs.
     pub(crate) early: Option<String>,
+    /// What stands behind it, once it is there.
+    pub(crate) body: Option<Arc<dyn Body>>,
+    /// Whether what stands behind it is still being changed.
+    pub(crate) busy: bool,
+    /// Where it is reached, when something real stands behind it.
+    pub(crate) fixed: Option<String>,
 }
 
 /// What an instance is on its way to.
@@ -61,11 +70,11 @@ impl Life {
         let over = |duration: Duration| passed >= duration.as_secs_f64();
         match self.phase {
             Phase::Running if self.early.is_some() && over(durations.boot / 2) => ("terminated", 48),
-            Phase::Running if !over(durations.boot) => ("pending", 0),
+            Phase::Running if self.busy || !over(durations.boot) => ("pending", 0),
             Phase::Running => ("running", 16),
-            Phase::Stopped if !over(durations.stop) => ("stopping", 64),
+            Phase::Stopped if self.busy || !over(durations.stop) => ("stopping", 64),
             Phase::Stopped => ("stopped", 80),
-            Phase::Terminated if !over(durations.end) => ("shutting-down", 32),
+            Phase::Terminated if self.busy || !over(durations.end) => ("shutting-down", 32),
             Phase::Terminated => ("terminated", 48),
         }
     }
@@ -73,6 +82,7 @@ impl Life {
     /// Its passing public address now; `None` where it has none or is off.
     pub(crate) fn address(&self) -> Option<String> {
         let up = self.phase == Phase::Running && self.public;
-        up.then(|| format!("203.{}.{}.{}", self.starts % 200, self.number / 250, self.number % 250 + 1))
+        let passing = || format!("203.{}.{}.{}", self.starts % 200, self.number / 250, self.number % 250 + 1);
+        up.then(|| self.fixed.clone().unwrap_or_else(passing))
     }
 }
