@@ -58,8 +58,8 @@ pub(crate) async fn settle(
 
 /// Gives the address back.
 pub(crate) async fn release(connection: &Connection, id: &str) -> Result<()> {
-    let Some(there) = by_id(connection, id).await? else { return Ok(()) };
-    if let Some(association) = there.association_id() {
+    let there = by_id(connection, id).await?;
+    if let Some(association) = there.as_ref().and_then(Address::association_id) {
         let call = connection.ec2.disassociate_address().association_id(association);
         match connection.call("DisassociateAddress", call.send()).await {
             Ok(_) => {}

@@ -61,7 +61,7 @@ impl Trouble {
 
 impl Fault {
     fn is_not_found(&self) -> bool {
-        self.code.ends_with(".NotFound") || self.code == "InvalidAllocationID.NotFound"
+        self.code.ends_with(".NotFound")
     }
 
     /// Whether a zone has no room for the machine, and another one may.

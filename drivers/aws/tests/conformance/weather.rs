@@ -113,3 +113,12 @@ async fn an_instance_that_never_runs_ends_for_us() {
     let cloud = Cloud::changed(|config| config.durations.boot = day).within(5);
     says(&refused(cloud, false).await, Kind::Failed, "did not end before", "--timeout");
 }
+
+#[tokio::test]
+async fn what_is_too_new_to_be_seen_is_removed_all_the_same() {
+    let cloud =
+        Cloud::changed(|config| config.durations.lag = std::time::Duration::from_secs(3600)).within(5);
+    let full = Effect::Refuse { status: 400, code: "VcpuLimitExceeded".into() };
+    cloud.simulator.add_fault("RunInstances", full, 1);
+    says(&refused(cloud, false).await, Kind::Quota, "VcpuLimitExceeded", "");
+}
