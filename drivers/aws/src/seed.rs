@@ -78,7 +78,6 @@ fn cloud_config(seed: &Seed, user: &str) -> String {
         "disable_root": true,
         "ssh_deletekeys": true,
         // No other keys than the one whose public half is known here.
-        "ssh_genkeytypes": [],
         "ssh_keys": { "ed25519_private": seed.host_key.expose(), "ed25519_public": seed.host_key_public.trim() },
     });
     format!("#cloud-config\n{data}\n")
