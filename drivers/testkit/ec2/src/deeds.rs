@@ -13,7 +13,7 @@ use crate::bodies;
 use crate::proxy::{Answer, Params};
 use crate::simulator::Inner;
 use crate::state::{Life, Phase};
-use crate::xml::Element;
+use crate::xml::{self, Element};
 
 /// What EC2 takes, before base64.
 const USER_DATA: usize = 16 * 1024;
@@ -255,8 +255,9 @@ fn mend(inner: &Inner, item: &mut Element) {
     shown.at("name").text = name.to_owned();
     shown.at("code").text = code.to_string();
     if let Some(reason) = life.early.as_ref().filter(|_| name == "terminated") {
-        item.at("stateReason").at("code").text.clone_from(reason);
-        item.at("stateReason").at("message").text = format!("{reason}: it ended");
+        let (code, why) = reason.split_once(": ").unwrap_or((reason, "it ended"));
+        item.at("stateReason").at("code").text = xml::escaped(code);
+        item.at("stateReason").at("message").text = xml::escaped(&format!("{code}: {why}"));
     }
     let up = !matches!(name, "terminated" | "shutting-down");
     let elastic = life.elastic.as_ref().and_then(|id| state.elastic.get(id)).cloned();

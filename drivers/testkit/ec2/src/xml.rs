@@ -91,9 +91,20 @@ impl Element {
     }
 }
 
+/// Text as it stands in an element. Bytes that no document can hold are left out.
+pub(crate) fn escaped(text: &str) -> String {
+    let text: String = text.chars().filter(|c| !c.is_control() || *c == '\n').collect();
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Element;
+    use super::{Element, escaped};
+
+    #[test]
+    fn text_cannot_become_an_element() {
+        assert_eq!(escaped("a <b> & \u{1b}[0mc"), "a &lt;b&gt; &amp; [0mc");
+    }
 
     #[test]
     fn what_is_read_is_written_again() {
