@@ -3,8 +3,9 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use wharf_tests::Lab;
+use wharf_tests::{Lab, Machines};
 
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
@@ -14,7 +15,8 @@ fn main() -> ExitCode {
     };
     let times = words.next().and_then(|text| text.parse().ok()).unwrap_or(1.0);
     let lab = Lab::new();
-    match lab.enter(|| live(&lab, &python, times)) {
+    let machines = lab.machines();
+    match lab.enter(|| live(&lab, machines, &python, times)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Whoever closed stderr does not want to know.
@@ -24,10 +26,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn live(lab: &Lab, python: &str, times: f64) -> std::io::Result<()> {
+fn live(lab: &Lab, machines: Arc<Machines>, python: &str, times: f64) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let network = [("network", lab.network().display().to_string())];
-    let ended = runtime.block_on(wharf_ec2_sim::run(python.into(), times, lab.machines(), &network));
+    let ended = runtime.block_on(wharf_ec2_sim::run(python.into(), times, machines, &network));
     // Work on hosts that is still under way goes with the lab.
     runtime.shutdown_background();
     ended

@@ -156,20 +156,24 @@ impl Lab {
         }
     }
 
-    /// Makes the bodies of a simulated cloud's machines; the cloud must run on the lab's network, too.
+    /// Makes the bodies of a simulated cloud's machines; the cloud must run on the lab's network, too. To be called outside
+    /// of it, since what hosts are made of is downloaded once.
+    ///
+    /// # Panics
+    /// When that fails.
     #[must_use]
     pub fn machines(&self) -> Arc<Machines> {
+        run(base_script().arg("systemd"));
         Arc::new(Machines::new(self.folder.clone(), self.name.clone()))
     }
 
-    /// The same, on which the real cloud-init does what user data says. To be called outside of the lab's network, since
-    /// what such hosts are made of is downloaded once.
+    /// The same, on which the real cloud-init does what user data says.
     ///
     /// # Panics
     /// When that fails.
     #[must_use]
     pub fn cloud_init_machines(&self) -> Arc<Machines> {
-        run(Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("lab/base.sh")).arg("cloud-init"));
+        run(base_script().arg("cloud-init"));
         Arc::new(Machines::new(self.folder.clone(), self.name.clone()).with_cloud_init())
     }
 
@@ -343,6 +347,10 @@ fn inside(namespace: &str, program: impl AsRef<std::ffi::OsStr>) -> Command {
 
 fn lab_script() -> Command {
     Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("lab/lab.sh"))
+}
+
+fn base_script() -> Command {
+    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("lab/base.sh"))
 }
 
 fn run(command: &mut Command) -> String {

@@ -4,10 +4,11 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use wharf_sim::command::{Wish, run};
-use wharf_tests::Lab;
+use wharf_tests::{Lab, Machines};
 
 /// A simulated Azure whose machines are real hosts.
 #[derive(Debug, Parser)]
@@ -20,7 +21,8 @@ struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     let lab = Lab::new();
-    match lab.enter(|| live(&lab, &args.cloud)) {
+    let machines = lab.machines();
+    match lab.enter(|| live(&lab, machines, &args.cloud)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Whoever closed stderr does not want to know.
@@ -30,10 +32,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn live(lab: &Lab, wish: &Wish) -> std::io::Result<()> {
+fn live(lab: &Lab, machines: Arc<Machines>, wish: &Wish) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let network = [("network", lab.network().display().to_string())];
-    let ended = runtime.block_on(run(wish, Some(lab.machines()), &network));
+    let ended = runtime.block_on(run(wish, Some(machines), &network));
     // Work on hosts that is still under way goes with the lab.
     runtime.shutdown_background();
     ended
