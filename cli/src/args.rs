@@ -7,8 +7,9 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    active, allow, cloud, completions, config, context, create, env, inspect, ip, kill, ls, man_pages,
-    provision, regenerate_certs, restart, rm, scp, ssh, start, status, stop, supervise, tunnel, url, version,
+    active, allow, cloud, completions, config, context, create, env, import, inspect, ip, kill, ls,
+    man_pages, provision, regenerate_certs, restart, rm, scp, ssh, start, status, stop, supervise, tunnel,
+    url, version,
 };
 use crate::settings::{Entry, add_flags};
 use crate::ui::Output;
@@ -116,6 +117,7 @@ pub(crate) enum Verb {
     Active(active::Args),
     Allow(allow::Args),
     Cloud(cloud::Args),
+    Import(import::Args),
     Provision(provision::Args),
     RegenerateCerts(regenerate_certs::Args),
     Version(version::Args),

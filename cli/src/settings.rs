@@ -76,6 +76,17 @@ impl Entry {
         self.settings
     }
 
+    /// The configuration of somebody who set these and nothing else.
+    ///
+    /// # Errors
+    /// Every setting that is wrong.
+    pub(crate) fn configured(&self, set: &Settings) -> Result<Value> {
+        (self.configure)(set).map_err(|wrong| {
+            let wrong: Vec<String> = wrong.iter().map(|mistake| mistake.message.clone()).collect();
+            Error::failed(wrong.join("\n  "))
+        })
+    }
+
     /// The flags that this driver adds to `create`.
     fn flags(&self, command: Command) -> Command {
         let heading = format!("Options of --driver {}", self.about().name);

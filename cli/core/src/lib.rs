@@ -23,8 +23,8 @@ pub use engine::Tunnel;
 pub use entropy::{Entropy, OsEntropy};
 pub use error::{Error, Kind, Result};
 pub use machine::{
-    Connection, CreateRequest, Created, EngineFacts, EngineOptions, Inspection, JumpKeys, Life, Observed,
-    PlannedStep, RemoveOptions, Removed, SshAccess, Summary, Timing,
+    Certificates, Connection, CreateRequest, Created, EngineFacts, EngineOptions, ImportRequest, Inspection,
+    JumpKeys, Life, Observed, PlannedStep, RemoveOptions, Removed, SshAccess, Summary, Timing,
 };
 pub use vault::{Keeping, Keyring};
 pub use wharf::{Parts, Person, Setup, Wharf};

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use wharf_driver::{Jump, MachineId, MachineName, State};
+use wharf_driver::{Jump, MachineId, MachineName, Reach, Secret, State};
 
-use crate::Kind;
+use crate::{Error, Kind, Result};
 
 /// A machine that somebody wants.
 #[derive(Debug, Clone)]
@@ -25,6 +25,45 @@ pub struct CreateRequest {
     pub expires: Option<Duration>,
     /// Whether the machine alone is wanted, without an engine.
     pub bare: bool,
+}
+
+/// A machine that another program made and set up.
+#[derive(Debug, Clone)]
+pub struct ImportRequest {
+    /// The machine, with a driver that takes over what exists.
+    pub machine: CreateRequest,
+    /// The program.
+    pub from: String,
+    /// How it is reached, as that program remembered it.
+    pub reach: Reach,
+    /// What opens its engine; `None` where there are none.
+    pub certificates: Option<Certificates>,
+    /// The private key that signs in over SSH, to be kept at [`crate::Wharf::imported_key`].
+    pub sign_in: Option<Secret<String>>,
+}
+
+/// What a docker client talks to one engine with, as PEM.
+#[derive(Debug, Clone)]
+pub struct Certificates {
+    /// The authority that signed the engine's certificate.
+    pub authority: String,
+    /// The client's certificate.
+    pub client: String,
+    /// Its key.
+    pub key: Secret<String>,
+}
+
+impl Certificates {
+    /// When the client's certificate ends.
+    ///
+    /// # Errors
+    /// When it is no certificate.
+    pub fn ends(&self) -> Result<SystemTime> {
+        let parsed = wharf_pki::Certificate::parse(&self.client).map_err(|e| {
+            Error::new(Kind::Failed, format!("the client certificate cannot be read: {e}")).caused_by(e)
+        })?;
+        Ok(parsed.not_after().into())
+    }
 }
 
 /// What an engine should be. Stands in the journal, so no secrets.

@@ -9,6 +9,7 @@ pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod create;
 pub(crate) mod env;
+pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod ip;
 pub(crate) mod kill;
@@ -88,6 +89,7 @@ pub(crate) async fn run(verb: Verb, cx: &Cx) -> Result<()> {
         Verb::Active(args) => active::run(args, cx).await,
         Verb::Allow(args) => allow::run(args, cx).await,
         Verb::Cloud(args) => cloud::run(args, cx).await,
+        Verb::Import(args) => import::run(args, cx).await,
         Verb::Provision(args) => provision::run(args, cx).await,
         Verb::RegenerateCerts(args) => regenerate_certs::run(args, cx).await,
         Verb::Version(args) => version::run(args, cx).await,

@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use wharf_core::{Connection, MachineName, Wharf};
 
@@ -15,6 +16,7 @@ use super::{Cx, machine_name};
 use crate::child;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::ui::Board;
 
 /// Copies files between this computer and machines
 ///
@@ -87,8 +89,9 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     }
     let wharf = cx.wharf();
     let mut connections = Vec::new();
+    let call = cx.call("scp", Duration::from_secs(60), &Board::new(&cx.ui));
     for name in &machines {
-        connections.push(wharf.connection(name).await?);
+        connections.push(wharf.meet(name, &call).await?);
     }
     let needed = if args.delta { "rsync" } else { "scp" };
     let ssh = program("ssh", cx)?;

@@ -35,7 +35,8 @@ const ITS_OWN_FAULT: i32 = 255;
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let wharf = cx.wharf();
     let name = cx.one(args.name.as_deref(), &wharf).await?;
-    let connection = wharf.connection(&name).await?;
+    let call = cx.call("ssh", Duration::from_secs(60), &Board::new(&cx.ui));
+    let connection = wharf.meet(&name, &call).await?;
     let Some(program) = cx.world.on_path("ssh") else {
         return without_ssh(&args, &connection, cx, &wharf).await;
     };

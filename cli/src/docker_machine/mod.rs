@@ -6,12 +6,14 @@
 
 mod arguments;
 mod checks;
+mod store;
 mod words;
 
 use std::ffi::OsString;
 use std::path::Path;
 
 pub(crate) use arguments::Typed;
+pub(crate) use store::{Kept, Remembered, machines};
 pub(crate) use words::{COLUMNS, NEW_ADDRESSES, asks, code, says, version};
 
 use crate::world::World;

@@ -8,6 +8,7 @@ mod create;
 mod docker_machine;
 mod errors;
 mod fake;
+mod import;
 mod keyring;
 mod pty;
 mod sandbox;

@@ -34,6 +34,12 @@ impl Sandbox {
         Self { home, env, build: super::fake::build(), hidden: RefCell::default() }
     }
 
+    /// With the driver for hosts that exist, too.
+    pub(crate) fn and_hosts(mut self) -> Self {
+        self.build.drivers.push(wharf::Entry::of::<wharf_driver_ssh::Ssh>());
+        self
+    }
+
     /// With machines already there.
     pub(crate) fn with(machines: &[&str]) -> Self {
         let sandbox = Self::new();
@@ -116,7 +122,7 @@ impl Sandbox {
         let text = text.replace(&home, "HOME");
         let spans = regex_lite::Regex::new(r"\d+\.\d s\b").unwrap();
         let ids = regex_lite::Regex::new(r"\b[0-9a-f]{32}\b").unwrap();
-        let short = regex_lite::Regex::new(r"-[0-9a-f]{8}-(vm|address)\b").unwrap();
+        let short = regex_lite::Regex::new(r"-[0-9a-f]{8}-(vm|address|host)\b").unwrap();
         let text = spans.replace_all(&text, "N s");
         let text = ids.replace_all(&text, "ID");
         let when = regex_lite::Regex::new(r#""made": \d+"#).unwrap();

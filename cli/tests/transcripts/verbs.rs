@@ -227,6 +227,7 @@ fn help_lists_every_verb_and_code() {
       active            Prints the machine that `docker` in this terminal talks to
       allow             Lets this computer in to machines, from the address that it has now
       cloud             Sets up, lists and forgets clouds that machines are made in
+      import            Takes over the machines of docker-machine, without touching them
       provision         Brings the agent to machines again; what is right already stays as it is
       regenerate-certs  Makes new certificates for machines, without restarting their engines
       version           Prints the version of this program, or of a machine's engine

@@ -128,11 +128,14 @@ impl Work<'_> {
     /// Writes what other programs read: certificates, accepted host keys, and a checkpoint. Unchanged files are left.
     pub(crate) async fn export(&self) -> Result<()> {
         let machine = self.machine()?;
-        let current = self.wharf.identity(self.call).await?;
-        self.ledger.put("ca.pem", current.authority_pem.as_bytes()).await?;
-        // The key goes first: the certificate that is there tells whether both are current.
-        self.ledger.put("key.pem", current.client.key_pem.expose().as_bytes()).await?;
-        self.ledger.put("cert.pem", current.client.certificate.pem().as_bytes()).await?;
+        // An engine that another program brought believes the certificates that came with it, and no others.
+        if machine.imported.is_none() {
+            let current = self.wharf.identity(self.call).await?;
+            self.ledger.put("ca.pem", current.authority_pem.as_bytes()).await?;
+            // The key goes first: the certificate that is there tells whether both are current.
+            self.ledger.put("key.pem", current.client.key_pem.expose().as_bytes()).await?;
+            self.ledger.put("cert.pem", current.client.certificate.pem().as_bytes()).await?;
+        }
         let host_keys = self.wharf.host_keys(&machine).await?;
         self.ledger.put(KNOWN_HOSTS, known_hosts(&machine, &host_keys).as_bytes()).await?;
         let checkpoint = serde_json::to_vec_pretty(&machine)

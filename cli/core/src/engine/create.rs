@@ -109,7 +109,7 @@ impl Work<'_> {
     }
 
     /// Checks everything that can be checked, then begins the journal.
-    async fn begin(&self, request: &CreateRequest) -> Result<()> {
+    pub(super) async fn begin(&self, request: &CreateRequest) -> Result<()> {
         self.phase(Phase::Checking)?;
         let factory = self.wharf.driver(&request.driver)?;
         let about = factory.about();

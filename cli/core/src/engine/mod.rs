@@ -8,6 +8,7 @@ mod certificates;
 mod connection;
 mod create;
 mod credentials;
+mod import;
 mod keys;
 mod ledger;
 mod observe;

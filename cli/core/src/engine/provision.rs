@@ -49,6 +49,12 @@ impl Work<'_> {
             return Err(Error::new(Kind::Refused, format!("machine `{name}` has no engine"))
                 .hint(format!("`wharf provision {name}` brings it")));
         }
+        if let Some(from) = self.machine()?.imported {
+            let message = format!("the engine of machine `{name}` is {from}'s, and so are its certificates");
+            return Err(Error::new(Kind::Refused, message).hint(format!(
+                "once that engine is off the host, `wharf provision {name}` brings wharf's own"
+            )));
+        }
         self.finished()
     }
 

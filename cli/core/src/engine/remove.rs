@@ -79,6 +79,9 @@ impl Work<'_> {
                 "{host} stays as it is: the agent, its containers and their data are still there"
             ));
         }
+        if let (Some(from), Some(reach)) = (&machine.imported, &machine.reach) {
+            left.push(format!("{} stays as it is, with the engine that {from} brought", reach.ssh_host));
+        }
         left.extend(self.forget_keys().await);
         self.record(Event::Removed).await?;
         self.ledger.forget().await?;

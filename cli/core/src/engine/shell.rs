@@ -1,17 +1,18 @@
-//! Commands on a machine over SSH, with its accepted host keys. Changes nothing that wharf knows of, so takes no lock.
+//! Commands on a machine over SSH, with its accepted host keys. Only a first meeting changes what wharf knows of it,
+//! and takes the lock.
 
 use std::time::Instant;
 
 use wharf_driver::{HostKeyTrust, MachineName, Progress, Secret};
 
 use crate::bootstrap::{Accept, Changes, Host, Ran};
-use crate::engine::keys::{HOST, SIGN_IN, public_file};
+use crate::engine::keys::{HOST, Keys, SIGN_IN, public_file};
 use crate::engine::tunnel::reach_of;
-use crate::engine::work::bounded;
+use crate::engine::work::{Work, bounded};
 use crate::journal::Machine;
 use crate::store::Subject;
 use crate::vault::Place;
-use crate::{Call, Result, Wharf};
+use crate::{Call, Connection, Result, Wharf};
 
 impl Wharf {
     /// Signs in and out again: tells a wrong host key from a wrong key from nobody there.
@@ -20,6 +21,23 @@ impl Wharf {
     /// Which of them it is.
     pub async fn check_ssh(&self, name: &MachineName, call: &Call) -> Result<()> {
         self.over_ssh(name, None, &[], call).await.map(drop)
+    }
+
+    /// How to reach a machine over SSH. One that nobody signed in to yet is met first, so that there is a host key to
+    /// hold it to: what it shows is accepted as its driver's settings say, and written down.
+    ///
+    /// # Errors
+    /// When there is no such machine, or its first host key is not accepted.
+    pub async fn meet(&self, name: &MachineName, call: &Call) -> Result<Connection> {
+        let machine = self.machine(name).await?;
+        if machine.imported.is_none() || !self.host_keys(&machine).await?.is_empty() {
+            return self.connection(name).await;
+        }
+        let work = Work::existing(self, name, call).await?;
+        let machine = work.machine()?;
+        let host = work.host(&machine, reach_of(&machine)?, &Keys::unkept()?);
+        work.bounded("signing in", self.bootstrap.run(&host, None, &[])).await?;
+        work.connection().await
     }
 
     /// Runs a command on the machine, fed with `input`.

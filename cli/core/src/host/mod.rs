@@ -194,6 +194,7 @@ impl Bootstrap for OverSsh {
         Box::pin(async move {
             let visit = self.visit(host)?;
             let session = Session::connect(&visit.target, visit.connect_by).await.map_err(of_ssh)?;
+            host.accept.shown(session.host_key().to_string(), jump_keys(&session)).await?;
             let Some(command) = command else { return Ok(Ran::default()) };
             let output = session.run(command, input, visit.deadline).await.map_err(of_ssh)?;
             Ok(Ran { status: output.status, stdout: output.stdout, stderr: output.stderr })

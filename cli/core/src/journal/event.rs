@@ -100,6 +100,11 @@ pub enum Event {
         /// The address or network; `None` when its rules were taken back.
         from: Option<String>,
     },
+    /// It has an engine that another program brought. What opens it, if that came along, stands beside the journal.
+    Imported {
+        /// The program.
+        from: String,
+    },
     /// The agent is about to be brought to it.
     Provisioning {
         /// What the server certificate will hold.
@@ -193,6 +198,7 @@ impl Event {
             Self::HostKeys { .. } => "host_keys",
             Self::JumpKeys { .. } => "jump_keys",
             Self::Admitted { .. } => "admitted",
+            Self::Imported { .. } => "imported",
             Self::Provisioning { .. } => "provisioning",
             Self::Provisioned { .. } => "provisioned",
             Self::Powering { .. } => "powering",

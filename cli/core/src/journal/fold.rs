@@ -2,7 +2,7 @@
 //! event's number, since acting on it could destroy or leak something.
 //!
 //! ```text
-//!  begun ─ planned ─ steps ─ seen ─ (admitted) ─ provisioning ─ provisioned ─ (powering ─ powered | certifying ─ certified)*
+//!  begun ─ planned ─ steps ─ seen ─ (admitted | imported) ─ provisioning ─ provisioned ─ (powering ─ powered | certifying ─ certified)*
 //!    └────────┴────────┴───────┴──────────┴─────────────┴──► removing ─ (purging ─ purged) ─ steps ─ removed
 //!
 //!  a step:  planned ─ started ─ made ─ destroying ─ destroyed
@@ -54,6 +54,9 @@ pub struct Machine {
     /// The clients that the machine's rules let in, and from where.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub admitted: BTreeMap<String, String>,
+    /// Which program brought the engine that it has, until wharf brings its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<String>,
     /// Whether the agent was ever on its way there.
     pub touched: bool,
     /// What came of that.
@@ -192,6 +195,7 @@ impl Machine {
             host_keys: Vec::new(),
             jump_keys: Vec::new(),
             admitted: BTreeMap::new(),
+            imported: None,
             touched: false,
             provisioned: None,
             powering: None,
@@ -229,6 +233,7 @@ impl Machine {
         match (&self.removal, &self.provisioned) {
             (Some(_), _) => Life::Removing,
             (None, Some(_)) => Life::Ready,
+            (None, None) if self.imported.is_some() => Life::Ready,
             (None, None) if self.bare && self.complete() && self.reach.is_some() => Life::Bare,
             (None, None) => Life::Creating,
         }
@@ -294,6 +299,7 @@ impl Machine {
             | Event::HostKeys { .. }
             | Event::JumpKeys { .. }
             | Event::Admitted { .. }
+            | Event::Imported { .. }
             | Event::Provisioning { .. }
             | Event::Provisioned { .. }
             | Event::Powering { .. }
@@ -448,10 +454,17 @@ impl Machine {
                 self.admitted.insert(client.clone(), from.clone());
             }
             Event::Admitted { client, from: None } => drop(self.admitted.remove(client)),
-            Event::Provisioning { .. } if self.reach.is_none() => return Err("it has no address".to_owned()),
+            Event::Imported { .. } | Event::Provisioning { .. } if self.reach.is_none() => {
+                return Err("it has no address".to_owned());
+            }
+            Event::Imported { .. } if !self.adopts || self.touched => {
+                return Err("its engine is wharf's own".to_owned());
+            }
+            Event::Imported { from } => self.imported = Some(from.clone()),
             Event::Provisioning { .. } => self.touched = true,
             Event::Provisioned { .. } if !self.touched => return Err("nothing was on its way".to_owned()),
             Event::Provisioned { engine, names, expires, agent, facts } => {
+                self.imported = None;
                 self.provisioned = Some(Provisioned {
                     engine: engine.clone(),
                     names: names.clone(),

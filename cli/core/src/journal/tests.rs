@@ -79,6 +79,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         3 => step.clone().prop_map(|step| Event::Undone { step, because: "gone".to_owned() }),
         3 => Just(Event::Seen { reach: reach() }),
         1 => Just(Event::HostKeys { keys: vec!["ssh-ed25519 AAAA".to_owned()] }),
+        2 => Just(Event::Imported { from: "another program".to_owned() }),
         3 => Just(Event::Provisioning { names: names() }),
         3 => Just(Event::Provisioned {
             engine: "1".to_owned(),
