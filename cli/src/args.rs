@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    active, allow, cloud, completions, config, context, create, env, import, inspect, ip, kill, ls,
+    active, allow, certs, cloud, completions, config, context, create, env, import, inspect, ip, kill, ls,
     man_pages, provision, regenerate_certs, restart, rm, scp, ssh, start, status, stop, supervise, tunnel,
     url, version,
 };
@@ -116,6 +116,7 @@ pub(crate) enum Verb {
     Inspect(inspect::Args),
     Active(active::Args),
     Allow(allow::Args),
+    Certs(certs::Args),
     Cloud(cloud::Args),
     Import(import::Args),
     Provision(provision::Args),

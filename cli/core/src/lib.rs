@@ -19,7 +19,7 @@ mod wharf;
 
 pub use bootstrap::Duplex;
 pub use call::{Call, Confirm, Event, HostKeyQuestion, Phase, Sink, What};
-pub use engine::Tunnel;
+pub use engine::{Issue, Issued, Tunnel};
 pub use entropy::{Entropy, OsEntropy};
 pub use error::{Error, Kind, Result};
 pub use machine::{
@@ -29,3 +29,4 @@ pub use machine::{
 pub use vault::{Keeping, Keyring};
 pub use wharf::{Parts, Person, Setup, Wharf};
 pub use wharf_driver::{Admission, Factory, MachineId, MachineName, Power, Secret, State};
+pub use wharf_pki::Role;

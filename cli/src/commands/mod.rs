@@ -3,6 +3,7 @@
 
 pub(crate) mod active;
 pub(crate) mod allow;
+pub(crate) mod certs;
 pub(crate) mod cloud;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -88,6 +89,7 @@ pub(crate) async fn run(verb: Verb, cx: &Cx) -> Result<()> {
         Verb::Inspect(args) => inspect::run(args, cx).await,
         Verb::Active(args) => active::run(args, cx).await,
         Verb::Allow(args) => allow::run(args, cx).await,
+        Verb::Certs(args) => certs::run(args, cx).await,
         Verb::Cloud(args) => cloud::run(args, cx).await,
         Verb::Import(args) => import::run(args, cx).await,
         Verb::Provision(args) => provision::run(args, cx).await,

@@ -60,7 +60,7 @@ fn wrong_words_are_usage() {
     $ wharf crate web
     ! error: unrecognized subcommand 'crate'
     !
-    !   tip: some similar subcommands exist: 'active', 'create'
+    !   tip: some similar subcommands exist: 'certs', 'active', 'create'
     !
     ! Usage: wharf [OPTIONS] <COMMAND>
     !

@@ -10,10 +10,10 @@ use crate::store::{Lease, Subject, Wait};
 use crate::vault::{Format, Key};
 use crate::{Call, Error, Kind, Result, Wharf};
 
-const CA: &str = "ca.pem";
+pub(crate) const CA: &str = "ca.pem";
 /// The authority's private key.
 pub(crate) const AUTHORITY: Key = Key { file: "ca-key.pem", format: Format::Pkcs8 };
-const CERT: &str = "cert.pem";
+pub(crate) const CERT: &str = "cert.pem";
 const KEY: &str = "key.pem";
 const CLIENT_LIFE: Duration = Duration::days(365);
 
@@ -133,7 +133,7 @@ impl Wharf {
         authority.issue_client(&wish, self.today()).map_err(pki_failed)
     }
 
-    async fn text(&self, file: &str) -> Result<Option<String>> {
+    pub(crate) async fn text(&self, file: &str) -> Result<Option<String>> {
         let bytes = self.store.get(&Subject::Authority, file).await?;
         bytes.map(String::from_utf8).transpose().map_err(|e| damaged(&format!("`{file}` is not text: {e}")))
     }
@@ -144,7 +144,7 @@ fn damaged(because: &str) -> Error {
         .hint("bring the folder `authority` of the store back from a backup: every machine trusts this authority alone")
 }
 
-fn pki_failed(error: wharf_pki::Error) -> Error {
+pub(crate) fn pki_failed(error: wharf_pki::Error) -> Error {
     Error::new(Kind::Failed, format!("cannot make a certificate: {error}")).caused_by(error)
 }
 

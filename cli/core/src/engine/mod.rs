@@ -9,6 +9,7 @@ mod connection;
 mod create;
 mod credentials;
 mod import;
+mod issue;
 mod keys;
 mod ledger;
 mod observe;
@@ -23,5 +24,6 @@ mod survey;
 mod tunnel;
 mod work;
 
+pub use issue::{Issue, Issued};
 pub(crate) use shared::Shared;
 pub use tunnel::Tunnel;

@@ -3,6 +3,7 @@
 //! ```text
 //! store.json                      the store's id and the layout's version
 //! authority/{ca.pem,…}            the certificate authority and the person's own certificate
+//!           issued.json           what was issued to others
 //! machines/<name>/journal.jsonl   the truth
 //!                 machine.json    a checkpoint for people and scripts, rebuilt when it is missing
 //!                 lock            who holds the machine
