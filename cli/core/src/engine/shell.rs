@@ -12,7 +12,11 @@ use crate::engine::work::{Work, bounded};
 use crate::journal::Machine;
 use crate::store::Subject;
 use crate::vault::Place;
-use crate::{Call, Connection, Result, Wharf};
+use crate::{Call, Connection, Kind, Result, Wharf};
+
+/// What to do about a host key that nobody has vouched for.
+const FIRST_KEY: &str = "compare the fingerprint with the host's own, and answer at a terminal or add the key to your \
+                         known_hosts; an import with --ssh-accept-new-host-key accepts what is shown at first";
 
 impl Wharf {
     /// Signs in and out again: tells a wrong host key from a wrong key from nobody there.
@@ -36,7 +40,8 @@ impl Wharf {
         let work = Work::existing(self, name, call).await?;
         let machine = work.machine()?;
         let host = work.host(&machine, reach_of(&machine)?, &Keys::unkept()?);
-        work.bounded("signing in", self.bootstrap.run(&host, None, &[])).await?;
+        let met = work.bounded("signing in", self.bootstrap.run(&host, None, &[])).await;
+        met.map_err(|error| if error.kind() == Kind::Refused { error.hint(FIRST_KEY) } else { error })?;
         work.connection().await
     }
 
