@@ -77,7 +77,7 @@ pub fn run_with(args: impl IntoIterator<Item = OsString>, world: World, build: &
 /// Runs a command line that was typed for docker-machine.
 fn run_as_docker_machine(args: &[OsString], typed: Vec<String>, mut world: World, build: &Build) -> ExitCode {
     docker_machine::take_up_environment(&mut world);
-    let read = docker_machine::Typed::read(args);
+    let read = docker_machine::Typed::read(args, &build.drivers);
     if let Some(mistake) = read.mistake() {
         let ui = Ui::new(world.streams(), world.terminal, Output::Text, false).for_docker_machine();
         ui.error(&Error::failed(mistake), None);

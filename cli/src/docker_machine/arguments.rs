@@ -5,6 +5,8 @@
 use std::ffi::OsString;
 
 use super::words;
+use crate::args;
+use crate::settings::Entry;
 
 /// A command line that was typed for docker-machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub(crate) struct Typed {
     pub(crate) means_default: bool,
     /// For our grammar.
     pub(crate) line: Vec<OsString>,
+    /// The flags of `create` that take no word, as our grammar has them.
+    switches: Vec<String>,
 }
 
 /// Every command of docker-machine that is here.
@@ -70,13 +74,15 @@ pub(super) const OF_A_MACHINE: &[&str] = &[
     "upgrade",
     "url",
 ];
+/// Switches of `create` that our grammar does not have: those that are refused in words, and those that it gets late.
+const DEAD_SWITCHES: &[&str] = &["--swarm", "--swarm-master", "--swarm-experimental", "--help", "-h"];
 /// Their flags that take a word.
 const WITH_WORD: &[&str] =
     &["--shell", "--format", "-f", "--filter", "--timeout", "-t", "--driver", "-d", "--storage-path", "-s"];
 
 impl Typed {
     /// Reads `args`, the first of which is the program's name.
-    pub(crate) fn read(args: &[OsString]) -> Self {
+    pub(crate) fn read(args: &[OsString], drivers: &[Entry]) -> Self {
         let words: Vec<String> =
             args.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
         let at = command_at(&words);
@@ -85,6 +91,9 @@ impl Typed {
         typed.line.extend(global(&words[..at]).into_iter().map(OsString::from));
         let Some((command, rest)) = words[at..].split_first() else { return typed };
         typed.command.clone_from(command);
+        if command == "create" {
+            typed.switches = switches(drivers);
+        }
         if command == "help" {
             typed.line.extend(rest.first().map(OsString::from));
             typed.line.push("--help".into());
@@ -154,7 +163,7 @@ impl Typed {
     /// Drivers' flags take a word unless they are switches, which our grammar knows; so does every flag of `create`.
     fn takes_word(&self, flag: &str) -> bool {
         match self.command.as_str() {
-            "create" => !is_switch(flag),
+            "create" => !self.switches.iter().any(|switch| switch == flag) && !DEAD_SWITCHES.contains(&flag),
             // The same letters force there, or copy what differs.
             "rm" | "regenerate-certs" | "scp" => false,
             _ => WITH_WORD.contains(&flag),
@@ -162,37 +171,19 @@ impl Typed {
     }
 }
 
-/// The switches of docker-machine's `create`, by what they end in or are.
-fn is_switch(flag: &str) -> bool {
-    const SWITCHES: &[&str] = &[
-        "--swarm",
-        "--swarm-master",
-        "--swarm-experimental",
-        "--help",
-        "-h",
-        "--azure-static-public-ip",
-        "--azure-no-public-ip",
-        "--azure-use-private-ip",
-        "--azure-managed-disks",
-        "--azure-accelerated-networking",
-        "--azure-enable-public-ip-standard-sku",
-        "--amazonec2-security-group-readonly",
-        "--amazonec2-request-spot-instance",
-        "--amazonec2-private-address-only",
-        "--amazonec2-use-private-address",
-        "--amazonec2-monitoring",
-        "--amazonec2-use-ebs-optimized-instance",
-        "--amazonec2-insecure-transport",
-        "--amazonec2-encrypt-ebs-volume",
-        "--amazonec2-volume-encrypted",
-        "--amazonec2-ipv6-address-only",
-        "--amazonec2-enable-primary-ipv6",
-        "--dry-run",
-        "--no-bootstrap",
-        "--no-context",
-        "--ssh-accept-new-host-key",
-    ];
-    SWITCHES.contains(&flag)
+/// The flags of `create` that take no word, with their aliases and one letter, as the grammar says.
+fn switches(drivers: &[Entry]) -> Vec<String> {
+    let whole = args::command(drivers);
+    let Some(create) = whole.find_subcommand("create") else { return Vec::new() };
+    let mut switches = Vec::new();
+    for arg in
+        create.get_arguments().chain(whole.get_arguments()).filter(|arg| !arg.get_action().takes_values())
+    {
+        let long = arg.get_long().into_iter().chain(arg.get_all_aliases().unwrap_or_default());
+        switches.extend(long.map(|long| format!("--{long}")));
+        switches.extend(arg.get_short().map(|short| format!("-{short}")));
+    }
+    switches
 }
 
 /// Where the command is, behind the program's own flags.
@@ -249,7 +240,7 @@ mod tests {
 
     fn read(line: &str) -> (Vec<String>, Vec<String>) {
         let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        let typed = Typed::read(&args);
+        let typed = Typed::read(&args, &crate::drivers::all());
         let line = typed.line.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
         (line, typed.names)
     }
@@ -261,6 +252,14 @@ mod tests {
             ("dm --tls-ca-cert a --debug ip web", "--debug ip web", "web"),
             ("dm create -d none -url none web", "create -d none --url none web", "web"),
             ("dm create --driver=none web extra", "create --driver=none web extra", "web extra"),
+            (
+                "dm create -d ssh -ssh-accept-new-host-key web",
+                "create -d ssh --ssh-accept-new-host-key web",
+                "web",
+            ),
+            ("dm create --no-bootstrap web", "create --no-bootstrap web", "web"),
+            ("dm create --swarm-master web", "create --swarm-master web", "web"),
+            ("dm create --debug web", "create --debug web", "web"),
             ("dm env --shell fish", "env --shell fish default", "default"),
             ("dm env -u", "env -u", ""),
             ("dm rm -f web db", "rm -f web db", "web db"),
