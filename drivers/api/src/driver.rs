@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Account, ActionKey, Admission, Door, MachineSpec, OwnerTag, Plan, Result, Seed, Session, Settings,
+    Account, ActionKey, Admission, Door, Jump, MachineSpec, OwnerTag, Plan, Result, Seed, Session, Settings,
 };
 
 /// A value that stands in a journal: it can be written down, read back by a later release, compared and shown.
@@ -207,18 +207,6 @@ pub struct Access {
     pub jumps: Vec<Jump>,
     /// What its host key must be.
     pub host_key: HostKeyTrust,
-}
-
-/// One host on the way, verified like any other. It is signed in to with the key that the person named for the machine,
-/// else with the person's own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Jump {
-    /// Who to sign in as; `None` is the machine's user.
-    pub user: Option<String>,
-    /// Address or name.
-    pub host: String,
-    /// Its SSH port.
-    pub port: u16,
 }
 
 /// What the host key of a machine must be at the first connection; afterwards it is what was accepted then.

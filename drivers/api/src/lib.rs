@@ -13,6 +13,7 @@ mod clock;
 mod driver;
 mod erased;
 mod error;
+mod jump;
 pub mod layers;
 mod memory;
 mod name;
@@ -23,15 +24,17 @@ mod secret;
 mod session;
 mod setting;
 mod spec;
+mod user_data;
 
 pub use admission::{Admission, Door, is_network};
 pub use clock::{Clock, SystemClock};
 pub use driver::{
-    About, Access, Capabilities, Context, Driver, HostKeyTrust, Jump, Observation, Places, Power, Progress,
-    Reach, Settles, State, StillPaid, Stored, Survey,
+    About, Access, Capabilities, Context, Driver, HostKeyTrust, Observation, Places, Power, Progress, Reach,
+    Settles, State, StillPaid, Stored, Survey,
 };
 pub use erased::{AnyDriver, Factory};
 pub use error::{Error, Kind, Result};
+pub use jump::{Jump, is_host};
 pub use memory::Memory;
 pub use name::{MachineId, MachineName, NameError, resource_name};
 pub use owner::{Account, ActionKey, OwnerTag, StoreId};
@@ -41,3 +44,4 @@ pub use secret::Secret;
 pub use session::Session;
 pub use setting::{Configure, Mistake, Setting, Settings, Takes};
 pub use spec::{MachineSpec, Seed};
+pub use user_data::{joined_user_data, user_data};

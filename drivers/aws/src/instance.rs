@@ -174,7 +174,7 @@ async fn run(
     token: &str,
     cx: &Context,
 ) -> Result<Instance, Trouble> {
-    let user_data = seed::user_data(cx, wish.user.as_deref(), wish.user_data.as_ref());
+    let user_data = seed::birth(cx, wish.user.as_deref(), wish.user_data.as_ref());
     let user_data = user_data.map_err(Trouble::Lost)?;
     let tagged = |kind| tags::in_call(kind, &action.name, &cx.owner, &action.tags, false);
     let mut call = connection

@@ -21,9 +21,3 @@ pub(crate) fn digest(text: impl AsRef<[u8]>, digits: usize) -> String {
     let whole = hex::encode(Sha256::digest(text));
     whole.get(..digits).unwrap_or(&whole).to_owned()
 }
-
-/// What a host may be called: letters, digits and dashes.
-pub(crate) fn plain(name: &str) -> String {
-    let dashed: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    dashed.chars().take(63).collect::<String>().trim_matches('-').to_owned()
-}

@@ -1,5 +1,4 @@
-//! What a machine is born with, as cloud-init reads it: who may sign in, and the SSH host key. With a part of the
-//! person's own it becomes a MIME message of both, ours first.
+//! What the creating call carries for a machine's birth.
 //!
 //! Older clouds put only RSA keys into a new machine themselves, and insist on one. Ours is ed25519 and comes by
 //! cloud-init; theirs is made here, and its private half is thrown away: it opens nothing.
@@ -10,11 +9,8 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openssl::rsa::Rsa;
-use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use wharf_driver::{Context, Error, Kind, Result, Seed};
-
-use crate::names::plain;
+use wharf_driver::{Context, Error, Kind, Result, joined_user_data, user_data};
 
 /// What Azure takes, before base64.
 const LONGEST: usize = 65_535;
@@ -43,7 +39,7 @@ pub(crate) async fn birth(
         return Err(Error::new(Kind::Failed, "the machine has no keys to be born with"));
     };
     let user = user.unwrap_or(&seed.user).to_owned();
-    let ours = cloud_config(seed, &user);
+    let ours = user_data(&seed.cloud_config(&user, "/bin/bash"));
     let whole = match custom {
         None => ours,
         Some((file, digest)) => {
@@ -52,7 +48,7 @@ pub(crate) async fn birth(
                 let message = format!("{} was changed since the machine was planned", file.display());
                 return Err(Error::new(Kind::Refused, message).hint("remove the machine and create it anew"));
             }
-            message(&ours, &theirs)
+            joined_user_data(&ours, &theirs)
         }
     };
     if whole.len() > LONGEST {
@@ -66,7 +62,7 @@ pub(crate) async fn birth(
     }
     let key =
         if rsa_only { placeholder(&cx.places.machine).await? } else { seed.authorized_key.trim().to_owned() };
-    Ok(Birth { custom_data: STANDARD.encode(whole), user, key, host_name: host_name(&seed.host_name) })
+    Ok(Birth { custom_data: STANDARD.encode(whole), user, key, host_name: seed.plain_host_name() })
 }
 
 /// The person's part.
@@ -76,51 +72,6 @@ pub(crate) fn read(file: &Path) -> Result<String> {
             .hint("--azure-custom-data names a text that cloud-init takes")
             .caused_by(error)
     })
-}
-
-/// JSON is YAML.
-fn cloud_config(seed: &Seed, user: &str) -> String {
-    let data = json!({
-        "hostname": host_name(&seed.host_name),
-        "users": [{
-            "name": user,
-            "shell": "/bin/bash",
-            "lock_passwd": true,
-            "sudo": "ALL=(ALL) NOPASSWD:ALL",
-            "ssh_authorized_keys": [seed.authorized_key.trim()],
-        }],
-        "ssh_pwauth": false,
-        "disable_root": true,
-        "ssh_deletekeys": true,
-        // No other key is made where one is given: the public half of this one is known here.
-        "ssh_keys": { "ed25519_private": seed.host_key.expose(), "ed25519_public": seed.host_key_public.trim() },
-    });
-    format!("#cloud-config\n{data}\n")
-}
-
-/// Both parts, parted by a line that stands in neither.
-fn message(ours: &str, theirs: &str) -> String {
-    let boundary = format!("wharf-{}", hex::encode(Sha256::digest(format!("{ours}\n{theirs}"))));
-    let kind = match theirs.lines().next().unwrap_or_default().trim() {
-        "#cloud-config" => "text/cloud-config",
-        "#cloud-boothook" => "text/cloud-boothook",
-        "#include" => "text/x-include-url",
-        first if first.starts_with("#!") => "text/x-shellscript",
-        _ => "text/plain",
-    };
-    // Lists of both are joined: the person's users and ours, and not theirs instead of ours.
-    let merge = "Merge-Type: list(append)+dict(recurse_array,no_replace)+str()\n";
-    format!(
-        "Content-Type: multipart/mixed; boundary=\"{boundary}\"\nMIME-Version: 1.0\n\n\
-         --{boundary}\nContent-Type: text/cloud-config; charset=\"utf-8\"\nMIME-Version: 1.0\n\n{ours}\n\
-         --{boundary}\nContent-Type: {kind}; charset=\"utf-8\"\n{merge}MIME-Version: 1.0\n\n{theirs}\n\
-         --{boundary}--\n"
-    )
-}
-
-fn host_name(name: &str) -> String {
-    let name: String = plain(name).chars().take(63).collect();
-    name.trim_matches('-').to_owned()
 }
 
 /// An RSA key that opens nothing, the same at every attempt: a second creating call must say what the first one said.
@@ -171,37 +122,7 @@ fn number(blob: &mut Vec<u8>, mut bytes: Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use wharf_driver::Secret;
-
     use super::*;
-
-    fn seed() -> Seed {
-        Seed {
-            host_name: "web.example".into(),
-            user: "wharf".into(),
-            authorized_key: "ssh-ed25519 AAAA me\n".into(),
-            host_key: Secret::new("-----BEGIN OPENSSH PRIVATE KEY-----\nx\n".into()),
-            host_key_public: "ssh-ed25519 BBBB".into(),
-        }
-    }
-
-    #[test]
-    fn cloud_init_gets_the_host_key_and_who_signs_in() {
-        let text = cloud_config(&seed(), "ada");
-        let data: serde_json::Value =
-            serde_json::from_str(text.strip_prefix("#cloud-config\n").unwrap()).unwrap();
-        assert_eq!(data["users"][0]["name"], "ada");
-        assert_eq!(data["ssh_keys"]["ed25519_public"], "ssh-ed25519 BBBB");
-        assert_eq!(data["hostname"], "web-example");
-    }
-
-    #[test]
-    fn both_parts_travel_in_one_message() {
-        let text = message("#cloud-config\n{}", "#!/bin/sh\necho hi");
-        assert!(text.contains("Content-Type: text/x-shellscript"));
-        assert!(text.find("#cloud-config").unwrap() < text.find("#!/bin/sh").unwrap(), "ours first");
-        assert_eq!(text, message("#cloud-config\n{}", "#!/bin/sh\necho hi"), "the same every time");
-    }
 
     #[tokio::test]
     async fn the_placeholder_is_made_once() {

@@ -9,9 +9,9 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::process::Command;
-use wharf_driver::{Error, Kind, OwnerTag, Result, Seed};
+use wharf_driver::{Error, Kind, OwnerTag, Result, Seed, user_data};
 
 use crate::folder::{Folder, name};
 use crate::forward::GATEWAY;
@@ -98,31 +98,19 @@ pub(crate) fn write_seed(folder: &Folder, seed: &Seed, owner: &OwnerTag) -> io::
     seeds.create()?;
     let meta = json!({ "instance-id": owner.machine.as_str(), "local-hostname": seed.host_name });
     seeds.replace("meta-data", meta.to_string().as_bytes())?;
-    seeds.replace("user-data", user_data(seed).as_bytes())
+    seeds.replace("user-data", user_data(&config(seed)).as_bytes())
 }
 
-fn user_data(seed: &Seed) -> String {
-    let data = json!({
-        "hostname": seed.host_name,
-        // Its own name is known to it, or sudo complains.
-        "manage_etc_hosts": "localhost",
-        "users": [{
-            "name": seed.user,
-            "shell": "/bin/sh",
-            "lock_passwd": true,
-            "sudo": "ALL=(ALL) NOPASSWD:ALL",
-            "ssh_authorized_keys": [seed.authorized_key.trim()],
-        }],
-        "ssh_pwauth": false,
-        "disable_root": true,
-        "ssh_deletekeys": true,
-        // No other keys than the one whose public half is known here: keys that are given are the only ones.
-        "ssh_genkeytypes": ["ed25519"],
-        "ssh_keys": { "ed25519_private": seed.host_key.expose(), "ed25519_public": seed.host_key_public.trim() },
-        // Ports on the machine's own loopback are for this computer, which is its gateway.
-        "write_files": [{ "path": "/etc/wharf/loopback-peer", "content": format!("{GATEWAY}\n") }],
-    });
-    format!("#cloud-config\n{data}\n")
+/// Ours, and what this computer is to the machine.
+fn config(seed: &Seed) -> Value {
+    let mut config = seed.cloud_config(&seed.user, "/bin/sh");
+    config["hostname"] = json!(seed.host_name);
+    // Its own name is known to it, or sudo complains.
+    config["manage_etc_hosts"] = json!("localhost");
+    // Ports on the machine's own loopback are for this computer, which is its gateway.
+    config["write_files"] =
+        json!([{ "path": "/etc/wharf/loopback-peer", "content": format!("{GATEWAY}\n") }]);
+    config
 }
 
 #[cfg(test)]
@@ -150,12 +138,12 @@ mod tests {
         };
         write_seed(&Folder::at(folder.path()), &seed, &owner).unwrap();
         let read = |file: &str| std::fs::read_to_string(folder.path().join("seed").join(file)).unwrap();
-        let meta: serde_json::Value = serde_json::from_str(&read("meta-data")).unwrap();
+        let meta: Value = serde_json::from_str(&read("meta-data")).unwrap();
         assert_eq!(meta["local-hostname"], "web");
         assert_eq!(meta["instance-id"], owner.machine.as_str());
         let text = read("user-data");
         let json = text.strip_prefix("#cloud-config\n").unwrap();
-        let data: serde_json::Value = serde_json::from_str(json).unwrap();
+        let data: Value = serde_json::from_str(json).unwrap();
         let user = &data["users"][0];
         assert_eq!(
             (user["name"].as_str(), user["sudo"].as_str()),

@@ -1,10 +1,9 @@
 //! What a person may set: where the host is, who signs in, and what its host key must be.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use wharf_driver::{Access, Configure, HostKeyTrust, Jump, Mistake, Setting, Settings, Takes};
+use wharf_driver::{Access, Configure, HostKeyTrust, Jump, Mistake, Setting, Settings, Takes, is_host};
 
 use crate::Ssh;
 
@@ -144,7 +143,8 @@ impl Configure for Ssh {
             mistakes.push(Mistake::new(ADDRESS, format!("`{address}` is neither an address nor a name")));
         }
         let jump = |text: &String| {
-            parse_jump(text).map_err(|because| Mistake::new(JUMP, format!("`{text}` is wrong: {because}")))
+            text.parse::<Jump>()
+                .map_err(|because| Mistake::new(JUMP, format!("`{text}` is wrong: {because}")))
         };
         let (jumps, wrong): (Vec<_>, Vec<_>) = set.list(JUMP).iter().map(jump).partition(Result::is_ok);
         mistakes.extend(wrong.into_iter().filter_map(Result::err));
@@ -166,37 +166,6 @@ impl Configure for Ssh {
         };
         if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
     }
-}
-
-/// `[user@]host[:port]`, an IPv6 address with a port in brackets.
-fn parse_jump(text: &str) -> Result<Jump, String> {
-    let (user, place) = match text.rsplit_once('@') {
-        Some((user, place)) => (Some(user.to_owned()), place),
-        None => (None, text),
-    };
-    let (host, port) = split_place(place).map_err(|e| format!("{e}"))?;
-    if !is_host(host) || user.as_deref() == Some("") {
-        return Err("it names no host, or an empty user".to_owned());
-    }
-    Ok(Jump { user, host: host.to_owned(), port })
-}
-
-fn split_place(place: &str) -> Result<(&str, u16), <u16 as FromStr>::Err> {
-    if let Some((host, port)) = place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        return Ok((host, port.strip_prefix(':').map_or(Ok(SSH_PORT), str::parse)?));
-    }
-    match place.split_once(':') {
-        // More than one colon is an IPv6 address without a port.
-        Some((host, port)) if !port.contains(':') => Ok((host, port.parse()?)),
-        _ => Ok((place, SSH_PORT)),
-    }
-}
-
-/// Whether it may be an address or a name. A dash in front would be an option to a program that is handed it.
-fn is_host(text: &str) -> bool {
-    !text.is_empty()
-        && !text.starts_with('-')
-        && !text.contains(|c: char| c.is_whitespace() || "/@".contains(c))
 }
 
 fn is_fingerprint(text: &str) -> bool {
@@ -234,24 +203,6 @@ mod tests {
         ]);
         let flags: Vec<_> = Ssh::configure(&set).unwrap_err().iter().map(|mistake| mistake.flag).collect();
         assert_eq!(flags, [ADDRESS, JUMP, JUMP, HOST_KEY, PORT]);
-    }
-
-    #[test]
-    fn jumps_are_read_as_openssh_reads_them() {
-        let jump = |user: Option<&str>, host: &str, port| Jump {
-            user: user.map(str::to_owned),
-            host: host.to_owned(),
-            port,
-        };
-        for (text, wanted) in [
-            ("bastion", jump(None, "bastion", 22)),
-            ("ada@bastion:2222", jump(Some("ada"), "bastion", 2222)),
-            ("ada@[fd00::1]:2222", jump(Some("ada"), "fd00::1", 2222)),
-            ("[fd00::1]", jump(None, "fd00::1", 22)),
-            ("fd00::1", jump(None, "fd00::1", 22)),
-        ] {
-            assert_eq!(parse_jump(text), Ok(wanted), "{text}");
-        }
     }
 
     #[test]

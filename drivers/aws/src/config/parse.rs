@@ -309,9 +309,11 @@ impl Reader<'_> {
     fn jumps(&mut self) -> Vec<Jump> {
         let mut jumps = Vec::new();
         for text in self.set.list("aws-ssh-jump") {
-            match jump(text) {
-                Some(jump) => jumps.push(jump),
-                None => self.wrong("aws-ssh-jump", format!("`{text}` is not [USER@]HOST[:PORT]")),
+            match text.parse() {
+                Ok(jump) => jumps.push(jump),
+                Err(because) => {
+                    self.wrong("aws-ssh-jump", format!("`{text}` is not [USER@]HOST[:PORT]: {because}"));
+                }
             }
         }
         jumps
@@ -333,17 +335,6 @@ fn is_tag(key: &str, value: &str) -> bool {
         && value.len() <= 256
         && !reserved.starts_with("aws:")
         && !reserved.starts_with("wharf-")
-}
-
-fn jump(text: &str) -> Option<Jump> {
-    let (user, place) =
-        text.rsplit_once('@').map_or((None, text), |(user, place)| (Some(user.to_owned()), place));
-    let (host, port) = match place.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') => (host, port.parse().ok()?),
-        _ => (place, 22),
-    };
-    let fits = !host.is_empty() && !host.starts_with('-') && !host.contains(char::is_whitespace);
-    (fits && user.as_deref() != Some("")).then(|| Jump { user, host: host.to_owned(), port })
 }
 
 #[cfg(test)]
