@@ -81,10 +81,19 @@ start() {
     base=$("$here/base.sh" "$kind" | tail -n 1)
     # Hosts of one cgroup would share its payload group.
     group=$(netns "$lab")-$name
+    # Either the lab is still up and finds this host when it goes down, or it is gone and nothing is started any more.
+    exec 8>"$lab/lock"
+    flock 8
+    if [ ! -e "$lab/owner" ] || [ -e "$lab/closed" ]; then
+        # Its folder may have been made again for this host.
+        [ -e "$lab/owner" ] || rm -rf --one-file-system "$lab"
+        echo "lab.sh: $lab is down" >&2
+        return 1
+    fi
     [ -z "$unified" ] || mkdir -p "$unified/$group"
-    setsid "$here/lab.sh" boot "$lab" "$name" "$base" "$group" "$kind" >>"$lab/hosts/$name/console" 2>&1 </dev/null &
-    # Known before anybody can ask to stop it.
+    setsid "$here/lab.sh" boot "$lab" "$name" "$base" "$group" "$kind" >>"$lab/hosts/$name/console" 2>&1 </dev/null 8>&- &
     echo $! >"$lab/hosts/$name/launcher"
+    exec 8>&-
 }
 
 stop() {
@@ -168,11 +177,20 @@ nspawn() {
 down() {
     local lab=$1 name dir
     name=$(netns "$lab")
+    [ ! -d "$lab" ] || close "$lab"
     for dir in "$lab"/hosts/*/; do
         [ ! -d "$dir" ] || stop "$lab" "$(basename "$dir")"
     done
     [ ! -e "/run/netns/$name" ] || ip netns delete "$name"
     rm -rf --one-file-system "$lab"
+}
+
+# From here on no host is started in the lab.
+close() {
+    exec 8>"$1/lock"
+    flock 8
+    : >"$1/closed"
+    exec 8>&-
 }
 
 # Killing the launcher takes its namespaces and everybody in them along; wait until they are gone.
