@@ -285,6 +285,11 @@ impl Arm {
         }
     }
 
+    /// How much is left, from 0 to 1, of what providers allow for `call`, a question.
+    pub(crate) fn left(&self, call: &Call<'_>) -> f64 {
+        self.throttle.left(call.kind, call.path)
+    }
+
     /// One answer in exactly this version.
     pub(crate) async fn once(&self, call: &Call<'_>, version: &Version) -> Answer<Reply> {
         let mut url = self.url(call.path)?;

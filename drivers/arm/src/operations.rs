@@ -9,10 +9,11 @@
 //! `Failed` and `Canceled` at any place are a fault, with what the service says. A header beside a state that is terminal
 //! already is not followed: most network interfaces are there at once and have one all the same.
 //!
-//! Many operations are asked about together, by the poller. One by one they are asked about
-//! twice a second when they are young and every two seconds later, as the compute provider allows for each (45 polls,
-//! and one in four seconds); an order to wait (429, 503) is kept, advice beside an answer is not waited for
-//! longer than that. A poll that fails in passing is asked again, and only the deadline ends that: it is waiting, and
+//! Many operations are asked about together, by the poller. One by one they are asked about twice a second when they are
+//! young, every second later and every two seconds after some minutes. Of what is being made, the thing itself and its
+//! operation are asked by turns: the compute provider counts both for each (45 polls of an operation and one in four
+//! seconds, 36 reads of a thing and one in five). An order to wait (429, 503) is kept, advice beside an answer is not
+//! waited for longer than that. A poll that fails in passing is asked again, and only the deadline ends that: it is waiting, and
 //! nothing is written. A header that points to another host is not followed, for the token goes nowhere else.
 
 use std::time::{Duration, Instant};
@@ -26,6 +27,7 @@ use crate::poller::{Hint, Seat};
 use crate::{Answer, Fault, Method, Trouble};
 
 const SHORTEST: Duration = Duration::from_millis(500);
+const LONGER: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(2);
 const LONGEST_AFTER_FAULTS: Duration = Duration::from_secs(15);
 
@@ -79,7 +81,8 @@ impl Arm {
 
     /// What takes long is asked about less often.
     fn pause_after(&self, began: Instant) -> Duration {
-        (self.clock().now().saturating_duration_since(began) / 8).clamp(SHORTEST, LONGEST)
+        let age = self.clock().now().saturating_duration_since(began);
+        (age / 8).clamp(SHORTEST, LONGER).max(age / 100).min(LONGEST)
     }
 
     /// How the end of an answer's operation will be known.
@@ -116,10 +119,11 @@ impl Arm {
             self.poller.turn(self.clock()).await;
             return self.look(call, watch).await;
         };
-        if seat.is_crowded() {
+        let crowded = seat.is_crowded();
+        if crowded {
             let path = seat.list.clone();
             let all = Call::get("looking at all that is under way", call.kind, &path);
-            match seat.look(self.clock(), || self.list(&all)).await? {
+            match seat.look(self.clock(), || self.left(&all), || self.list(&all)).await? {
                 Hint::Made(body) => {
                     return Ok((Watch::Done, Some(Reply { status: 200, headers: HeaderMap::new(), body })));
                 }
@@ -127,9 +131,22 @@ impl Arm {
                 Hint::Ask => {}
             }
         }
-        seat.asks(self.clock().now());
         self.poller.turn(self.clock()).await;
+        let glances = seat.asks(self.clock().now());
+        if glances && !crowded && matches!(watch, Watch::Status(_)) {
+            return self.glance(call, watch).await;
+        }
         self.look(call, watch).await
+    }
+
+    /// Looks at what is being made: only its good end is believed, and everything else is its operation's to tell.
+    async fn glance(&self, call: &Call<'_>, watch: &Watch) -> Answer<(Watch, Option<Reply>)> {
+        let get = Call { method: Method::GET, body: None, query: &[], ..call.clone() };
+        match self.ask(&get).await {
+            Ok(seen) if state(&seen.body).is_some_and(is_good) => Ok((Watch::Done, Some(seen))),
+            Err(trouble) if trouble.passes() => Err(trouble),
+            _ => Ok((watch.clone(), None)),
+        }
     }
 
     /// Looks once: what to look at next, and what the thing is, where it was seen.

@@ -5,7 +5,8 @@
 //! * a few operations are asked about one by one, which gives their errors and is cheap for the provider, and all of
 //!   these polls together stay below half of the reads;
 //! * from [`MANY`] on in one collection, one list every second or so tells of all of them. That costs a read for a page,
-//!   and of the compute provider's lists (90 at once, 30 a minute) some minutes' worth of 10 more than come in.
+//!   and of the compute provider's lists (90 at once, 30 a minute) more than come in: the emptier that bucket, the
+//!   longer until the next one, so that others who list in the subscription find some left.
 //!
 //! A list only ever shortens a wait: what ended well is believed where the thing is new, and whatever else it shows (a
 //! failure, something missing, something that stays as it is) is asked about by itself. There is no task behind it:
@@ -24,9 +25,9 @@ use crate::{Answer, Method};
 
 /// From so many operations on, a list is less than asking one by one.
 pub(crate) const MANY: usize = 8;
-/// Between two lists, when what is waited for is young and later.
-const SHORTEST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_millis(1500);
+/// Between two lists, when what is waited for is young and later; twice that when the provider has no lists left.
+const SHORTEST: Duration = Duration::from_millis(500);
+const LONGEST: Duration = Duration::from_secs(1);
 /// Between two polls of single operations, on average.
 const GAP: Duration = Duration::from_millis(80);
 /// How much of that average may be used up at once.
@@ -86,6 +87,8 @@ pub(crate) struct Seat {
     after: Instant,
     /// When it was last asked about by itself.
     alone: Instant,
+    /// The last such question was for the thing itself.
+    glances: bool,
 }
 
 /// What a list says of an operation.
@@ -112,7 +115,17 @@ impl Poller {
         let round = Arc::clone(self.state().rounds.entry(key).or_default());
         round.seats.fetch_add(1, Ordering::Relaxed);
         let id = path.to_ascii_lowercase();
-        Some(Seat { round, list: list.to_owned(), id, deletes, new, began: now, after: now, alone: now })
+        Some(Seat {
+            round,
+            list: list.to_owned(),
+            id,
+            deletes,
+            new,
+            began: now,
+            after: now,
+            alone: now,
+            glances: false,
+        })
     }
 
     /// Waits until one more operation may be asked about by itself.
@@ -141,20 +154,28 @@ impl Seat {
         self.round.seats.load(Ordering::Relaxed) >= MANY && !self.round.refused.load(Ordering::Relaxed)
     }
 
-    /// It is about to be asked about by itself.
-    pub(crate) fn asks(&mut self, now: Instant) {
+    /// It is about to be asked about by itself: whether the thing tells as much as its operation this time.
+    pub(crate) fn asks(&mut self, now: Instant) -> bool {
         self.alone = now;
+        self.glances = self.new && !self.deletes && !self.glances;
+        self.glances
     }
 
-    /// What the next list says of this operation; `list` is called by one of those who wait for it.
+    /// What the next list says of this operation; `list` is called by one of those who wait for it, later the less is
+    /// `left` (from 0 to 1) of what the provider allows.
     ///
     /// # Errors
     /// When the list cannot be had in passing.
-    pub(crate) async fn look<F>(&mut self, clock: &dyn Clock, list: impl FnOnce() -> F) -> Answer<Hint>
+    pub(crate) async fn look<F>(
+        &mut self,
+        clock: &dyn Clock,
+        left: impl FnOnce() -> f64,
+        list: impl FnOnce() -> F,
+    ) -> Answer<Hint>
     where
         F: Future<Output = Answer<Vec<Value>>>,
     {
-        let Some(listed) = self.next(clock, list).await? else { return Ok(Hint::Ask) };
+        let Some(listed) = self.next(clock, left, list).await? else { return Ok(Hint::Ask) };
         self.after = listed.begun;
         if clock.now().saturating_duration_since(self.alone) >= SELDOM {
             return Ok(Hint::Ask);
@@ -163,7 +184,12 @@ impl Seat {
     }
 
     /// A list that was begun after the last one this operation was looked up in.
-    async fn next<F>(&self, clock: &dyn Clock, list: impl FnOnce() -> F) -> Answer<Option<Listed>>
+    async fn next<F>(
+        &self,
+        clock: &dyn Clock,
+        left: impl FnOnce() -> f64,
+        list: impl FnOnce() -> F,
+    ) -> Answer<Option<Listed>>
     where
         F: Future<Output = Answer<Vec<Value>>>,
     {
@@ -175,7 +201,7 @@ impl Seat {
             return Ok(None);
         }
         if let Some(tried) = last.tried {
-            let wait = (tried + self.period(clock.now())).saturating_duration_since(clock.now());
+            let wait = (tried + self.period(clock.now(), left())).saturating_duration_since(clock.now());
             if !wait.is_zero() {
                 clock.sleep(wait).await;
             }
@@ -200,8 +226,10 @@ impl Seat {
         Ok(Some(listed))
     }
 
-    fn period(&self, now: Instant) -> Duration {
-        (now.saturating_duration_since(self.began) / 8).clamp(SHORTEST, LONGEST)
+    fn period(&self, now: Instant, left: f64) -> Duration {
+        let usual = (now.saturating_duration_since(self.began) / 8).clamp(SHORTEST, LONGEST);
+        // From half of the bucket on downwards.
+        usual.mul_f64(2.0 - (left * 2.0).clamp(0.0, 1.0))
     }
 
     fn judge(&self, entry: Option<&Value>) -> Hint {
@@ -253,7 +281,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_list_tells_all_and_the_next_one_comes_a_second_later() {
+    async fn one_list_tells_all_and_the_next_one_comes_a_while_later() {
         let (poller, clock, lists) = (Poller::default(), SystemClock::new(), AtomicUsize::new(0));
         let mut seats = crowd(&poller, &clock, &Method::PUT, true);
         clock.sleep(Duration::from_secs(1)).await;
@@ -265,7 +293,7 @@ mod tests {
                     let state = if round == 2 { "Succeeded" } else { "Creating" };
                     Ok((0..MANY).map(|number| entry(number, state)).collect())
                 };
-                let hint = seat.look(&clock, list).await.unwrap();
+                let hint = seat.look(&clock, || 1.0, list).await.unwrap();
                 let expected = if round == 2 { Hint::Made(entry(number, "Succeeded")) } else { Hint::GoesOn };
                 assert_eq!(hint, expected);
             }
@@ -275,14 +303,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_less_lists_are_left_the_later_the_next_one_comes() {
+        let (poller, clock) = (Poller::default(), SystemClock::new());
+        let seat = crowd(&poller, &clock, &Method::PUT, true).remove(0);
+        clock.sleep(LONGEST * 10).await;
+        let period = |left| seat.period(clock.now(), left);
+        assert_eq!(
+            [1.0, 0.5, 0.25, 0.0].map(period),
+            [1.0, 1.0, 1.5, 2.0].map(|times| LONGEST.mul_f64(times))
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_list_that_is_refused_is_not_asked_for_again() {
         let (poller, clock) = (Poller::default(), SystemClock::new());
         let mut seats = crowd(&poller, &clock, &Method::PUT, true);
         let refusal =
             async || Err(wharf_driver::Error::new(wharf_driver::Kind::NotAllowed, "no right to list").into());
-        assert_eq!(seats[0].look(&clock, refusal).await.unwrap(), Hint::Ask);
+        assert_eq!(seats[0].look(&clock, || 1.0, refusal).await.unwrap(), Hint::Ask);
         assert!(!seats[1].is_crowded());
-        assert_eq!(seats[1].look(&clock, async || unreachable!()).await.unwrap(), Hint::Ask);
+        assert_eq!(seats[1].look(&clock, || 1.0, async || unreachable!()).await.unwrap(), Hint::Ask);
     }
 
     #[tokio::test(start_paused = true)]
@@ -297,9 +337,9 @@ mod tests {
         assert_eq!(gone[0].judge(Some(&entry(0, "Succeeded"))), Hint::Ask, "it is not being removed");
         clock.sleep(SELDOM).await;
         let list = async || Ok(vec![entry(0, "Deleting")]);
-        assert_eq!(gone[0].look(&clock, list).await.unwrap(), Hint::Ask, "for once");
+        assert_eq!(gone[0].look(&clock, || 1.0, list).await.unwrap(), Hint::Ask, "for once");
         gone[0].asks(clock.now());
-        assert_eq!(gone[0].look(&clock, list).await.unwrap(), Hint::GoesOn);
+        assert_eq!(gone[0].look(&clock, || 1.0, list).await.unwrap(), Hint::GoesOn);
     }
 
     #[tokio::test(start_paused = true)]

@@ -81,6 +81,19 @@ impl Throttle {
         pass
     }
 
+    /// How much is left, from 0 to 1, of what providers allow for reading `path`, which is of type `kind`.
+    pub(crate) fn left(&self, kind: &str, path: &str) -> f64 {
+        let (now, path) = (self.clock.now(), path.to_ascii_lowercase());
+        let mut state = self.state();
+        let policies = state.policies.get(&operation(&Method::GET, kind, &path)).cloned();
+        let shares = policies.into_iter().flatten().filter_map(|(policy, _, _)| {
+            let bucket = state.buckets.get_mut(&bucket_of(&policy, &path))?;
+            bucket.refill(now);
+            Some((bucket.level / bucket.size).max(0.0))
+        });
+        shares.fold(1.0, f64::min)
+    }
+
     fn reserve(&self, method: &Method, operation: &str, path: &str) -> (Vec<String>, Duration) {
         let now = self.clock.now();
         let mut state = self.state();
@@ -366,6 +379,8 @@ mod tests {
             &headers(&[("x-ms-ratelimit-remaining-resource", "Microsoft.Compute/HighCostGetSubscription;1")]),
         );
         drop(pass);
+        let left = [throttle.left(vm, &one), throttle.left(vm, list), throttle.left("x/y", "/x")];
+        assert_eq!(left, [20_000.0 / 24_000.0, 1.0 / 90.0, 1.0]);
         let began = tokio::time::Instant::now();
         drop(throttle.admit(&Method::GET, vm, &one).await);
         assert_eq!(began.elapsed(), Duration::ZERO);

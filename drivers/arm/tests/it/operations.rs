@@ -31,9 +31,9 @@ fn put() -> Call<'static> {
 async fn a_status_address_is_asked_until_it_succeeds_and_then_the_thing_is_read() {
     let service = scripted(|asked, before| match (asked.method.as_str(), asked.path.as_str()) {
         ("PUT", _) => (
-            201,
+            200,
             vec![header(asked, "Azure-AsyncOperation", "/op?api-version=2099-01-01")],
-            thing("Creating"),
+            thing("Updating"),
         ),
         (_, "/op") => ok(json!({"status": if before < 3 { "InProgress" } else { "Succeeded" }})),
         _ => ok(thing("Succeeded")),
@@ -48,6 +48,26 @@ async fn a_status_address_is_asked_until_it_succeeds_and_then_the_thing_is_read(
     assert!(connection.clock.passed() <= Duration::from_secs(8), "a second or two between polls");
     let polled = service.asked().into_iter().find(|asked| asked.path == "/op").unwrap();
     assert_eq!(polled.query, "api-version=2099-01-01", "the address is taken as it is");
+}
+
+#[tokio::test]
+async fn what_is_being_made_and_its_operation_are_asked_by_turns() {
+    let service = scripted(|asked, before| match (asked.method.as_str(), asked.path.as_str()) {
+        ("PUT", _) => (201, vec![header(asked, "Azure-AsyncOperation", "/op")], thing("Creating")),
+        (_, "/op") => ok(json!({"status": "InProgress"})),
+        _ => match before {
+            0 => refused(404, "ResourceNotFound", "a copy that lags"),
+            1 => ok(thing("Creating")),
+            _ => ok(thing("Succeeded")),
+        },
+    })
+    .await;
+    let connection = service.connect().await;
+    let reply = connection.arm.carry_out(&put(), connection.in_seconds(60)).await.unwrap();
+    assert_eq!(reply.body, thing("Succeeded"));
+    let (own, operation) = (format!("GET {THING}"), "GET /op".to_owned());
+    let turns = [&own, &operation, &own, &operation, &own].map(String::clone);
+    assert_eq!(service.lines()[1..], turns);
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 //! The cloud runs in real time with its published limits. A machine's critical path is what the cloud itself worked on
 //! one after the other: the slowest of network, firewall and address, then the interface, then the machine. What the
 //! limits impose is when their buckets let the machine's own last write through, given the writes and reads that came
-//! before it. The rest of the time until `create` has ended is the client's: its reads, its polls, keys and journal.
+//! before it. The rest of the time until `create` has ended is the client's: its reads, its polls, keys and journal. Where
+//! it goes is told by when the interface was begun after what it needs, the machine after it, and `create` ended after
+//! the machine.
 
 use std::time::{Duration, Instant};
 
@@ -27,6 +29,7 @@ async fn measure(flavour: Flavour, machines: usize) -> String {
     let wharf = process(&bench);
     let names: Vec<String> = (0..machines).map(|number| format!("web{number:03}")).collect();
     let began = Instant::now();
+    let offset = bench.world.simulator.cloud().clock().now();
     let create = async |name: &String| {
         wharf.create(&request(&bench, name), &bench.call("create")).await.unwrap();
         began.elapsed()
@@ -36,32 +39,49 @@ async fn measure(flavour: Flavour, machines: usize) -> String {
     let (works, calls) = (cloud.works(), cloud.calls());
     let mut added: Vec<f64> = Vec::new();
     let mut limits: Vec<f64> = Vec::new();
+    let mut parts: [Vec<f64>; 3] = Default::default();
     for (name, ended) in names.iter().zip(&ended) {
-        let took = |kind: &str, name: &str| {
+        let work = |kind: &str, name: &str| {
             let own = works.iter().filter(|(id, _, _)| {
                 let id = id.to_ascii_lowercase();
                 id.contains(&kind.to_ascii_lowercase()) && id.contains(name)
             });
-            own.map(|(_, began, ended)| ended.saturating_sub(*began)).max().unwrap_or_default()
+            own.map(|(_, began, ended)| (ended.saturating_sub(*began), *began, *ended))
+                .max()
+                .unwrap_or_default()
         };
-        let beside = ["/virtualNetworks/", "/networkSecurityGroups/"].map(|kind| took(kind, ""));
-        let beside = beside.into_iter().chain([took("/publicIPAddresses/", name)]).max().unwrap_or_default();
-        let path = beside + took("/networkInterfaces/", name) + took("/virtualMachines/", name);
+        let beside =
+            [("/virtualNetworks/", ""), ("/networkSecurityGroups/", ""), ("/publicIPAddresses/", name)]
+                .map(|(kind, name)| work(kind, name));
+        let (interface, machine) = (work("/networkInterfaces/", name), work("/virtualMachines/", name));
+        let slowest = beside.iter().map(|(took, _, _)| *took).max().unwrap_or_default();
         let imposed = imposed(&calls, name);
-        added.push(ended.saturating_sub(path).as_secs_f64() - imposed);
+        added.push(ended.saturating_sub(slowest + interface.0 + machine.0).as_secs_f64() - imposed);
         limits.push(imposed);
+        let needed = beside.iter().map(|(_, _, ended)| *ended).max().unwrap_or_default();
+        let waits = [(needed, interface.1), (interface.2, machine.1), (machine.2, offset + *ended)];
+        for (part, (from, to)) in parts.iter_mut().zip(waits) {
+            part.push(to.saturating_sub(from).as_secs_f64());
+        }
     }
-    added.sort_by(f64::total_cmp);
-    limits.sort_by(f64::total_cmp);
+    for figures in parts.iter_mut().chain([&mut added, &mut limits]) {
+        figures.sort_by(f64::total_cmp);
+    }
+    let [interface, machine, end] = parts.map(|part| spread(&part));
     let refused = calls.iter().filter(|call| call.status == 429).count();
     let last = ended.iter().max().map_or(0.0, Duration::as_secs_f64);
     format!(
-        "all after {last:.1} s; the client adds {:.2} s (median), {:.2} s at most; limits impose {:.1} s at most; {} calls, {refused} refused",
-        added[added.len() / 2],
-        added[added.len() - 1],
+        "all after {last:.1} s; the client adds {} (until the interface {interface}, until the machine {machine}, until \
+         the end {end}); limits impose {:.1} s at most; {} calls, {refused} refused",
+        spread(&added),
         limits[limits.len() - 1],
         calls.len(),
     )
+}
+
+/// Of figures in order: the median and the greatest.
+fn spread(seconds: &[f64]) -> String {
+    format!("{:.2} s, at most {:.2} s", seconds[seconds.len() / 2], seconds[seconds.len() - 1])
 }
 
 /// When the buckets of Resource Manager let the machine's own write through: 200 writes and 250 reads at once, then 10
