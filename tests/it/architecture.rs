@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "wharf",
         &[
             "wharf-core",
+            "wharf-fleet",
             "wharf-driver",
             "wharf-driver-ssh",
             "wharf-driver-none",
@@ -21,6 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("wharf-core", &["wharf-driver", "wharf-bootstrap", "wharf-ssh", "wharf-pki", "wharfd-client"]),
+    ("wharf-fleet", &["wharf-driver"]),
     ("wharf-driver", &[]),
     ("wharf-driver-ssh", &["wharf-driver"]),
     ("wharf-driver-none", &["wharf-driver"]),
