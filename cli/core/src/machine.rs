@@ -25,6 +25,8 @@ pub struct CreateRequest {
     pub expires: Option<Duration>,
     /// Whether the machine alone is wanted, without an engine.
     pub bare: bool,
+    /// The fleet that it belongs to.
+    pub fleet: Option<String>,
 }
 
 /// A machine that another program made and set up.
@@ -225,6 +227,9 @@ pub struct Summary {
     pub url: Option<String>,
     /// When it was begun, in seconds since 1970.
     pub made: u64,
+    /// The fleet that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<String>,
 }
 
 /// Where a machine is in its life.

@@ -220,6 +220,7 @@ impl Requests {
             options: self.options.clone(),
             expires: None,
             bare: self.bare,
+            fleet: None,
         }
     }
 }

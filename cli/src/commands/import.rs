@@ -150,6 +150,7 @@ fn request(
             options: machine.options.clone(),
             expires: None,
             bare: false,
+            fleet: None,
         },
         from: FROM.to_owned(),
         reach: reach(machine, access),

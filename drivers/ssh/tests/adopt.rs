@@ -50,6 +50,7 @@ impl Desk {
             options: EngineOptions::default(),
             expires: None,
             bare: false,
+            fleet: None,
         }
     }
 }

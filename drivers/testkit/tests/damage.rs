@@ -55,6 +55,7 @@ impl Desk {
             options: EngineOptions::default(),
             expires: None,
             bare: false,
+            fleet: None,
         }
     }
 

@@ -37,6 +37,7 @@ fn wish(cloud: &str, index: usize, shared: bool) -> CreateRequest {
         options: EngineOptions::default(),
         expires: None,
         bare: false,
+        fleet: None,
     }
 }
 

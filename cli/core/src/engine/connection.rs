@@ -152,6 +152,7 @@ pub(crate) fn summary(machine: &Machine) -> Summary {
         life: machine.life(),
         url: machine.reach.as_ref().map(|reach| url(machine, reach)),
         made: machine.made / 1000,
+        fleet: machine.fleet.clone(),
     }
 }
 

@@ -38,7 +38,7 @@ impl Wharf {
     }
 
     /// Whether no engine is brought to what is wished for. A host that exists is taken over for nothing else.
-    fn is_bare(&self, request: &CreateRequest) -> Result<bool> {
+    pub(super) fn is_bare(&self, request: &CreateRequest) -> Result<bool> {
         let About { name, capabilities, .. } = self.driver(&request.driver)?.about();
         if request.bare && capabilities.adopts && capabilities.provisions {
             let message =
@@ -127,6 +127,7 @@ impl Work<'_> {
             adopts: about.capabilities.adopts,
             account: driver.account(),
             bare: self.wharf.is_bare(request)?,
+            fleet: request.fleet.clone(),
         })
         .await?;
         drop(driver);

@@ -43,7 +43,7 @@ impl Ledger {
     pub(crate) async fn read(&self) -> Result<Option<Machine>> {
         let entries = match &self.lease.subject {
             Subject::Machine(name) => self.store.journal(name).await?,
-            Subject::Authority | Subject::Shared(_) => Vec::new(),
+            Subject::Authority | Subject::Shared(_) | Subject::Fleet(_) => Vec::new(),
         };
         let machine = fold(&entries).map_err(|illegal| refused(&self.lease.subject, illegal))?;
         self.set(machine.clone());
@@ -118,7 +118,7 @@ pub(crate) fn milliseconds(clock: &dyn Clock) -> u64 {
 pub(crate) fn refused(subject: &Subject, illegal: Illegal) -> Error {
     let what = match subject {
         Subject::Machine(name) => format!("the journal of machine `{name}` is damaged: {illegal}"),
-        Subject::Authority | Subject::Shared(_) => illegal.to_string(),
+        Subject::Authority | Subject::Shared(_) | Subject::Fleet(_) => illegal.to_string(),
     };
     let hint = "bring the journal back from a backup; `wharf rm --force` forgets the machine and leaves what it is \
                 made of";

@@ -8,6 +8,7 @@ mod certificates;
 mod connection;
 mod create;
 mod credentials;
+mod fleet;
 mod import;
 mod issue;
 mod keys;
@@ -24,6 +25,7 @@ mod survey;
 mod tunnel;
 mod work;
 
+pub use fleet::{Change, Comparison, Deed, FleetLock};
 pub use issue::{Issue, Issued};
 pub(crate) use shared::Shared;
 pub use tunnel::Tunnel;

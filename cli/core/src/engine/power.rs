@@ -13,7 +13,7 @@ use crate::journal::Event;
 use crate::{Call, Connection, Error, Kind, Phase, Result, Wharf, What};
 
 const ASK_AGAIN: Duration = Duration::from_millis(250);
-const ABOUT_TO_END: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub(super) const ABOUT_TO_END: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl Wharf {
     /// Starts, stops or restarts the machine. Being there already is success. After a start its engine answers.

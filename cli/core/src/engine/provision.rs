@@ -24,24 +24,53 @@ impl Wharf {
     /// What stopped it.
     pub async fn provision(&self, name: &MachineName, call: &Call) -> Result<Connection> {
         let work = Work::existing(self, name, call).await?;
-        work.finished()?;
-        let about = self.driver(&work.machine()?.driver)?.about();
-        if !about.capabilities.provisions {
-            let message =
-                format!("machine `{name}` cannot be provisioned: driver `{}` does nothing to it", about.name);
-            return Err(Error::new(Kind::Refused, message).hint("somebody else looks after its engine"));
+        work.provision().await
+    }
+
+    /// Makes the machine's engine what `options` say, and brings it there again. Containers go on.
+    ///
+    /// # Errors
+    /// What stopped it; another one, or a provision, goes on.
+    pub async fn configure(
+        &self,
+        name: &MachineName,
+        options: &EngineOptions,
+        call: &Call,
+    ) -> Result<Connection> {
+        let work = Work::existing(self, name, call).await?;
+        work.provisionable()?;
+        if work.machine()?.options != *options {
+            work.record(Event::Configured { options: Box::new(options.clone()) }).await?;
         }
-        self.bootstrap.check()?;
-        let driver = work.driver(&work.machine()?).await?;
-        work.phase(Phase::Addressing)?;
-        work.find_address(&driver).await?;
-        let keys = Keys::of(&self.vault, &work.ledger, name).await?;
-        work.install(&driver, &keys).await?;
-        work.connection().await
+        work.provision().await
     }
 }
 
 impl Work<'_> {
+    /// Brings the engine to a machine that is finished.
+    async fn provision(&self) -> Result<Connection> {
+        self.provisionable()?;
+        self.wharf.bootstrap.check()?;
+        let driver = self.driver(&self.machine()?).await?;
+        self.phase(Phase::Addressing)?;
+        self.find_address(&driver).await?;
+        let keys = Keys::of(&self.wharf.vault, &self.ledger, self.name).await?;
+        self.install(&driver, &keys).await?;
+        self.connection().await
+    }
+
+    /// Refuses a machine that is not finished, or that its driver leaves to somebody else.
+    fn provisionable(&self) -> Result<()> {
+        self.finished()?;
+        let (name, about) = (self.name, self.wharf.driver(&self.machine()?.driver)?.about());
+        if about.capabilities.provisions {
+            return Ok(());
+        }
+        let message =
+            format!("machine `{name}` cannot be provisioned: driver `{}` does nothing to it", about.name);
+        Err(Error::new(Kind::Refused, message).hint("somebody else looks after its engine"))
+    }
+
     /// Refuses a machine that has no engine, because it is not finished or because none was wanted.
     pub(crate) fn has_engine(&self) -> Result<()> {
         let name = self.name;

@@ -47,6 +47,9 @@ pub enum Event {
         /// Whether the machine alone is wanted, without an engine.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         bare: bool,
+        /// The fleet that it belongs to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fleet: Option<String>,
     },
     /// The driver resolved the wish into steps.
     Planned {
@@ -77,6 +80,16 @@ pub enum Event {
         step: usize,
         /// How that is known.
         because: String,
+    },
+    /// It belongs to this fleet from now on, or to none.
+    Joined {
+        /// The fleet.
+        fleet: Option<String>,
+    },
+    /// Its engine should be like this from now on.
+    Configured {
+        /// What it should be.
+        options: Box<EngineOptions>,
     },
     /// The machine is reached like this now.
     Seen {
@@ -194,6 +207,8 @@ impl Event {
             Self::Started { .. } => "started",
             Self::Made { .. } => "made",
             Self::Undone { .. } => "undone",
+            Self::Joined { .. } => "joined",
+            Self::Configured { .. } => "configured",
             Self::Seen { .. } => "seen",
             Self::HostKeys { .. } => "host_keys",
             Self::JumpKeys { .. } => "jump_keys",

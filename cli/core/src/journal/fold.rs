@@ -41,6 +41,9 @@ pub struct Machine {
     pub account: Option<Account>,
     /// Whether the machine alone is wanted, without an engine.
     pub bare: bool,
+    /// The fleet that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<String>,
     /// Which attempt the steps belong to.
     pub attempt: u32,
     /// The steps; `None` until they are planned.
@@ -171,6 +174,7 @@ impl Machine {
             adopts,
             account,
             bare,
+            fleet,
         } = &entry.event
         else {
             return Err(illegal(entry, "a journal begins with `begun`"));
@@ -189,6 +193,7 @@ impl Machine {
             adopts: *adopts,
             account: account.clone(),
             bare: *bare,
+            fleet: fleet.clone(),
             attempt: 0,
             steps: None,
             reach: None,
@@ -295,7 +300,9 @@ impl Machine {
             Event::Removing { purge, force } => self.removing(*purge, *force),
             Event::Purging | Event::Purged => self.purge(matches!(event, Event::Purged)),
             Event::Removed => self.removed(),
-            Event::Seen { .. }
+            Event::Joined { .. }
+            | Event::Configured { .. }
+            | Event::Seen { .. }
             | Event::HostKeys { .. }
             | Event::JumpKeys { .. }
             | Event::Admitted { .. }
@@ -438,64 +445,7 @@ impl Machine {
         Ok(())
     }
 
-    fn live(&mut self, event: &Event) -> Result<(), String> {
-        // A key may be accepted while the agent is taken off, too.
-        if !matches!(event, Event::HostKeys { .. } | Event::JumpKeys { .. }) {
-            self.wanted()?;
-        }
-        if !self.complete() && self.removal.is_none() {
-            return Err("it is not made yet".to_owned());
-        }
-        match event {
-            Event::Seen { reach } => self.reach = Some(reach.clone()),
-            Event::HostKeys { keys } => self.host_keys.clone_from(keys),
-            Event::JumpKeys { jumps } => self.jump_keys.clone_from(jumps),
-            Event::Admitted { client, from: Some(from) } => {
-                self.admitted.insert(client.clone(), from.clone());
-            }
-            Event::Admitted { client, from: None } => drop(self.admitted.remove(client)),
-            Event::Imported { .. } | Event::Provisioning { .. } if self.reach.is_none() => {
-                return Err("it has no address".to_owned());
-            }
-            Event::Imported { .. } if !self.adopts || self.touched => {
-                return Err("its engine is wharf's own".to_owned());
-            }
-            Event::Imported { from } => self.imported = Some(from.clone()),
-            Event::Provisioning { .. } => self.touched = true,
-            Event::Provisioned { .. } if !self.touched => return Err("nothing was on its way".to_owned()),
-            Event::Provisioned { engine, names, expires, agent, facts } => {
-                self.imported = None;
-                self.provisioned = Some(Provisioned {
-                    engine: engine.clone(),
-                    names: names.clone(),
-                    expires: *expires,
-                    agent: agent.clone(),
-                    facts: facts.clone(),
-                });
-            }
-            Event::Powering { to } => self.powering = Some(*to),
-            Event::Powered { to } if self.powering == Some(*to) => self.powering = None,
-            Event::Powered { .. } => return Err("that was not being done".to_owned()),
-            Event::Certifying { .. } if self.provisioned.is_none() => {
-                return Err("it has no engine".to_owned());
-            }
-            Event::Certifying { .. } => self.certifying = true,
-            Event::Certified { names, expires } => self.certified(names, *expires)?,
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn certified(&mut self, names: &[String], expires: u64) -> Result<(), String> {
-        let engine =
-            self.provisioned.as_mut().filter(|_| self.certifying).ok_or("that was not being done")?;
-        names.clone_into(&mut engine.names);
-        engine.expires = expires;
-        self.certifying = false;
-        Ok(())
-    }
-
-    fn wanted(&self) -> Result<(), String> {
+    pub(super) fn wanted(&self) -> Result<(), String> {
         if self.removal.is_some() { Err("it is being removed".to_owned()) } else { Ok(()) }
     }
 

@@ -4,6 +4,7 @@
 mod event;
 mod file;
 mod fold;
+mod live;
 
 pub use event::{Entry, Event};
 pub use file::{Damage, Lines, parse, write_line};

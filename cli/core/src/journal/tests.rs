@@ -35,6 +35,7 @@ fn begun() -> Event {
         adopts: false,
         account: None,
         bare: false,
+        fleet: None,
     }
 }
 

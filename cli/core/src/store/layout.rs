@@ -10,6 +10,7 @@
 //!                 keys/           SSH keys
 //!                 driver/         what the driver keeps
 //! shared/<driver>-<name>/lock     who makes or removes what machines share; it stays when that is gone
+//! fleets/<name>/lock             who applies or destroys a fleet
 //! removed/                        machines on their way out
 //! ```
 
@@ -49,6 +50,7 @@ impl Layout {
             Subject::Machine(name) => self.machines().join(name.as_str()),
             Subject::Authority => self.0.join("authority"),
             Subject::Shared(name) => self.0.join("shared").join(name),
+            Subject::Fleet(name) => self.0.join("fleets").join(name),
         }
     }
 

@@ -70,6 +70,8 @@ pub enum Subject {
     /// Something that machines share, by its driver's and its own name. It has a lock and nothing else: who uses it
     /// stands in the journals of the machines.
     Shared(String),
+    /// The machines that one file declares. It has a lock and nothing else: which they are stands in their journals.
+    Fleet(String),
 }
 
 impl Subject {
@@ -80,6 +82,7 @@ impl Subject {
             Self::Machine(name) => format!("machine `{name}`"),
             Self::Authority => "the certificate authority".to_owned(),
             Self::Shared(name) => format!("`{name}`, which machines share,"),
+            Self::Fleet(name) => format!("fleet `{name}`"),
         }
     }
 }

@@ -274,6 +274,7 @@ fn name(subject: &Subject) -> String {
     match subject {
         Subject::Machine(name) => format!("machines/{name}"),
         Subject::Shared(name) => format!("shared/{name}"),
+        Subject::Fleet(name) => format!("fleets/{name}"),
         Subject::Authority => "authority".to_owned(),
     }
 }

@@ -120,6 +120,21 @@ impl Cloud {
         self.state().used.insert(name.to_owned());
     }
 
+    /// Removes all of a machine, as a person would by hand.
+    pub fn delete_by_hand(&self, machine: &str) {
+        self.state().things.retain(|_, thing| thing.owner.name.as_str() != machine);
+    }
+
+    /// Turns a machine off, or gives it another address, as a person would by hand.
+    pub fn change_by_hand(&self, machine: &str, on: bool) {
+        let mut state = self.state();
+        state.addresses += 1;
+        let address = state.addresses;
+        for thing in state.things.values_mut().filter(|thing| thing.owner.name.as_str() == machine) {
+            (thing.on, thing.address) = (on, address);
+        }
+    }
+
     /// What a list would show.
     pub(super) fn list(&self) -> Vec<(String, OwnerTag, SystemTime)> {
         let (now, mut state) = (self.clock.now(), self.state());

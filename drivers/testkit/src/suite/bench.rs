@@ -138,6 +138,7 @@ impl<W: World> Bench<W> {
             options: EngineOptions::default(),
             expires: None,
             bare: false,
+            fleet: None,
         }
     }
 

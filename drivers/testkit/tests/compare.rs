@@ -1,0 +1,191 @@
+//! A fleet against what there is: every way in which it can have drifted, and each put right.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use wharf_core::{
+    Call, Change, Comparison, CreateRequest, Deed, EngineOptions, Factory, Keeping, Kind, MachineName,
+    Person, Power, RemoveOptions, Setup, Wharf,
+};
+use wharf_testkit::memory::{Cloud, Memory};
+use wharf_testkit::{Hosts, open_in_memory};
+
+const FLEET: &str = "shop";
+
+struct Desk {
+    _home: tempfile::TempDir,
+    wharf: Wharf,
+    cloud: &'static str,
+}
+
+impl Desk {
+    fn new(cloud: &'static str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let setup = Setup {
+            home: home.path().to_owned(),
+            cache: None,
+            drivers: vec![Factory::of::<Memory>()],
+            program: "/bin/false".into(),
+            agent: None,
+            ssh: Person::default(),
+            person: "ada@engine".to_owned(),
+            keys: Keeping::default(),
+        };
+        Cloud::named(cloud).sign_in("home");
+        Self { wharf: open_in_memory(setup, Arc::new(Hosts::default())), _home: home, cloud }
+    }
+
+    fn wish(&self, name: &str) -> CreateRequest {
+        CreateRequest {
+            name: name.parse().unwrap(),
+            driver: "memory".to_owned(),
+            config: json!({ "cloud": self.cloud, "fail": null, "shared": false }),
+            options: EngineOptions::default(),
+            expires: None,
+            bare: false,
+            fleet: Some(FLEET.to_owned()),
+        }
+    }
+
+    async fn create(&self, request: &CreateRequest) {
+        self.wharf.create(request, &call()).await.unwrap();
+    }
+
+    async fn compare(&self, wanted: &[CreateRequest]) -> Comparison {
+        self.wharf.compare(FLEET, wanted, &call()).await.unwrap()
+    }
+
+    async fn deeds(&self, wanted: &[CreateRequest]) -> Vec<(String, Vec<Deed>)> {
+        let comparison = self.compare(wanted).await;
+        assert!(comparison.trouble.is_empty(), "{:?}", comparison.trouble);
+        let pair = |change: Change| (change.name.to_string(), change.deeds);
+        comparison.changes.into_iter().map(pair).collect()
+    }
+
+    async fn trouble(&self, wanted: &[CreateRequest]) -> Vec<(String, Kind, String)> {
+        let comparison = self.compare(wanted).await;
+        assert!(comparison.changes.iter().all(|change| change.deeds.is_empty()), "{comparison:?}");
+        let told = |(name, error): (MachineName, wharf_core::Error)| {
+            (name.to_string(), error.kind(), error.to_string())
+        };
+        comparison.trouble.into_iter().map(told).collect()
+    }
+}
+
+fn call() -> Call {
+    Call { deadline: Duration::from_secs(60), ..Call::new("wharf apply") }
+}
+
+fn of(name: &str, deeds: &[Deed]) -> (String, Vec<Deed>) {
+    (name.to_owned(), deeds.to_vec())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_missing_or_not_declared_is_found_in_the_journals() {
+    let desk = Desk::new("compare-names");
+    let wanted = ["web-1", "web-2", "web-3"].map(|name| desk.wish(name));
+    assert!(desk.deeds(&wanted).await.iter().all(|(_, deeds)| *deeds == [Deed::Create]));
+    for request in &wanted {
+        desk.create(request).await;
+    }
+    assert!(desk.deeds(&wanted).await.iter().all(|(_, deeds)| deeds.is_empty()));
+    // Another fleet's machines, and those of none, are nobody's business here.
+    desk.create(&CreateRequest { fleet: Some("other".to_owned()), ..desk.wish("other-1") }).await;
+    desk.create(&CreateRequest { fleet: None, ..desk.wish("alone") }).await;
+    let fewer = &wanted[..2];
+    let expected = [of("web-1", &[]), of("web-2", &[]), of("web-3", &[Deed::Remove])];
+    assert_eq!(desk.deeds(fewer).await, expected);
+    let stolen = desk
+        .trouble(&[desk.wish("web-1"), desk.wish("web-2"), desk.wish("web-3"), desk.wish("other-1")])
+        .await;
+    assert_eq!(stolen.len(), 1);
+    assert_eq!((stolen[0].0.as_str(), stolen[0].1), ("other-1", Kind::Refused));
+    assert!(stolen[0].2.contains("belongs to fleet `other`"), "{stolen:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_of_no_fleet_is_adopted_if_it_is_what_is_wanted() {
+    let desk = Desk::new("compare-adopt");
+    let wanted = desk.wish("web");
+    desk.create(&CreateRequest { fleet: None, ..wanted.clone() }).await;
+    assert_eq!(desk.deeds(std::slice::from_ref(&wanted)).await, [of("web", &[Deed::Adopt])]);
+    let mut other = wanted.clone();
+    other.config["shared"] = json!(true);
+    let told = desk.trouble(std::slice::from_ref(&other)).await;
+    assert!(told[0].2.contains("belongs to no fleet"), "{told:?}");
+    desk.wharf.join_fleet(&wanted.name, Some(FLEET), &call()).await.unwrap();
+    assert_eq!(desk.deeds(&[wanted]).await, [of("web", &[])]);
+    // Now it is the fleet's own, and its setting can be changed only by making it again.
+    let comparison = desk.compare(&[other]).await;
+    assert_eq!(comparison.changes[0].deeds, [Deed::Replace]);
+    assert_eq!(comparison.changes[0].because, ["shared: nothing → true"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_people_did_by_hand_is_found_and_put_right() {
+    let desk = Desk::new("compare-drift");
+    let cloud = Cloud::named(desk.cloud);
+    let wanted = ["gone", "off", "moved", "fine"].map(|name| desk.wish(name));
+    for request in &wanted {
+        desk.create(request).await;
+    }
+    cloud.delete_by_hand("gone");
+    cloud.change_by_hand("off", false);
+    cloud.change_by_hand("moved", true);
+    let drift = desk.deeds(&wanted).await;
+    assert_eq!(drift[0], of("gone", &[Deed::Recreate]));
+    assert_eq!(drift[1].1[0], Deed::Start);
+    assert_eq!(drift[2], of("moved", &[Deed::Readdress]));
+    assert_eq!(drift[3], of("fine", &[]));
+    desk.wharf.remove(&wanted[0].name, RemoveOptions::default(), &call()).await.unwrap();
+    desk.create(&wanted[0]).await;
+    desk.wharf.power(&wanted[1].name, Power::On, &call()).await.unwrap();
+    desk.wharf.regenerate(&wanted[2].name, &call()).await.unwrap();
+    assert!(desk.deeds(&wanted).await.iter().all(|(_, deeds)| deeds.is_empty()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_account_is_trouble_and_no_removal() {
+    let desk = Desk::new("compare-account");
+    let wanted = ["web-1", "web-2"].map(|name| desk.wish(name));
+    for request in &wanted {
+        desk.create(request).await;
+    }
+    Cloud::named(desk.cloud).sign_in("elsewhere");
+    for fleet in [&wanted[..], &wanted[..1]] {
+        let told = desk.trouble(fleet).await;
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told.iter().all(|(_, kind, _)| *kind == Kind::NotAllowed), "{told:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_is_given_other_options_where_it_is() {
+    let desk = Desk::new("compare-options");
+    let mut wanted = desk.wish("web");
+    desk.create(&wanted).await;
+    wanted.options.labels = vec!["role=web".to_owned()];
+    let comparison = desk.compare(std::slice::from_ref(&wanted)).await;
+    assert_eq!(comparison.changes[0].deeds, [Deed::Configure]);
+    assert_eq!(comparison.changes[0].because, [r#"labels: nothing → ["role=web"]"#]);
+    let id = desk.wharf.inspect(&wanted.name).await.unwrap().summary.id;
+    desk.wharf.configure(&wanted.name, &wanted.options, &call()).await.unwrap();
+    assert_eq!(desk.deeds(std::slice::from_ref(&wanted)).await, [of("web", &[])]);
+    let after = desk.wharf.inspect(&wanted.name).await.unwrap();
+    assert_eq!((after.summary.id, after.options), (id, wanted.options));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fleet_has_one_lock() {
+    let desk = Desk::new("compare-lock");
+    let fleet: MachineName = FLEET.parse().unwrap();
+    let held = desk.wharf.lock_fleet(&fleet, &call()).await.unwrap();
+    let impatient = Call { lock_wait: Duration::from_secs(1), ..call() };
+    let refused = desk.wharf.lock_fleet(&fleet, &impatient).await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::Locked);
+    assert!(refused.to_string().contains("fleet `shop`"), "{refused}");
+    drop(held);
+    desk.wharf.lock_fleet(&fleet, &impatient).await.unwrap();
+}
