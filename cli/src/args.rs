@@ -7,9 +7,9 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    active, allow, certs, cloud, completions, config, context, create, env, import, inspect, ip, kill, ls,
-    man_pages, provision, regenerate_certs, restart, rm, scp, ssh, start, status, stop, supervise, tunnel,
-    url, version,
+    active, allow, apply, certs, cloud, completions, config, context, create, destroy, env, import, inspect,
+    ip, kill, ls, man_pages, plan, provision, regenerate_certs, restart, rm, schema, scp, ssh, start, status,
+    stop, supervise, tunnel, url, version,
 };
 use crate::settings::{Entry, add_flags};
 use crate::ui::Output;
@@ -20,7 +20,7 @@ Exit codes:
    1 failed             5 unreachable                         9 locked by another command
    2 usage              6 host key mismatch                  10 some of several failed
    3 refused before     7 not signed in or not allowed
-     anything was made
+     anything was made                                        11 changes are pending
 
 Start here:  wharf create demo  &&  docker --context demo run --rm hello-world";
 
@@ -109,6 +109,9 @@ pub(crate) enum Verb {
     Restart(restart::Args),
     Kill(kill::Args),
     Rm(rm::Args),
+    Plan(plan::Args),
+    Apply(apply::Args),
+    Destroy(destroy::Args),
     Status(status::Args),
     Ip(ip::Args),
     Url(url::Args),
@@ -123,6 +126,7 @@ pub(crate) enum Verb {
     RegenerateCerts(regenerate_certs::Args),
     Version(version::Args),
     Completions(completions::Args),
+    Schema(schema::Args),
     #[command(hide = true)]
     ManPages(man_pages::Args),
     #[command(hide = true)]

@@ -98,6 +98,23 @@ impl World {
         }
     }
 
+    /// The same world seen from another folder, where nobody sits: what comes of a file that is read there depends on
+    /// neither terminal nor current folder.
+    pub(crate) fn seen_from(&self, folder: PathBuf) -> Self {
+        Self {
+            env: self.env.clone(),
+            home: self.home.clone(),
+            cwd: folder,
+            program: self.program.clone(),
+            host: self.host.clone(),
+            stdin: Box::new(std::io::empty()),
+            stdout: Box::new(std::io::sink()),
+            stderr: Box::new(std::io::sink()),
+            terminal: Terminal::default(),
+            clock: self.clock,
+        }
+    }
+
     /// The variable `name`; an empty one counts as unset.
     pub(crate) fn var(&self, name: &str) -> Option<&str> {
         self.env.get(name).map(String::as_str).filter(|value| !value.is_empty())

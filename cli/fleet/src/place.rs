@@ -63,6 +63,14 @@ impl Sources {
     }
 }
 
+impl Mistake {
+    /// Shows the place without the line, which holds what no log should.
+    #[must_use]
+    pub fn without_line(self) -> Self {
+        Self { line: String::new(), ..self }
+    }
+}
+
 /// Something that is wrong in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
@@ -79,7 +87,11 @@ impl fmt::Display for Mistake {
         if line == 0 {
             return write!(f, "{}: {}", self.file, self.message);
         }
-        writeln!(f, "{}:{line}:{column}: {}", self.file, self.message)?;
+        write!(f, "{}:{line}:{column}: {}", self.file, self.message)?;
+        if self.line.is_empty() {
+            return Ok(());
+        }
+        writeln!(f)?;
         let number = line.to_string();
         let left = self.line.chars().count().saturating_sub(column - 1).max(1);
         let marks = "^".repeat(length.clamp(1, left));

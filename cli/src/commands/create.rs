@@ -19,7 +19,7 @@ use crate::ui::{Board, Table};
 pub(crate) struct Args {
     /// What the machines are to be called
     #[arg(value_name = "NAME", required = true)]
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
     /// Where they are made [env: WHARF_DRIVER]
     #[arg(short, long)]
     driver: Option<String>,
@@ -31,10 +31,10 @@ pub(crate) struct Args {
     dry_run: bool,
     /// Make the machine and bring no engine to it; `wharf provision` does that later
     #[arg(long)]
-    no_bootstrap: bool,
+    pub(super) no_bootstrap: bool,
     /// Write no docker context
     #[arg(long)]
-    no_context: bool,
+    pub(super) no_context: bool,
     /// A label of the engine
     #[arg(long = "engine-label", value_name = "KEY=VALUE")]
     labels: Vec<String>,
@@ -125,10 +125,11 @@ impl Args {
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let names = machine_names(&args.names)?;
-    args.swarm.refuse()?;
     let clouds = cx.clouds();
     let cloud = cloud(&args, cx, &clouds)?;
-    let requests = Requests::new(&args, cloud, cx)?;
+    let flags = cx.driver_flags.as_ref().ok_or_else(|| Error::usage("the driver's flags are missing"))?;
+    let requests =
+        Requests::new(&args, &Given { flags, profile: cloud, config: &cx.config, world: &cx.world }, cx)?;
     let wharf = cx.wharf_at(&clouds, cloud.map(|cloud| cloud.name.as_str()));
     let board = Board::new(&cx.ui);
     let call = cx.call("create", Duration::from_secs(600), &board);
@@ -172,7 +173,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
 }
 
 /// The cloud that is meant: the named one, or the usual one unless another driver is wanted.
-fn cloud<'a>(args: &Args, cx: &Cx, clouds: &'a Clouds) -> Result<Option<&'a Profile>> {
+pub(super) fn cloud<'a>(args: &Args, cx: &Cx, clouds: &'a Clouds) -> Result<Option<&'a Profile>> {
     let Some(name) = args.cloud.as_deref().or(cx.config.cloud.as_deref()) else { return Ok(None) };
     let cloud = clouds.find(name)?;
     let Some(driver) = &args.driver else { return Ok(Some(cloud)) };
@@ -188,31 +189,33 @@ fn cloud<'a>(args: &Args, cx: &Cx, clouds: &'a Clouds) -> Result<Option<&'a Prof
     }
 }
 
-/// What every machine of this command has in common.
-struct Requests {
-    driver: String,
+/// What machines that are made alike have in common.
+pub(super) struct Requests {
+    pub(super) driver: String,
     config: serde_json::Value,
     options: EngineOptions,
     /// Whether machines alone are wanted.
     bare: bool,
+    /// The fleet that they belong to.
+    pub(super) fleet: Option<String>,
     /// Nothing but names stood on the command line: an unfinished machine is gone on with as it was begun.
     only_names: bool,
 }
 
 impl Requests {
-    fn new(args: &Args, cloud: Option<&Profile>, cx: &Cx) -> Result<Self> {
-        let first = cx.build.drivers.first().map_or("", |entry| entry.about().name);
-        let usual = cloud.map(|cloud| cloud.driver.as_str()).or(cx.config.driver.as_deref()).unwrap_or(first);
+    /// What `args` and the drivers' flags beside them mean.
+    pub(super) fn new(args: &Args, given: &Given<'_>, cx: &Cx) -> Result<Self> {
+        args.swarm.refuse()?;
+        let usual = usual_driver(given.profile, cx);
         let asked = args.driver.as_deref().unwrap_or(usual);
         let driver = settings::find(&cx.build.drivers, asked)?.about().name.to_owned();
-        let flags = cx.driver_flags.as_ref().ok_or_else(|| Error::usage("the driver's flags are missing"))?;
-        let given = Given { flags, profile: cloud, config: &cx.config, world: &cx.world };
-        let config = settings::configuration(&cx.build.drivers, asked, &given)?;
-        let only_names = args.says_nothing() && !settings::any_given(&cx.build.drivers, flags);
-        Ok(Self { driver, config, options: engine_options(args, cx)?, bare: args.no_bootstrap, only_names })
+        let config = settings::configuration(&cx.build.drivers, asked, given)?;
+        let only_names = args.says_nothing() && !settings::any_given(&cx.build.drivers, given.flags);
+        let options = engine_options(args, cx)?;
+        Ok(Self { driver, config, options, bare: args.no_bootstrap, fleet: None, only_names })
     }
 
-    fn of(&self, name: MachineName) -> CreateRequest {
+    pub(super) fn of(&self, name: MachineName) -> CreateRequest {
         CreateRequest {
             name,
             driver: self.driver.clone(),
@@ -220,9 +223,15 @@ impl Requests {
             options: self.options.clone(),
             expires: None,
             bare: self.bare,
-            fleet: None,
+            fleet: self.fleet.clone(),
         }
     }
+}
+
+/// The driver of machines that nobody names one for.
+pub(super) fn usual_driver<'a>(cloud: Option<&'a Profile>, cx: &'a Cx) -> &'a str {
+    let first = cx.build.drivers.first().map_or("", |entry| entry.about().name);
+    cloud.map(|cloud| cloud.driver.as_str()).or(cx.config.driver.as_deref()).unwrap_or(first)
 }
 
 /// The file's, then the flags'; everything wrong is reported together.
@@ -260,7 +269,7 @@ fn engine_options(args: &Args, cx: &Cx) -> Result<EngineOptions> {
     })
 }
 
-async fn create(
+pub(super) async fn create(
     name: &MachineName,
     requests: &Requests,
     wants_context: bool,

@@ -3,24 +3,29 @@
 
 pub(crate) mod active;
 pub(crate) mod allow;
+pub(crate) mod apply;
 pub(crate) mod certs;
 pub(crate) mod cloud;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod create;
+pub(crate) mod destroy;
 pub(crate) mod env;
+mod fleet;
 pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod ip;
 pub(crate) mod kill;
 pub(crate) mod ls;
 pub(crate) mod man_pages;
+pub(crate) mod plan;
 mod power;
 pub(crate) mod provision;
 pub(crate) mod regenerate_certs;
 pub(crate) mod restart;
 pub(crate) mod rm;
+pub(crate) mod schema;
 pub(crate) mod scp;
 pub(crate) mod ssh;
 pub(crate) mod start;
@@ -82,6 +87,10 @@ pub(crate) async fn run(verb: Verb, cx: &Cx) -> Result<()> {
         Verb::Restart(args) => restart::run(args, cx).await,
         Verb::Kill(args) => kill::run(args, cx).await,
         Verb::Rm(args) => rm::run(args, cx).await,
+        Verb::Plan(args) => plan::run(args, cx).await,
+        Verb::Apply(args) => apply::run(args, cx).await,
+        Verb::Destroy(args) => destroy::run(args, cx).await,
+        Verb::Schema(args) => schema::run(&args, cx),
         Verb::Status(args) => status::run(args, cx).await,
         Verb::Ip(args) => ip::run(args, cx).await,
         Verb::Url(args) => url::run(args, cx).await,

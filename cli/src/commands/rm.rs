@@ -65,7 +65,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     ends.end
 }
 
-async fn remove(
+pub(super) async fn remove(
     name: &MachineName,
     options: RemoveOptions,
     wharf: &Wharf,

@@ -9,6 +9,7 @@ mod create;
 mod docker_machine;
 mod errors;
 mod fake;
+mod fleets;
 mod import;
 mod keyring;
 mod pty;

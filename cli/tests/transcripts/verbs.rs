@@ -219,6 +219,9 @@ fn help_lists_every_verb_and_code() {
       restart           Restarts machines gently
       kill              Stops machines at once, as by pulling the plug
       rm                Removes machines, with everything wharf made for them
+      plan              Shows what `apply` would change; exit code 11 if anything
+      apply             Makes a fleet's machines what its file says
+      destroy           Removes all machines of a fleet
       status            Prints the state that machines are in
       ip                Prints machines' addresses
       url               Prints the value of DOCKER_HOST for machines
@@ -233,6 +236,7 @@ fn help_lists_every_verb_and_code() {
       regenerate-certs  Makes new certificates for machines, without restarting their engines
       version           Prints the version of this program, or of a machine's engine
       completions       Prints the script that completes wharf's command line in a shell
+      schema            Prints the JSON Schema of fleet files, for editors
 
     Options:
       -h, --help     Print help
@@ -255,7 +259,7 @@ fn help_lists_every_verb_and_code() {
        1 failed             5 unreachable                         9 locked by another command
        2 usage              6 host key mismatch                  10 some of several failed
        3 refused before     7 not signed in or not allowed
-         anything was made
+         anything was made                                        11 changes are pending
 
     Start here:  wharf create demo  &&  docker --context demo run --rm hello-world
     ");

@@ -1,0 +1,190 @@
+//! Carrying changes out: several machines at once, each by the verbs that a person would have used.
+//!
+//! Stopping is safe at any time: every deed is journaled as those verbs journal it, so that the next `apply` finds what
+//! is missing. After a failure nothing further is begun, unless that is wanted; what goes on is not torn down.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::stream::{self, StreamExt as _};
+use wharf_core::{Call, Change, Connection, Deed, Life, MachineName, Power, RemoveOptions, Wharf};
+
+use super::Loaded;
+use super::show::word;
+use crate::commands::{Cx, context, create, rm};
+use crate::error::{Error, Kind, Result, of_several};
+use crate::ui::{Board, natural};
+
+/// How changes are carried out.
+pub(crate) struct Carry<'a> {
+    pub(crate) wharf: &'a Wharf,
+    pub(crate) call: &'a Call,
+    pub(crate) board: &'a Board,
+    pub(crate) cx: &'a Cx,
+    /// What is wanted; nothing is, when a fleet is destroyed.
+    pub(crate) loaded: Option<&'a Loaded>,
+    /// How many machines are worked on at once.
+    pub(crate) parallel: usize,
+    /// Whether the others go on after one failed.
+    pub(crate) keep_going: bool,
+    /// Take agents and their data off hosts that existed before.
+    pub(crate) purge: bool,
+}
+
+/// How it ended for one machine.
+enum End {
+    Done,
+    Failed(Error),
+    NotBegun,
+}
+
+/// Carries the changes out, shows what failed, and counts.
+///
+/// # Errors
+/// The kind of what failed; it was shown already.
+pub(crate) async fn carry_out(changes: &[Change], how: &Carry<'_>) -> Result<usize> {
+    let stop = AtomicBool::new(false);
+    let pending: Vec<&Change> = changes.iter().filter(|change| !change.deeds.is_empty()).collect();
+    let work = async |change: &&Change| {
+        if stop.load(Ordering::Relaxed) || how.call.cancel.is_cancelled() {
+            return (change.name.clone(), End::NotBegun);
+        }
+        let end = match how.machine(change).await {
+            Ok(()) => End::Done,
+            Err(error) => {
+                stop.store(!how.keep_going, Ordering::Relaxed);
+                End::Failed(error)
+            }
+        };
+        (change.name.clone(), end)
+    };
+    let mut ends: Vec<(MachineName, End)> =
+        stream::iter(pending.iter().map(work)).buffer_unordered(how.parallel.max(1)).collect().await;
+    ends.sort_by(|(a, _), (b, _)| natural(a.as_str(), b.as_str()));
+    tell(&ends, how)
+}
+
+fn tell(ends: &[(MachineName, End)], how: &Carry<'_>) -> Result<usize> {
+    let mut kinds: Vec<Kind> = Vec::new();
+    for (name, end) in ends {
+        if let End::Failed(error) = end {
+            how.cx.ui.error(error, Some(name.as_str()));
+            kinds.push(error.kind);
+        }
+    }
+    let left: Vec<&str> =
+        ends.iter().filter(|(_, end)| matches!(end, End::NotBegun)).map(|(name, _)| name.as_str()).collect();
+    if !left.is_empty() {
+        how.cx.ui.note(&format!("not begun: {}", left.join(", ")));
+        kinds.resize(kinds.len() + left.len(), kinds.first().copied().unwrap_or(Kind::Cancelled));
+    }
+    match of_several(ends.len(), &kinds) {
+        None => Ok(ends.len()),
+        Some(kind) => Err(Error::told(kind)),
+    }
+}
+
+impl Carry<'_> {
+    async fn machine(&self, change: &Change) -> Result<()> {
+        let name = &change.name;
+        let mut done = Ok(());
+        for deed in &change.deeds {
+            done = self.deed(*deed, name).await;
+            if done.is_err() {
+                break;
+            }
+        }
+        let took = self.board.end(name);
+        done?;
+        let words: Vec<&str> = change.deeds.iter().map(|deed| past(*deed)).collect();
+        self.cx.ui.note(&format!("{name}: {} in {:.1} s", words.join(", "), took.as_secs_f32()));
+        Ok(())
+    }
+
+    async fn deed(&self, deed: Deed, name: &MachineName) -> Result<()> {
+        let (wharf, call) = (self.wharf, self.call);
+        match deed {
+            Deed::Create | Deed::Finish => self.create(name).await,
+            Deed::Recreate | Deed::Replace => {
+                self.remove(name).await?;
+                self.create(name).await
+            }
+            Deed::Remove => self.remove(name).await,
+            Deed::Adopt => {
+                let fleet = self.loaded.map(|loaded| loaded.name.to_string());
+                Ok(wharf.join_fleet(name, fleet.as_deref(), call).await?)
+            }
+            Deed::Start => self.refresh(&wharf.power(name, Power::On, call).await?, name),
+            Deed::Readdress | Deed::Renew => {
+                // One without an engine has no certificate: its address alone is looked up.
+                let bare = wharf.inspect(name).await?.summary.life == Life::Bare;
+                let connection = if bare {
+                    wharf.power(name, Power::On, call).await?
+                } else {
+                    wharf.regenerate(name, call).await?
+                };
+                self.refresh(&connection, name)
+            }
+            Deed::Configure => {
+                let request = self.group(name)?.requests.of(name.clone());
+                self.refresh(&wharf.configure(name, &request.options, call).await?, name)
+            }
+        }
+    }
+
+    fn group(&self, name: &MachineName) -> Result<&super::load::Group> {
+        let group = self.loaded.and_then(|loaded| loaded.group(name));
+        group.ok_or_else(|| Error::failed(format!("machine `{name}` is not declared")))
+    }
+
+    async fn create(&self, name: &MachineName) -> Result<()> {
+        let group = self.group(name)?;
+        create::create(name, &group.requests, group.context, self.cx, self.wharf, self.call).await?;
+        Ok(())
+    }
+
+    async fn remove(&self, name: &MachineName) -> Result<()> {
+        let options = RemoveOptions { purge: self.purge, force: false };
+        let removed = rm::remove(name, options, self.wharf, self.call, self.cx).await?;
+        for left in &removed.left {
+            self.cx.ui.note(&format!("{name}: {left}"));
+        }
+        Ok(())
+    }
+
+    /// The docker context follows a new address.
+    fn refresh(&self, connection: &Connection, name: &MachineName) -> Result<()> {
+        if connection.life == Life::Ready && self.group(name)?.context {
+            context::write_or_warn(self.cx, connection);
+        }
+        Ok(())
+    }
+}
+
+/// What was done, as one word.
+const fn past(deed: Deed) -> &'static str {
+    match deed {
+        Deed::Create => "made",
+        Deed::Finish => "finished",
+        Deed::Recreate => "made again",
+        Deed::Replace => "replaced",
+        Deed::Adopt => "adopted",
+        Deed::Start => "started",
+        Deed::Readdress => "followed to its address",
+        Deed::Configure => "configured",
+        Deed::Renew => "renewed",
+        Deed::Remove => "removed",
+    }
+}
+
+/// The changes that would destroy what is on a machine.
+pub(crate) fn replaced(changes: &[Change]) -> Vec<&str> {
+    let replaces = |change: &&Change| change.deeds.contains(&Deed::Replace);
+    changes.iter().filter(replaces).map(|change| change.name.as_str()).collect()
+}
+
+/// What a question names.
+pub(crate) fn named(changes: &[Change], deed: Deed) -> String {
+    let with = changes.iter().filter(|change| change.deeds.contains(&deed));
+    let names: Vec<&str> = with.map(|change| change.name.as_str()).collect();
+    format!("{} {}", word(deed), names.join(", "))
+}
