@@ -58,12 +58,30 @@ pub(crate) fn object(fleet: &MachineName, changes: &[Change], trouble: &[(Machin
     })
 }
 
-/// Shows the machines of which nothing can be said; their kinds.
+/// Shows the machines of which nothing can be said, those with the same reason together; their kinds.
 pub(crate) fn troubles(trouble: &[(MachineName, Error)], cx: &Cx) -> Vec<Kind> {
+    let mut told: Vec<&str> = Vec::new();
     for (name, error) in trouble {
-        cx.ui.error(error, Some(name.as_str()));
+        if cx.ui.is_json() {
+            cx.ui.error(error, Some(name.as_str()));
+        } else if !told.contains(&error.message.as_str()) {
+            told.push(&error.message);
+            let same = trouble.iter().filter(|(_, other)| other.message == error.message);
+            let names: Vec<&str> = same.map(|(name, _)| name.as_str()).collect();
+            cx.ui.error(error, Some(&several(&names)));
+        }
     }
     trouble.iter().map(|(_, error)| error.kind).collect()
+}
+
+/// Names for the beginning of a line.
+fn several(names: &[&str]) -> String {
+    match names {
+        [first, second, third, _, rest @ ..] => {
+            format!("{first}, {second}, {third} and {} more", rest.len() + 1)
+        }
+        few => few.join(", "),
+    }
 }
 
 /// What a change is called.
