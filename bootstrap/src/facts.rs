@@ -129,6 +129,9 @@ pub struct AgentFacts {
     pub authority: String,
     /// The server's certificate.
     pub server: String,
+    /// The list of clients' certificates that were taken back. It grows, so it is not kept among the facts.
+    #[serde(default, skip_serializing)]
+    pub revoked: String,
     /// Whether the server's key is there.
     pub key: bool,
 }

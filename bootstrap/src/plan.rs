@@ -19,6 +19,9 @@ pub struct Plan {
     pub(crate) upload: bool,
     #[serde(skip)]
     pub(crate) certificate: bool,
+    /// The list of certificates that were taken back is to be brought.
+    #[serde(skip)]
+    pub(crate) revoked: bool,
     #[serde(skip)]
     pub(crate) service: Option<Service>,
     #[serde(skip)]
@@ -72,7 +75,8 @@ impl Plan {
             (true, false) => Verb::Keep,
         };
         let certificate = !certificate_holds(facts, request);
-        let mut plan = Self { steps: Vec::new(), agent, upload, certificate, service, start };
+        let revoked = revoked_lacks(facts, request);
+        let mut plan = Self { steps: Vec::new(), agent, upload, certificate, revoked, service, start };
         plan.steps = plan.describe(facts, request);
         Ok(plan)
     }
@@ -86,12 +90,18 @@ impl Plan {
     }
 
     /// Only a new certificate.
-    pub(crate) fn only_certificate(facts: &Facts) -> Self {
+    pub(crate) fn only_certificate(facts: &Facts, request: &Request) -> Self {
+        Self { certificate: true, ..Self::only_revoked(facts, request) }
+    }
+
+    /// Only the list of certificates that were taken back.
+    pub(crate) fn only_revoked(facts: &Facts, request: &Request) -> Self {
         Self {
             steps: Vec::new(),
             agent: facts.agent.path.clone(),
             upload: false,
-            certificate: true,
+            certificate: false,
+            revoked: revoked_lacks(facts, request),
             service: None,
             start: if facts.agent.running { Verb::Keep } else { Verb::Start },
         }
@@ -123,6 +133,11 @@ impl Plan {
             ),
             step(self.start, "engine", format!("the engine, on port {}", request.engine.listen)),
         ];
+        if request.revoked.number > 0 {
+            let there = !facts.agent.revoked.is_empty();
+            let what = "the list of clients' certificates that were taken back".to_owned();
+            steps.insert(2, step(verb(self.revoked, there), "revoked", what));
+        }
         if rotate::wanted(facts, request) {
             steps.push(step(
                 Verb::Replace,
@@ -200,6 +215,11 @@ fn certificate_holds(facts: &Facts, request: &Request) -> bool {
         && server.machine() == Some(request.machine.as_str())
         && server.covers(&request.names)
         && !server.needs_renewal(request.now)
+}
+
+/// Whether the host's list lacks one that ours has.
+fn revoked_lacks(facts: &Facts, request: &Request) -> bool {
+    !request.revoked.stand_in(&facts.agent.revoked)
 }
 
 /// `clone3` and `pidfd_open`, which containers are started and known with.

@@ -63,7 +63,9 @@ impl Work<'_> {
 
     /// Installs the certificate and the service, and starts the engine.
     pub(crate) async fn activate(&self, certificate: Option<&Certificate>) -> Result<(), Error> {
-        if certificate.is_none() && self.plan.service.is_none() && self.plan.start == Verb::Keep {
+        let revoked = self.revoked()?;
+        let nothing_new = certificate.is_none() && revoked.is_none();
+        if nothing_new && self.plan.service.is_none() && self.plan.start == Verb::Keep {
             return Ok(());
         }
         let init = self.facts.init;
@@ -75,14 +77,23 @@ impl Work<'_> {
         let mut input: Arc<[u8]> = Arc::default();
         if let Some(certificate) = certificate {
             script += &format!("{} certificate install --dir {TLS}\n", quote(&self.plan.agent));
-            input = signed(self.request, certificate).into();
-            if self.plan.start == Verb::Keep {
-                script += service::reload(init);
-            }
+            input = signed(self.request, certificate, revoked.as_deref()).into();
+        } else if let Some(list) = &revoked {
+            script += &format!("{} certificate revoke --dir {TLS}\n", quote(&self.plan.agent));
+            input = list.as_bytes().into();
+        }
+        if !nothing_new && self.plan.start == Verb::Keep {
+            script += service::reload(init);
         }
         script += &service::activate(init, self.plan.service.as_ref(), self.plan.start);
         let command = Command::new(as_root(self.facts.access, &script)).input(input);
         self.run("starting the engine", command, self.request.deadline).await.map(drop)
+    }
+
+    /// The list of certificates that were taken back, where the host lacks it.
+    fn revoked(&self) -> Result<Option<String>, Error> {
+        let sign = || self.request.authority.revoke(&self.request.revoked, self.request.now);
+        Ok(self.plan.revoked.then(sign).transpose()?)
     }
 
     /// The agent arrives under a temporary name, is counted, tried and only then renamed.
@@ -129,9 +140,14 @@ mv -f \"$new\" {}
     }
 }
 
-fn signed(request: &Request, certificate: &Certificate) -> Vec<u8> {
+fn signed(request: &Request, certificate: &Certificate, revoked: Option<&str>) -> Vec<u8> {
     let authority = request.authority.certificate().pem();
-    serde_json::json!({ "ca": authority, "server": certificate.pem() }).to_string().into_bytes()
+    let mut signed = serde_json::json!({ "ca": authority, "server": certificate.pem() });
+    // An agent that knows of no lists is asked to take none before there is one.
+    if let Some(list) = revoked {
+        signed["revoked"] = list.into();
+    }
+    signed.to_string().into_bytes()
 }
 
 /// Where the agent looks for its certificates without being told.

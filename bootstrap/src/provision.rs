@@ -47,7 +47,7 @@ pub async fn provision(request: &Request, progress: &Progress) -> Result<Outcome
     if kept && matches!(version, Err(Error::Handshake { .. })) {
         // What looked right is not what the engine serves with.
         plan = plan.with_certificate();
-        let only = Plan { upload: false, service: None, start: Verb::Keep, ..plan.clone() };
+        let only = Plan { upload: false, revoked: false, service: None, start: Verb::Keep, ..plan.clone() };
         let made = converge(&session, &facts, &only, request, None, false, &mut watch).await?;
         certificate = made.unwrap_or(certificate);
         let verified = verify::verify(&session, &facts, request, &certificate);

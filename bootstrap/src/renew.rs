@@ -22,7 +22,7 @@ pub async fn renew_certificate(
         let said = "the agent is not installed".to_owned();
         return Err(Error::Step { step: "renewing the certificate", said });
     }
-    let plan = Plan::only_certificate(&facts);
+    let plan = Plan::only_certificate(&facts, request);
     let made = converge(&session, &facts, &plan, request, None, new_key, &mut watch).await?;
     let server_certificate = made.map_or_else(|| wharf_pki::Certificate::parse(&facts.agent.server), Ok)?;
     let verified = verify::verify(&session, &facts, request, &server_certificate);

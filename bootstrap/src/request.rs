@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use wharf_pki::{Authority, Leaf, Name};
+use wharf_pki::{Authority, Leaf, Name, Revocations};
 use wharf_ssh::Target;
 
 /// Everything a bootstrap needs. It reads one file, the agent, and no environment.
@@ -24,6 +24,8 @@ pub struct Request {
     pub agent: PathBuf,
     /// Signs the engine's certificate.
     pub authority: Arc<Authority>,
+    /// The clients' certificates that were taken back.
+    pub revoked: Revocations,
     /// Signs in to the engine, to verify it.
     pub client: Arc<Leaf>,
     /// How the engine is to run.

@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
-use wharf_pki::Certificate;
+use wharf_pki::{Certificate, Leaf};
 use wharf_ssh::{Command, Session};
 use wharfd_client::{Client, Credentials, Dial, Duplex};
 
@@ -26,7 +26,7 @@ pub(crate) async fn verify(
     request: &Request,
     certificate: &Certificate,
 ) -> Result<Version, Error> {
-    let client = client(session, request).map_err(Error::Client)?;
+    let client = client(session, request, &request.client).map_err(Error::Client)?;
     let begun = Instant::now();
     match ask(&client, certificate, request.deadline.min(begun + PATIENCE)).await {
         Ok(version) => Ok(version),
@@ -34,11 +34,12 @@ pub(crate) async fn verify(
     }
 }
 
-fn client(session: &Session, request: &Request) -> wharfd_client::Result<Client> {
+/// Somebody's way to the engine.
+pub(crate) fn client(session: &Session, request: &Request, who: &Leaf) -> wharfd_client::Result<Client> {
     let credentials = Credentials {
         authority: request.authority.certificate().pem().to_owned(),
-        certificate: request.client.certificate.pem().to_owned(),
-        key: request.client.key_pem.expose().to_owned(),
+        certificate: who.certificate.pem().to_owned(),
+        key: who.key_pem.expose().to_owned(),
         machine: Some(request.machine.clone()),
     };
     let engine = &request.engine;

@@ -2,7 +2,8 @@
 //!
 //! The key never leaves the machine: `request` prints a signing request, `install` reads the answer. Both files are
 //! replaced by renaming, key first, and the daemon reads them again by itself; until then it keeps what it has. A key
-//! made by `request` waits under a pending name and becomes the key only with a certificate that fits it.
+//! made by `request` waits under a pending name and becomes the key only with a certificate that fits it. `revoke` takes
+//! the list of clients' certificates that were taken back; which ones, the authority's holder decides.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -13,10 +14,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use rcgen::{CertificateParams, KeyPair, PublicKeyData as _};
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use serde::Deserialize;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::prelude::{CertificateRevocationList, FromDer as _, X509Certificate};
+
+use crate::config::CRL;
 
 const PENDING_KEY: &str = "pending-key.pem";
 const SERVER_KEY: &str = "server-key.pem";
@@ -45,8 +48,14 @@ enum Verb {
         #[arg(long)]
         new_key: bool,
     },
-    /// Read {"ca": PEM, "server": PEM} on standard input and put them into force
+    /// Read {"ca": PEM, "server": PEM} and perhaps "revoked": PEM on standard input and put them into force
     Install {
+        /// The folder of the TLS files
+        #[arg(long)]
+        dir: PathBuf,
+    },
+    /// Read a CRL, PEM, on standard input and put it into force
+    Revoke {
         /// The folder of the TLS files
         #[arg(long)]
         dir: PathBuf,
@@ -69,6 +78,8 @@ enum Error {
     Stdin(io::Error),
     #[error("the {0} certificate is damaged")]
     Certificate(&'static str),
+    #[error("the list of revoked certificates is damaged")]
+    Revoked,
     #[error("the certificate fits neither the pending key nor the one in force")]
     Misfit,
 }
@@ -78,6 +89,7 @@ enum Error {
 struct Signed {
     ca: String,
     server: String,
+    revoked: Option<String>,
 }
 
 pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
@@ -104,12 +116,15 @@ fn run(verb: Verb) -> Result<(), Error> {
             let request = request(&dir, &name, new_key)?;
             io::stdout().write_all(request.as_bytes()).map_err(Error::Stdin)
         }
-        Verb::Install { dir } => {
-            let mut input = String::new();
-            io::stdin().read_to_string(&mut input).map_err(Error::Stdin)?;
-            install(&dir, &serde_json::from_str(&input)?)
-        }
+        Verb::Install { dir } => install(&dir, &serde_json::from_str(&input()?)?),
+        Verb::Revoke { dir } => revoke(&dir, &input()?),
     }
+}
+
+fn input() -> Result<String, Error> {
+    let mut input = String::new();
+    io::stdin().read_to_string(&mut input).map_err(Error::Stdin)?;
+    Ok(input)
 }
 
 fn request(dir: &Path, name: &str, new_key: bool) -> Result<String, Error> {
@@ -146,8 +161,17 @@ fn install(dir: &Path, signed: &Signed) -> Result<(), Error> {
         return Err(Error::Misfit);
     }
     replace(&dir.join(AUTHORITY), &signed.ca, 0o644)?;
-    // Last, since the daemon reads all three when this one appears.
+    if let Some(list) = &signed.revoked {
+        revoke(dir, list)?;
+    }
+    // Last, since the daemon reads all of them when this one appears.
     replace(&dir.join(SERVER), &signed.server, 0o644)
+}
+
+fn revoke(dir: &Path, list: &str) -> Result<(), Error> {
+    let der = CertificateRevocationListDer::from_pem_slice(list.as_bytes()).map_err(|_| Error::Revoked)?;
+    CertificateRevocationList::from_der(&der).map_err(|_| Error::Revoked)?;
+    replace(&dir.join(CRL), list, 0o644)
 }
 
 fn public_key(pem: &str, whose: &'static str) -> Result<Vec<u8>, Error> {
@@ -192,7 +216,7 @@ mod tests {
         let ca = params.self_signed(&key).unwrap().pem();
         let issuer = Issuer::new(params, key);
         let request = CertificateSigningRequestParams::from_pem(request).unwrap();
-        Signed { ca, server: request.signed_by(&issuer).unwrap().pem() }
+        Signed { ca, server: request.signed_by(&issuer).unwrap().pem(), revoked: None }
     }
 
     #[test]
@@ -225,12 +249,35 @@ mod tests {
     }
 
     #[test]
+    fn only_a_list_takes_the_place_of_a_list() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = KeyPair::generate().unwrap();
+        let issuer = Issuer::new(CertificateParams::default(), key);
+        let now = time::OffsetDateTime::now_utc();
+        let list = rcgen::CertificateRevocationListParams {
+            this_update: now,
+            next_update: now + time::Duration::DAY,
+            crl_number: rcgen::SerialNumber::from(1_u64),
+            issuing_distribution_point: None,
+            revoked_certs: Vec::new(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&issuer).unwrap().pem().unwrap();
+        revoke(dir.path(), &list).unwrap();
+        assert!(matches!(revoke(dir.path(), "no list"), Err(Error::Revoked)));
+        assert_eq!(std::fs::read_to_string(dir.path().join(CRL)).unwrap(), list);
+        let signed = sign(&request(dir.path(), "a", false).unwrap());
+        install(dir.path(), &Signed { revoked: Some("no list".into()), ..signed }).unwrap_err();
+        assert!(!dir.path().join(SERVER).exists(), "nothing half-way is taken up");
+    }
+
+    #[test]
     fn damage_is_named() {
         let dir = tempfile::tempdir().unwrap();
         File::create(dir.path().join(PENDING_KEY)).unwrap().write_all(b"no key").unwrap();
         let error = request(dir.path(), "a", false).unwrap_err().to_string();
         assert!(error.contains(PENDING_KEY) && error.contains("damaged"), "{error}");
-        let signed = Signed { ca: "x".into(), server: "y".into() };
+        let signed = Signed { ca: "x".into(), server: "y".into(), revoked: None };
         assert!(matches!(install(dir.path(), &signed), Err(Error::Certificate("server"))));
     }
 }

@@ -70,12 +70,29 @@ pub struct TlsFiles {
     /// Its private key.
     pub key: PathBuf,
     /// Client certificates that were taken back, as CRLs.
-    pub revoked: Option<PathBuf>,
+    pub revoked: Revocations,
+}
+
+/// Where client certificates that were taken back are named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Revocations {
+    /// In this file, which must be there.
+    Named(PathBuf),
+    /// In this file; none was taken back while it is missing.
+    Usual(PathBuf),
+}
+
+impl Revocations {
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Named(path) | Self::Usual(path) => path,
+        }
+    }
 }
 
 impl TlsFiles {
     pub(crate) fn all(&self) -> impl Iterator<Item = &Path> {
-        [&self.ca, &self.cert, &self.key].into_iter().chain(&self.revoked).map(PathBuf::as_path)
+        [&self.ca, &self.cert, &self.key].map(PathBuf::as_path).into_iter().chain([self.revoked.path()])
     }
 }
 
@@ -134,7 +151,7 @@ struct Flags {
     /// The server's private key
     #[arg(long, default_value = "/etc/wharf/tls/server-key.pem", value_name = "FILE")]
     tlskey: PathBuf,
-    /// Refuse client certificates that these CRLs revoke
+    /// Refuse client certificates that these CRLs revoke [default: crl.pem beside the authorities, where it is]
     #[arg(long, value_name = "FILE")]
     tlscrl: Option<PathBuf>,
     /// Demand a role in every client certificate, for this machine id
@@ -192,11 +209,14 @@ impl Config {
         }
         let config = Self {
             listen,
-            tls: secured.then_some(TlsFiles {
+            tls: secured.then(|| TlsFiles {
+                revoked: match flags.tlscrl {
+                    Some(named) => Revocations::Named(named),
+                    None => Revocations::Usual(flags.tlscacert.with_file_name(CRL)),
+                },
                 ca: flags.tlscacert,
                 cert: flags.tlscert,
                 key: flags.tlskey,
-                revoked: flags.tlscrl,
             }),
             roles: flags.tls_roles.map(|machine| Roles { machine }),
             bip: flags.bip.and_then(|bip| mistakes.keep(parse_subnet(&bip))),
@@ -216,6 +236,9 @@ impl Config {
         if mistakes.0.is_empty() { Ok(config) } else { Err(ConfigError::Invalid(mistakes.0)) }
     }
 }
+
+/// Where the bootstrap puts the list of certificates that were taken back, beside the authorities.
+pub(crate) const CRL: &str = "crl.pem";
 
 /// Whoever made the machine knows who runs it.
 fn named_by_the_machine() -> Option<Ipv4Addr> {
@@ -313,7 +336,9 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.listen.len(), 2);
-        assert_eq!(config.tls.unwrap().cert, PathBuf::from("/c"));
+        let tls = config.tls.unwrap();
+        assert_eq!(tls.cert, PathBuf::from("/c"));
+        assert_eq!(tls.revoked, Revocations::Usual("/crl.pem".into()));
         assert_eq!(config.bip, Some(Subnet { address: [10, 9, 0, 1].into(), prefix: 24 }));
         assert_eq!(config.log_level, tracing::Level::DEBUG);
     }

@@ -9,7 +9,7 @@ use wharf_bootstrap::{
     Access, Endpoint, EngineOptions, Error, Event, Init, Kind, Phase, Progress, Removed, Request, Verb,
     preview, provision, remove, renew_certificate,
 };
-use wharf_pki::{Authority, Client, Role};
+use wharf_pki::{Authority, Client, Revocations, Role};
 use wharf_ssh::{HostKeys, Identity, Target};
 use wharf_tests::{Host, Lab, static_agent};
 
@@ -38,6 +38,7 @@ impl Scene {
             agent: static_agent().to_owned(),
             authority: Arc::new(authority),
             client: Arc::new(client),
+            revoked: Revocations::default(),
             options: EngineOptions { labels: vec!["site=lab 1".into()], ..EngineOptions::default() },
             rotate_host_key: false,
             now,

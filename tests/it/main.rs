@@ -4,6 +4,7 @@
 mod architecture;
 mod azure;
 mod bootstrap;
+mod certs;
 mod cli;
 mod cloud;
 mod cycles;

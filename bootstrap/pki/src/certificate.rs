@@ -22,6 +22,7 @@ pub struct Certificate {
     usage: Option<Usage>,
     authority: bool,
     public_key: Vec<u8>,
+    serial: String,
     fingerprint: String,
 }
 
@@ -53,6 +54,7 @@ impl Certificate {
             usage: usage(&parsed)?,
             authority: parsed.is_ca(),
             public_key: parsed.public_key().raw.to_vec(),
+            serial: hex::encode(parsed.raw_serial()),
             fingerprint: hex::encode(Sha256::digest(&der)),
         })
     }
@@ -100,6 +102,11 @@ impl Certificate {
     /// Whether it may sign others.
     pub const fn is_authority(&self) -> bool {
         self.authority
+    }
+
+    /// Its serial number, in hexadecimal: what it is taken back by.
+    pub fn serial(&self) -> &str {
+        &self.serial
     }
 
     /// SHA-256 of the certificate, in hexadecimal.

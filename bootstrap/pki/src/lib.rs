@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Authority ── sign_server(request, …) ─▶ Certificate    the key stays on the machine; only a request travelled
-//!           └─ issue_client(…) ─────────▶ Leaf           certificate and key, for a person or a job
+//!           ├─ issue_client(…) ─────────▶ Leaf           certificate and key, for a person or a job
+//!           └─ revoke(…) ───────────────▶ a CRL          the clients' certificates that were taken back
 //! ```
 //!
 //! What holds for every certificate made here:
@@ -20,6 +21,7 @@ mod certificate;
 mod client;
 mod error;
 mod name;
+mod revocation;
 mod secret;
 mod server;
 
@@ -28,6 +30,7 @@ pub use certificate::{Certificate, Usage};
 pub use client::{Client, Leaf, Role};
 pub use error::Error;
 pub use name::Name;
+pub use revocation::{Revocations, Revoked};
 pub use secret::Secret;
 pub use server::Server;
 

@@ -175,3 +175,34 @@ fn base64_lines(bytes: &[u8]) -> String {
     }
     out + "\n"
 }
+
+#[test]
+fn a_list_names_exactly_those_that_were_taken_back() {
+    use x509_parser::prelude::{CertificateRevocationList, FromDer as _};
+    let authority = authority();
+    let issue = || authority.issue_client(&client(Role::Reader), NOW).unwrap().certificate;
+    let (bob, ci) = (issue(), issue());
+    assert_ne!(bob.serial(), ci.serial());
+    let of = |number, certificates: &[&Certificate]| Revocations {
+        number,
+        revoked: certificates
+            .iter()
+            .map(|one| Revoked { serial: one.serial().to_owned(), since: NOW })
+            .collect(),
+    };
+    let text = authority.revoke(&of(7, &[&bob]), NOW).unwrap();
+    let (_, pem) = x509_parser::pem::parse_x509_pem(text.as_bytes()).unwrap();
+    let (_, list) = CertificateRevocationList::from_der(&pem.contents).unwrap();
+    let named: Vec<_> = list.iter_revoked_certificates().map(|one| hex::encode(one.raw_serial())).collect();
+    assert_eq!(named, [bob.serial()]);
+    assert_eq!(list.crl_number().unwrap(), &7_u32.into());
+
+    assert!(of(7, &[&bob]).stand_in(&text));
+    assert!(!of(8, &[&bob, &ci]).stand_in(&text));
+    assert!(!of(7, &[&bob]).stand_in("") && !of(7, &[&bob]).stand_in("no list"));
+    assert!(Revocations::default().stand_in(""), "where nothing was ever taken back, no list is needed");
+
+    let mut garbage = of(9, &[&bob]);
+    garbage.revoked[0].serial = "no number".into();
+    assert!(matches!(authority.revoke(&garbage, NOW), Err(Error::Damaged { .. })));
+}

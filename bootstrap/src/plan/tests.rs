@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 use time::macros::datetime;
-use wharf_pki::{Authority, Client, Role, Server};
+use wharf_pki::{Authority, Client, Revocations, Revoked, Role, Server};
 use wharf_ssh::{HostKeys, Identity, Target, Unknown};
 
 use super::*;
@@ -58,6 +58,7 @@ fn request() -> Request {
         agent: "wharfd".into(),
         authority: Arc::new(authority),
         client: Arc::new(client),
+        revoked: Revocations::default(),
         options: EngineOptions::default(),
         rotate_host_key: false,
         now: NOW,
@@ -84,6 +85,7 @@ fn provisioned(request: &Request) -> Facts {
         enabled: true,
         authority: request.authority.certificate().pem().trim_end().to_owned(),
         server: server.pem().trim_end().to_owned(),
+        revoked: request.authority.revoke(&request.revoked, NOW).unwrap(),
         key: true,
     };
     Facts { agent, port_taken: true, port_owner: "wharfd".into(), ..facts() }
@@ -144,6 +146,19 @@ fn a_certificate_is_made_anew_for_another_name_machine_or_time() {
     assert!(!again(&Request { now: NOW + time::Duration::days(120), ..request.clone() }));
     assert!(again(&Request { now: NOW + time::Duration::days(122), ..request.clone() }));
     assert!(again(&Request { authority: self::request().authority, ..request }));
+}
+
+#[test]
+fn a_list_of_what_was_taken_back_is_brought_once() {
+    use Verb::{Create, Keep, Replace, Start};
+    let mut request = request();
+    let revoked = |serial: &str| Revoked { serial: serial.into(), since: NOW };
+    request.revoked = Revocations { number: 1, revoked: vec![revoked("41ff")] };
+    assert_eq!(verbs(&plan(&facts(), &request)), [Create, Create, Create, Create, Start]);
+    let facts = provisioned(&request);
+    assert_eq!(verbs(&plan(&facts, &request)), [Keep; 5]);
+    request.revoked = Revocations { number: 2, revoked: vec![revoked("41ff"), revoked("42aa")] };
+    assert_eq!(verbs(&plan(&facts, &request)), [Keep, Keep, Replace, Keep, Keep]);
 }
 
 #[test]

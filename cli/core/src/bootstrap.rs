@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use wharf_driver::{MachineId, MachineName, Progress, Reach, Secret};
-use wharf_pki::{Authority, Leaf};
+use wharf_pki::{Authority, Leaf, Revocations};
 
 pub use wharfd_client::Duplex;
 
@@ -33,6 +33,9 @@ pub trait Bootstrap: fmt::Debug + Send + Sync {
 
     /// Gives the engine a new server certificate without restarting it; when it ends, in seconds since 1970.
     fn certify<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, Result<u64>>;
+
+    /// Has the engine refuse the clients' certificates that were taken back, without restarting it, and proves it.
+    fn revoke<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, Result<()>>;
 
     /// Takes the agent and its data away. Being gone already is success.
     fn purge<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<()>>;
@@ -95,6 +98,8 @@ pub struct Provision {
     pub options: EngineOptions,
     /// Who signs.
     pub authority: Arc<Authority>,
+    /// Whose certificates were taken back.
+    pub revoked: Revocations,
     /// Who signs in to the engine.
     pub client: Arc<Leaf>,
     /// Whether the host key came with the seed, which others could read, and is to be replaced.

@@ -98,6 +98,8 @@ pub enum Phase {
     Powering,
     /// New certificates.
     Certifying,
+    /// Certificates are taken back.
+    Revoking,
     /// Removing it.
     Removing,
 }

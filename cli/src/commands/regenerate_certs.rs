@@ -1,10 +1,8 @@
-//! `wharf regenerate-certs`.
+//! `wharf regenerate-certs`: docker-machine's name for `wharf certs renew`.
 
-use std::time::Duration;
-
-use super::{Cx, context, each};
+use super::Cx;
+use super::certs::renew;
 use crate::error::Result;
-use crate::ui::Board;
 
 /// Makes new certificates for machines, without restarting their engines
 #[derive(Debug, clap::Args)]
@@ -23,18 +21,5 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let wharf = cx.wharf();
     let names = cx.several(&args.names, &wharf).await?;
-    let board = Board::new(&cx.ui);
-    let call = cx.call("regenerate-certs", Duration::from_secs(60), &board);
-    each(cx, &names, |name| {
-        let (wharf, call, board) = (&wharf, &call, &board);
-        async move {
-            let regenerated = wharf.regenerate(&name, call).await;
-            let took = board.end(&name);
-            context::refresh(cx, &regenerated?);
-            cx.ui.note(&format!("{name}: has new certificates ({:.1} s)", took.as_secs_f32()));
-            Ok(())
-        }
-    })
-    .await
-    .end
+    renew::renew("regenerate-certs", &names, true, &wharf, cx).await
 }

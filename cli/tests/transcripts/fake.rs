@@ -316,6 +316,12 @@ impl Bootstrap for Obedient {
         Box::pin(async { Ok(4_000_000_001) })
     }
 
+    fn revoke<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, wharf_core::Result<()>> {
+        Box::pin(
+            async move { wish.options.labels.iter().try_for_each(|label| fail(label, &wish.host.machine)) },
+        )
+    }
+
     fn purge<'a>(&'a self, _: &'a Host) -> BoxFuture<'a, wharf_core::Result<()>> {
         Box::pin(async { Ok(()) })
     }

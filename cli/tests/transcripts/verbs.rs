@@ -229,7 +229,8 @@ fn help_lists_every_verb_and_code() {
       inspect           Prints everything known of a machine, as JSON; no secrets
       active            Prints the machine that `docker` in this terminal talks to
       allow             Lets this computer in to machines, from the address that it has now
-      certs             Lists certificates, and issues one to a colleague or a job
+      certs             Lists and renews certificates, issues one to a colleague or a job, and takes it
+                        back
       cloud             Sets up, lists and forgets clouds that machines are made in
       import            Takes over the machines of docker-machine, without touching them
       provision         Brings the agent to machines again; what is right already stays as it is

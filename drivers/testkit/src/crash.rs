@@ -191,6 +191,10 @@ impl Bootstrap for CrashHosts {
         Box::pin(self.switch.around("certify", self.inner.certify(wish)))
     }
 
+    fn revoke<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, Stored<()>> {
+        Box::pin(self.switch.around("revoke", self.inner.revoke(wish)))
+    }
+
     fn purge<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Stored<()>> {
         Box::pin(self.switch.around("purge", self.inner.purge(host)))
     }

@@ -26,6 +26,8 @@ struct State {
 #[derive(Debug, Clone)]
 struct Agent {
     names: Vec<String>,
+    /// The serial numbers of the clients that it turns away.
+    revoked: Vec<String>,
 }
 
 /// When the certificates of these hosts end.
@@ -55,6 +57,12 @@ impl Hosts {
     #[must_use]
     pub fn names(&self, machine: &str) -> Vec<String> {
         self.state().agents.get(machine).map(|agent| agent.names.clone()).unwrap_or_default()
+    }
+
+    /// The serial numbers of the clients that a machine's engine turns away.
+    #[must_use]
+    pub fn revoked(&self, machine: &str) -> Vec<String> {
+        self.state().agents.get(machine).map(|agent| agent.revoked.clone()).unwrap_or_default()
     }
 
     /// How often each verb was asked for.
@@ -96,7 +104,7 @@ impl Bootstrap for Hosts {
             self.begin("provision")?;
             wish.host.progress.say("bringing the agent");
             wish.host.changes.begin();
-            let agent = Agent { names: wish.names.clone() };
+            let agent = Agent { names: wish.names.clone(), revoked: revoked(wish) };
             self.state().agents.insert(wish.host.machine.to_string(), agent);
             let host_keys = vec![host_key(&wish.host.reach)];
             if wish.rotate_host_key {
@@ -121,7 +129,20 @@ impl Bootstrap for Hosts {
                 return Err(Error::new(Kind::Failed, "there is no agent"));
             };
             agent.names.clone_from(&wish.names);
+            agent.revoked = revoked(wish);
             Ok(EXPIRES)
+        })
+    }
+
+    fn revoke<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            self.begin("revoke")?;
+            let mut state = self.state();
+            let Some(agent) = state.agents.get_mut(wish.host.machine.as_str()) else {
+                return Err(Error::new(Kind::Failed, "there is no agent"));
+            };
+            agent.revoked = revoked(wish);
+            Ok(())
         })
     }
 
@@ -172,6 +193,10 @@ impl Bootstrap for Hosts {
             Err(Error::new(Kind::Unreachable, format!("nobody answers at {}:{}", engine.host, engine.port)))
         })
     }
+}
+
+fn revoked(wish: &Provision) -> Vec<String> {
+    wish.revoked.revoked.iter().map(|one| one.serial.clone()).collect()
 }
 
 fn host_key(reach: &Reach) -> String {

@@ -86,7 +86,7 @@ async fn an_engine_is_brought_later() {
     let wharf = process(&bench, &Switch::default());
     let request = wish(&bench);
     wharf.create(&request, &bench.call("create")).await.unwrap();
-    let refused = wharf.regenerate(&request.name, &bench.call("regenerate-certs")).await.unwrap_err();
+    let refused = wharf.renew_server(&request.name, &bench.call("regenerate-certs")).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Refused);
     assert!(refused.to_string().contains("has no engine"), "{refused}");
     let connection = wharf.provision(&request.name, &bench.call("provision")).await.unwrap();

@@ -142,7 +142,7 @@ async fn what_people_did_by_hand_is_found_and_put_right() {
     desk.wharf.remove(&wanted[0].name, RemoveOptions::default(), &call()).await.unwrap();
     desk.create(&wanted[0]).await;
     desk.wharf.power(&wanted[1].name, Power::On, &call()).await.unwrap();
-    desk.wharf.regenerate(&wanted[2].name, &call()).await.unwrap();
+    desk.wharf.renew_server(&wanted[2].name, &call()).await.unwrap();
     assert!(desk.deeds(&wanted).await.iter().all(|(_, deeds)| deeds.is_empty()));
 }
 

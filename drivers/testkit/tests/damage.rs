@@ -264,7 +264,8 @@ async fn a_client_certificate_is_renewed_and_the_machine_gets_the_new_one() {
         fs::read(wharf.connection(&name()).await.unwrap().certificates.join("cert.pem")).unwrap(),
         before
     );
-    wharf.regenerate(&name(), &Call::new("wharf regenerate-certs")).await.unwrap();
+    wharf.renew_own(&Call::new("wharf certs renew")).await.unwrap();
+    wharf.connection(&name()).await.unwrap();
     let after = fs::read(desk.file("machines/web/cert.pem")).unwrap();
     assert_ne!(after, before);
     assert_eq!(after, fs::read(desk.file("authority/cert.pem")).unwrap());

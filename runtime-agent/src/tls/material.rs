@@ -9,7 +9,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::standing::Revoked;
-use crate::config::TlsFiles;
+use crate::config::{Revocations, TlsFiles};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -62,7 +62,10 @@ impl Material {
         // A resumed session would skip the client's certificate, which may have expired or been revoked meanwhile.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        let revoked = files.revoked.as_deref().map(Revoked::read).transpose()?.unwrap_or_default();
+        let revoked = match &files.revoked {
+            Revocations::Usual(path) if !path.exists() => Revoked::default(),
+            Revocations::Usual(path) | Revocations::Named(path) => Revoked::read(path)?,
+        };
         Ok(Self { server: Arc::new(config), revoked: Arc::new(revoked) })
     }
 }

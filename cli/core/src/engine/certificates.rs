@@ -8,18 +8,25 @@ use crate::journal::Event;
 use crate::{Call, Connection, Phase, Result, Wharf};
 
 impl Wharf {
-    /// Makes a new server certificate for the machine and a new client certificate for the person.
+    /// Makes a new server certificate for the machine.
     ///
     /// # Errors
-    /// What stopped it; the old certificates are then still good.
-    pub async fn regenerate(&self, name: &MachineName, call: &Call) -> Result<Connection> {
+    /// What stopped it; the old certificate is then still good.
+    pub async fn renew_server(&self, name: &MachineName, call: &Call) -> Result<Connection> {
         let work = Work::existing(self, name, call).await?;
         work.has_engine()?;
         let driver = work.driver(&work.machine()?).await?;
         work.find_address(&driver).await?;
-        self.renew_client(call).await?;
         work.certify().await?;
         work.connection().await
+    }
+
+    /// Makes a new client certificate for the person. [`Wharf::connection`] brings it to where programs find it.
+    ///
+    /// # Errors
+    /// What stopped it; the old certificate is then still good.
+    pub async fn renew_own(&self, call: &Call) -> Result<()> {
+        self.renew_client(call).await.map(drop)
     }
 }
 
@@ -30,9 +37,11 @@ impl Work<'_> {
         let keys = Keys::of(&self.wharf.vault, &self.ledger, self.name).await?;
         let wish = self.wish(&keys).await?;
         self.record(Event::Certifying { names: wish.names.clone() }).await?;
+        self.begin_revoking(&wish).await?;
         let expires = self.bounded("changing the certificate", self.wharf.bootstrap.certify(&wish)).await;
         let expires = expires.map_err(|error| self.explain(error))?;
-        self.record(Event::Certified { names: wish.names, expires }).await?;
+        self.record(Event::Certified { names: wish.names.clone(), expires }).await?;
+        self.end_revoking(&wish).await?;
         self.export().await
     }
 }

@@ -6,6 +6,7 @@ use wharf_driver::{MachineName, Secret};
 use wharf_pki::{Certificate, Client, Role};
 
 use crate::engine::credentials::{CA, CERT, Credentials, pki_failed};
+use crate::engine::revocations::open;
 use crate::store::{Subject, Wait};
 use crate::{Call, Certificates, Error, Kind, Result, Wharf};
 
@@ -42,6 +43,15 @@ pub struct Issued {
     pub machine: Option<MachineName>,
     /// When it ends, in seconds since 1970.
     pub ends: i64,
+    /// The serial number, in hex, where it is known here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// When it was taken back, in milliseconds since 1970. That is also the number of the first list that names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<u64>,
+    /// The machines that it opens although it was taken back, since they have not been told yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<MachineName>,
     /// SHA-256 of the certificate, in hex, where it is known here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
@@ -60,15 +70,15 @@ impl Wharf {
                 all.push(Issued { role: parsed.role(), ..of(kind, parsed.subject(), &parsed) });
             }
         }
-        for name in self.store.machines().await? {
-            // A journal that cannot be read is reported by whoever asks about its machine.
-            let Ok(machine) = self.machine(&name).await else { continue };
-            let Some(engine) = machine.provisioned else { continue };
+        let machines = self.with_engines().await?;
+        for machine in &machines {
+            let Some(engine) = &machine.provisioned else { continue };
             let ends = i64::try_from(engine.expires).unwrap_or(i64::MAX);
-            let (kind, name) = ("server".to_owned(), name.to_string());
-            all.push(Issued { kind, name, role: None, machine: None, ends, fingerprint: None });
+            all.push(Issued { ends, ..named("server", machine.name.as_str()) });
         }
-        all.extend(self.issued().await?);
+        for issued in self.issued().await? {
+            all.push(Issued { open: open(&issued, &machines), ..issued });
+        }
         Ok(all)
     }
 
@@ -107,18 +117,32 @@ impl Wharf {
     }
 
     async fn write_down_issued(&self, issued: Issued, call: &Call) -> Result<()> {
+        self.change_issued(call, |all| {
+            all.push(issued);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Changes the list of what was issued, which loses what has ended.
+    pub(super) async fn change_issued<T>(
+        &self,
+        call: &Call,
+        change: impl FnOnce(&mut Vec<Issued>) -> Result<T>,
+    ) -> Result<T> {
         let until = self.clock.now() + call.lock_wait;
         let wait = Wait { until, cancel: &call.cancel, holder: &call.command, held: &|_| {} };
         let lease = self.store.lock(&Subject::Authority, &wait).await?;
         let now = self.today().unix_timestamp();
         let mut all = self.issued().await?;
         all.retain(|issued| issued.ends > now);
-        all.push(issued);
+        let changed = change(&mut all)?;
         let text = serde_json::to_vec_pretty(&all).map_err(|e| Error::new(Kind::Failed, e.to_string()))?;
-        self.store.put(&lease, ISSUED, &text).await
+        self.store.put(&lease, ISSUED, &text).await?;
+        Ok(changed)
     }
 
-    async fn issued(&self) -> Result<Vec<Issued>> {
+    pub(super) async fn issued(&self) -> Result<Vec<Issued>> {
         let Some(text) = self.text(ISSUED).await? else { return Ok(Vec::new()) };
         serde_json::from_str(&text).map_err(|e| {
             Error::new(Kind::Failed, format!("the list of issued certificates is damaged: {e}"))
@@ -130,11 +154,23 @@ impl Wharf {
 
 fn of(kind: &str, name: &str, certificate: &Certificate) -> Issued {
     Issued {
+        ends: OffsetDateTime::unix_timestamp(certificate.not_after()),
+        serial: Some(certificate.serial().to_owned()),
+        fingerprint: Some(certificate.fingerprint().to_owned()),
+        ..named(kind, name)
+    }
+}
+
+fn named(kind: &str, name: &str) -> Issued {
+    Issued {
         kind: kind.to_owned(),
         name: name.to_owned(),
         role: None,
         machine: None,
-        ends: OffsetDateTime::unix_timestamp(certificate.not_after()),
-        fingerprint: Some(certificate.fingerprint().to_owned()),
+        ends: 0,
+        serial: None,
+        revoked: None,
+        open: Vec::new(),
+        fingerprint: None,
     }
 }

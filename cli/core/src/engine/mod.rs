@@ -17,6 +17,7 @@ mod observe;
 mod power;
 mod provision;
 mod remove;
+mod revocations;
 mod shared;
 mod shell;
 mod states;
@@ -27,5 +28,6 @@ mod work;
 
 pub use fleet::{Change, Comparison, Deed, FleetLock};
 pub use issue::{Issue, Issued};
+pub use revocations::TakenBack;
 pub(crate) use shared::Shared;
 pub use tunnel::Tunnel;

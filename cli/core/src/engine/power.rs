@@ -41,6 +41,7 @@ impl Wharf {
             work.find_address(&driver).await?;
             work.follow_address().await?;
             work.wait_for_engine().await?;
+            work.catch_up_with_revocations().await;
         }
         work.connection().await
     }

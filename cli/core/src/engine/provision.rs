@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wharf_driver::{AnyDriver, HostKeyTrust, MachineSpec, Power, Reach, Secret, State};
+use wharf_pki::Revocations;
 
 use crate::bootstrap::{Accept, Accepted, Changes, Host, Provision};
 use crate::engine::keys::Keys;
@@ -141,18 +142,20 @@ impl Work<'_> {
         let wish = self.wish(keys).await?;
         self.export().await?;
         self.record(Event::Provisioning { names: wish.names.clone() }).await?;
+        self.begin_revoking(&wish).await?;
         let doing = self.wharf.bootstrap.provision(&wish);
         let outcome = self.bounded("bringing the agent there", doing).await;
         let outcome = outcome.map_err(|error| self.explain(error))?;
         self.accept(outcome.host_keys).await?;
         self.record(Event::Provisioned {
             engine: outcome.engine,
-            names: wish.names,
+            names: wish.names.clone(),
             expires: outcome.expires,
             agent: outcome.agent,
             facts: outcome.facts,
         })
         .await?;
+        self.end_revoking(&wish).await?;
         self.export().await?;
         Ok(outcome.timings)
     }
@@ -180,6 +183,7 @@ impl Work<'_> {
             names: names(&machine, &reach),
             options,
             authority: credentials.authority,
+            revoked: self.wharf.revocations().await?,
             client: credentials.client,
             rotate_host_key,
             host: self.host(&machine, reach, keys),
@@ -201,6 +205,7 @@ impl Work<'_> {
             names,
             options: EngineOptions { port: reach.engine_port, ..request.options.clone() },
             authority: credentials.authority,
+            revoked: Revocations::default(),
             client: credentials.client,
             rotate_host_key: false,
             host: Host {

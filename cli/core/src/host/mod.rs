@@ -59,6 +59,7 @@ impl OverSsh {
             },
             agent: self.agent()?,
             authority: Arc::clone(&wish.authority),
+            revoked: wish.revoked.clone(),
             client: Arc::clone(&wish.client),
             options: flags(options),
             rotate_host_key: wish.rotate_host_key,
@@ -167,6 +168,13 @@ impl Bootstrap for OverSsh {
             let (request, progress) = (self.request(wish)?, progress(&wish.host));
             let renewed = wharf_bootstrap::renew_certificate(&request, false, &progress).await;
             Ok(seconds(&renewed.map_err(of_bootstrap)?.server_certificate))
+        })
+    }
+
+    fn revoke<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let (request, progress) = (self.request(wish)?, progress(&wish.host));
+            wharf_bootstrap::revoke(&request, &progress).await.map_err(of_bootstrap)
         })
     }
 

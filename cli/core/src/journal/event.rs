@@ -158,6 +158,16 @@ pub enum Event {
         /// When it ends, in seconds since 1970.
         expires: u64,
     },
+    /// The engine is about to be given the list of clients' certificates that were taken back.
+    Revoking {
+        /// The list's number.
+        list: u64,
+    },
+    /// It heeds the list.
+    Revoked {
+        /// The list's number.
+        list: u64,
+    },
     /// Nobody wants the machine any more.
     Removing {
         /// Whether a host that existed before loses its agent too.
@@ -220,6 +230,8 @@ impl Event {
             Self::Powered { .. } => "powered",
             Self::Certifying { .. } => "certifying",
             Self::Certified { .. } => "certified",
+            Self::Revoking { .. } => "revoking",
+            Self::Revoked { .. } => "revoked",
             Self::Removing { .. } => "removing",
             Self::Purging => "purging",
             Self::Purged => "purged",

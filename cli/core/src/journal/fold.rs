@@ -2,7 +2,7 @@
 //! event's number, since acting on it could destroy or leak something.
 //!
 //! ```text
-//!  begun ─ planned ─ steps ─ seen ─ (admitted | imported) ─ provisioning ─ provisioned ─ (powering ─ powered | certifying ─ certified)*
+//!  begun ─ planned ─ steps ─ seen ─ (admitted | imported) ─ provisioning ─ provisioned ─ (powering ─ powered | certifying ─ certified | revoking ─ revoked)*
 //!    └────────┴────────┴───────┴──────────┴─────────────┴──► removing ─ (purging ─ purged) ─ steps ─ removed
 //!
 //!  a step:  planned ─ started ─ made ─ destroying ─ destroyed
@@ -68,6 +68,12 @@ pub struct Machine {
     pub powering: Option<Power>,
     /// A change of certificates without an end.
     pub certifying: bool,
+    /// The number of the list of certificates that were taken back that its engine is being given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoking: Option<u64>,
+    /// The number of the list that its engine heeds; 0 where it has none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub revocations: u64,
     /// The removal, once it began.
     pub removal: Option<Removal>,
     /// What of it stays although nobody wants it any more, and why.
@@ -205,6 +211,8 @@ impl Machine {
             provisioned: None,
             powering: None,
             certifying: false,
+            revoking: None,
+            revocations: 0,
             removal: None,
             left: Vec::new(),
             last: 1,
@@ -312,7 +320,9 @@ impl Machine {
             | Event::Powering { .. }
             | Event::Powered { .. }
             | Event::Certifying { .. }
-            | Event::Certified { .. } => self.live(event),
+            | Event::Certified { .. }
+            | Event::Revoking { .. }
+            | Event::Revoked { .. } => self.live(event),
         }
     }
 
@@ -453,6 +463,11 @@ impl Machine {
         let steps = self.steps.as_mut().ok_or("nothing is planned")?;
         steps.get_mut(step).map(|(_, status)| status).ok_or_else(|| format!("there is no step {step}"))
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over like this")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Whether it may stand in a path.

@@ -53,6 +53,12 @@ impl Machine {
             }
             Event::Certifying { .. } => self.certifying = true,
             Event::Certified { names, expires } => self.certified(names, *expires)?,
+            Event::Revoking { .. } if !self.touched => return Err("it has no engine".to_owned()),
+            Event::Revoking { list } => self.revoking = Some(*list),
+            Event::Revoked { list } if self.revoking == Some(*list) => {
+                (self.revoking, self.revocations) = (None, *list);
+            }
+            Event::Revoked { .. } => return Err("that was not being done".to_owned()),
             _ => {}
         }
         Ok(())

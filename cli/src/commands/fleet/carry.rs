@@ -120,7 +120,7 @@ impl Carry<'_> {
                 let connection = if bare {
                     wharf.power(name, Power::On, call).await?
                 } else {
-                    wharf.regenerate(name, call).await?
+                    wharf.renew_server(name, call).await?
                 };
                 self.refresh(&connection, name)
             }
