@@ -8,8 +8,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEn
 
 use crate::commands::{
     active, allow, apply, certs, cloud, completions, config, context, create, destroy, env, import, inspect,
-    ip, kill, ls, man_pages, plan, provision, regenerate_certs, restart, rm, schema, scp, ssh, start, status,
-    stop, supervise, tunnel, url, version,
+    ip, kill, logs, ls, man_pages, plan, provision, regenerate_certs, restart, rm, schema, scp, ssh, start,
+    status, stop, supervise, tunnel, url, version,
 };
 use crate::settings::{Entry, add_flags};
 use crate::ui::Output;
@@ -118,6 +118,7 @@ pub(crate) enum Verb {
     Config(config::Args),
     Inspect(inspect::Args),
     Active(active::Args),
+    Logs(logs::Args),
     Allow(allow::Args),
     Certs(certs::Args),
     Cloud(cloud::Args),

@@ -149,7 +149,10 @@ fn verb(
     let done = runtime.block_on(async {
         let cancel = tokio_util::sync::CancellationToken::new();
         // A shell on a machine, and what runs beside a tunnel, get their interrupts themselves.
-        if !matches!(parsed.verb, args::Verb::Ssh(_) | args::Verb::Scp(_) | args::Verb::Tunnel(_)) {
+        if !matches!(
+            parsed.verb,
+            args::Verb::Ssh(_) | args::Verb::Logs(_) | args::Verb::Scp(_) | args::Verb::Tunnel(_)
+        ) {
             interrupt::watch(ui, &cancel);
         }
         let cx = Cx {

@@ -35,6 +35,11 @@ fn whole_life(kind: Kind, user: &str, after: impl FnOnce(&World, &Host)) {
     let again = world.wharf_ok(&["provision", "web"]);
     assert_eq!(daemon(&host), now, "provisioning what is right restarted the daemon: {again}");
 
+    // Nobody keeps a journal there: its log is a file.
+    let said = world.wharf_ok(&["logs", "-n", "2", "web"]);
+    assert_eq!(said.lines().count(), 2, "{said}");
+    assert!(world.wharf_ok(&["logs", "--since", "1h", "web"]).contains(said.trim_end()));
+
     after(&world, &host);
 
     world.wharf_ok(&["rm", "-y", "--purge", "web"]);

@@ -16,5 +16,6 @@ mod keyring;
 mod lab;
 mod local;
 mod local_trouble;
+mod logs;
 mod scp;
 mod world;

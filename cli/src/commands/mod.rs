@@ -17,6 +17,7 @@ pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod ip;
 pub(crate) mod kill;
+pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod man_pages;
 pub(crate) mod plan;
@@ -97,6 +98,7 @@ pub(crate) async fn run(verb: Verb, cx: &Cx) -> Result<()> {
         Verb::Config(args) => config::run(args, cx).await,
         Verb::Inspect(args) => inspect::run(args, cx).await,
         Verb::Active(args) => active::run(args, cx).await,
+        Verb::Logs(args) => logs::run(args, cx).await,
         Verb::Allow(args) => allow::run(args, cx).await,
         Verb::Certs(args) => certs::run(args, cx).await,
         Verb::Cloud(args) => cloud::run(args, cx).await,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use wharf_core::{Connection, Person, SshAccess, Wharf};
+use wharf_core::{Connection, MachineName, Person, SshAccess, Wharf};
 use wharf_ssh::{Agent, KeyPair};
 
 use super::Cx;
@@ -35,22 +35,27 @@ const ITS_OWN_FAULT: i32 = 255;
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let wharf = cx.wharf();
     let name = cx.one(args.name.as_deref(), &wharf).await?;
+    run_on(&name, &args.command, cx, &wharf).await
+}
+
+/// A shell on the machine, or the command, which goes there as these words parted by single spaces.
+pub(super) async fn run_on(name: &MachineName, command: &[OsString], cx: &Cx, wharf: &Wharf) -> Result<()> {
     let call = cx.call("ssh", Duration::from_secs(60), &Board::new(&cx.ui));
-    let connection = wharf.meet(&name, &call).await?;
+    let connection = wharf.meet(name, &call).await?;
     let Some(program) = cx.world.on_path("ssh") else {
-        return without_ssh(&args, &connection, cx, &wharf).await;
+        return without_ssh(command, &connection, cx, wharf).await;
     };
     let mut ssh = tokio::process::Command::new(&program);
     let person = cx.world.person();
-    let agent = Held::of(&connection, &wharf).await?;
+    let agent = Held::of(&connection, wharf).await?;
     if let Some(held) = &agent {
         // As an option and no environment: the hops on the way are asked with the person's own agent.
         ssh.arg("-o").arg(format!("IdentityAgent=\"{}\"", held.agent.socket().display()));
     }
-    ssh.args(arguments(&program, &connection.ssh, &person, &args.command)).stdin(Stdio::inherit());
+    ssh.args(arguments(&program, &connection.ssh, &person, command)).stdin(Stdio::inherit());
     match child::code(child::run(&mut ssh).await?) {
         0 => Ok(()),
-        ITS_OWN_FAULT => Err(diagnose(&connection, cx, &wharf).await),
+        ITS_OWN_FAULT => Err(diagnose(&connection, cx, wharf).await),
         code => Err(Error::remote(code)),
     }
 }
@@ -87,12 +92,12 @@ pub(super) fn private_folder() -> Result<tempfile::TempDir> {
 }
 
 /// One command, over a session of our own. A shell needs the system's ssh.
-async fn without_ssh(args: &Args, connection: &Connection, cx: &Cx, wharf: &Wharf) -> Result<()> {
-    if args.command.is_empty() {
+async fn without_ssh(command: &[OsString], connection: &Connection, cx: &Cx, wharf: &Wharf) -> Result<()> {
+    if command.is_empty() {
         return Err(Error::failed("there is no `ssh` on PATH, which a shell needs")
             .hint("install the OpenSSH client"));
     }
-    let words: Vec<_> = args.command.iter().map(|word| word.to_string_lossy()).collect();
+    let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
     let call = cx.call("ssh", Duration::from_secs(3600), &Board::new(&cx.ui));
     let ran = wharf.run_over_ssh(&connection.name, &words.join(" "), &[], &call).await?;
     cx.ui.raw(&String::from_utf8_lossy(&ran.stdout))?;

@@ -228,6 +228,8 @@ fn help_lists_every_verb_and_code() {
       config            Prints the docker client's flags for a machine, one a line
       inspect           Prints everything known of a machine, as JSON; no secrets
       active            Prints the machine that `docker` in this terminal talks to
+      logs              Prints what a machine's agent says of itself; `docker logs` prints what
+                        containers say
       allow             Lets this computer in to machines, from the address that it has now
       certs             Lists and renews certificates, issues one to a colleague or a job, and takes it
                         back
