@@ -32,6 +32,7 @@ mod restart;
 mod revoke;
 mod rotate;
 mod service;
+mod upgrade;
 mod verify;
 
 pub use error::{Error, Kind};
@@ -46,3 +47,4 @@ pub use renew::renew_certificate;
 pub use request::{Endpoint, EngineOptions, Request, Visit};
 pub use restart::restart;
 pub use revoke::revoke;
+pub use upgrade::{Upgrade, upgrade};

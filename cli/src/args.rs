@@ -9,7 +9,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEn
 use crate::commands::{
     active, allow, apply, certs, cloud, completions, config, context, create, destroy, env, import, inspect,
     ip, kill, logs, ls, man_pages, plan, provision, regenerate_certs, restart, rm, schema, scp, ssh, start,
-    status, stop, supervise, tunnel, url, version,
+    status, stop, supervise, tunnel, upgrade, url, version,
 };
 use crate::settings::{Entry, add_flags};
 use crate::ui::Output;
@@ -124,6 +124,7 @@ pub(crate) enum Verb {
     Cloud(cloud::Args),
     Import(import::Args),
     Provision(provision::Args),
+    Upgrade(upgrade::Args),
     RegenerateCerts(regenerate_certs::Args),
     Version(version::Args),
     Completions(completions::Args),

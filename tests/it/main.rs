@@ -18,4 +18,5 @@ mod local;
 mod local_trouble;
 mod logs;
 mod scp;
+mod upgrade;
 mod world;

@@ -30,6 +30,14 @@ pub(crate) const fn path(init: Init) -> &'static str {
     }
 }
 
+/// What may be done with it.
+pub(crate) const fn mode(init: Init) -> &'static str {
+    match init {
+        Init::Systemd => "644",
+        Init::Openrc | Init::Folder | Init::None => "755",
+    }
+}
+
 /// The definition of the agent at `agent` with these flags.
 pub(crate) fn definition(init: Init, agent: &str, flags: &[String]) -> Service {
     match init {

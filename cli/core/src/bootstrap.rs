@@ -14,7 +14,7 @@ use wharf_pki::{Authority, Leaf, Revocations};
 
 pub use wharfd_client::Duplex;
 
-use crate::{Confirm, EngineFacts, EngineOptions, JumpKeys, PlannedStep, Result, Timing};
+use crate::{Confirm, EngineFacts, EngineOptions, Error, JumpKeys, PlannedStep, Result, Timing};
 
 /// What happens on the machine itself. Every verb may be repeated; repeating is repair.
 pub trait Bootstrap: fmt::Debug + Send + Sync {
@@ -36,6 +36,9 @@ pub trait Bootstrap: fmt::Debug + Send + Sync {
 
     /// Has the engine refuse the clients' certificates that were taken back, without restarting it, and proves it.
     fn revoke<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, Result<()>>;
+
+    /// Puts another agent in the place of the one that answers; one that is no good is taken back. Containers go on.
+    fn upgrade<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, Result<Upgrade>>;
 
     /// Takes the agent and its data away. Being gone already is success.
     fn purge<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<()>>;
@@ -121,6 +124,25 @@ pub struct Outcome {
     pub facts: Value,
     /// How long each part took.
     pub timings: Vec<Timing>,
+}
+
+/// What came of another agent, where the engine answers.
+#[derive(Debug, Clone)]
+pub enum Upgrade {
+    /// It is in force.
+    Done {
+        /// What there is now.
+        outcome: Box<Outcome>,
+        /// The version that was there before.
+        before: String,
+    },
+    /// It was no good, and the one before it is in force again.
+    RolledBack {
+        /// What was wrong with it.
+        because: Arc<Error>,
+        /// The version that answers.
+        before: String,
+    },
 }
 
 /// What came of a command.

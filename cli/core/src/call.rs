@@ -98,6 +98,8 @@ pub enum Phase {
     Powering,
     /// New certificates.
     Certifying,
+    /// Another agent is put in the place of the one that is there.
+    Upgrading,
     /// Certificates are taken back.
     Revoking,
     /// Removing it.

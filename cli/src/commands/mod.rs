@@ -34,9 +34,11 @@ pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod supervise;
 pub(crate) mod tunnel;
+pub(crate) mod upgrade;
 pub(crate) mod url;
 pub(crate) mod version;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,6 +106,7 @@ pub(crate) async fn run(verb: Verb, cx: &Cx) -> Result<()> {
         Verb::Cloud(args) => cloud::run(args, cx).await,
         Verb::Import(args) => import::run(args, cx).await,
         Verb::Provision(args) => provision::run(args, cx).await,
+        Verb::Upgrade(args) => upgrade::run(args, cx).await,
         Verb::RegenerateCerts(args) => regenerate_certs::run(args, cx).await,
         Verb::Version(args) => version::run(args, cx).await,
         Verb::Completions(args) => completions::run(&args, cx),
@@ -138,8 +141,17 @@ impl Cx {
         SignIns::new(self.config.clouds.with_file_name("sign-ins"), self.keyring())
     }
 
+    /// Opens the store for a command that brings another agent than the usual one.
+    pub(crate) fn wharf_bringing(&self, agent: Option<PathBuf>) -> Wharf {
+        self.open(&self.clouds(), None, agent)
+    }
+
     /// Opens the store for a command that means one of the clouds, if any.
     pub(crate) fn wharf_at(&self, clouds: &Clouds, chosen: Option<&str>) -> Wharf {
+        self.open(clouds, chosen, self.config.agent.clone())
+    }
+
+    fn open(&self, clouds: &Clouds, chosen: Option<&str>, agent: Option<PathBuf>) -> Wharf {
         let user = self.world.var("USER").or_else(|| self.world.var("LOGNAME")).unwrap_or("somebody");
         let environment =
             settings::environment(&self.build.drivers, self.driver_flags.as_ref(), &self.config, &self.world);
@@ -148,7 +160,7 @@ impl Cx {
             cache: Some(self.config.cache.clone()),
             drivers: self.build.drivers.iter().map(|entry| entry.factory.clone()).collect(),
             program: self.world.program.clone(),
-            agent: self.config.agent.clone(),
+            agent,
             ssh: self.world.person(),
             person: format!("{user}@{}", self.world.host),
             keys: Keeping {

@@ -45,6 +45,7 @@ const COMMANDS: &[&str] = &[
     "start",
     "status",
     "stop",
+    "upgrade",
     "url",
     "version",
 ];

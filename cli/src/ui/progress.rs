@@ -122,6 +122,7 @@ const fn sentence(phase: Phase) -> &'static str {
         Phase::Bootstrapping => "bringing the agent to it",
         Phase::Powering => "changing its power",
         Phase::Certifying => "making new certificates",
+        Phase::Upgrading => "changing its agent",
         Phase::Revoking => "taking certificates back",
         Phase::Removing => "removing it",
     }

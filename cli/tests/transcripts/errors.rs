@@ -98,6 +98,8 @@ fn no_such_machine_has_a_code_of_its_own() {
         "kill",
         "provision",
         "regenerate-certs",
+        "upgrade",
+        "logs",
         "version",
         "context",
         "tunnel",

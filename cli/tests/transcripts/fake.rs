@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use wharf::{Build, Entry};
-use wharf_core::bootstrap::{Bootstrap, Engine, Host, Outcome, Provision, Ran};
+use wharf_core::bootstrap::{Bootstrap, Engine, Host, Outcome, Provision, Ran, Upgrade};
 use wharf_core::store::Folder;
 use wharf_core::{
     Duplex, EngineFacts, Error as CoreError, Kind as CoreKind, OsEntropy, Parts, PlannedStep, Setup, Timing,
@@ -320,6 +320,26 @@ impl Bootstrap for Obedient {
         Box::pin(
             async move { wish.options.labels.iter().try_for_each(|label| fail(label, &wish.host.machine)) },
         )
+    }
+
+    fn upgrade<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, wharf_core::Result<Upgrade>> {
+        Box::pin(async move {
+            let before = "0.1.0".to_owned();
+            if wish.options.labels.iter().any(|label| label == "host=keeps") {
+                let because = CoreError::new(CoreKind::Failed, "the agent was started and does not stay up")
+                    .fact("the end of its log", "no\nmemory");
+                return Ok(Upgrade::RolledBack { because: Arc::new(because), before });
+            }
+            let outcome = Outcome {
+                host_keys: Vec::new(),
+                engine: "0.2.0".into(),
+                expires: 4_000_000_000,
+                agent: "11".repeat(32),
+                facts: serde_json::json!({ "architecture": "x86_64" }),
+                timings: Vec::new(),
+            };
+            Ok(Upgrade::Done { outcome: Box::new(outcome), before })
+        })
     }
 
     fn purge<'a>(&'a self, _: &'a Host) -> BoxFuture<'a, wharf_core::Result<()>> {

@@ -16,4 +16,5 @@ mod pty;
 mod sandbox;
 mod shells;
 mod terminal;
+mod upgrade;
 mod verbs;

@@ -236,6 +236,7 @@ fn help_lists_every_verb_and_code() {
       cloud             Sets up, lists and forgets clouds that machines are made in
       import            Takes over the machines of docker-machine, without touching them
       provision         Brings the agent to machines again; what is right already stays as it is
+      upgrade           Puts this program's agent in the place of machines' agents; containers go on
       regenerate-certs  Makes new certificates for machines, without restarting their engines
       version           Prints the version of this program, or of a machine's engine
       completions       Prints the script that completes wharf's command line in a shell

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-use wharf_core::bootstrap::{Bootstrap, Engine, Host, Outcome, Provision, Ran};
+use wharf_core::bootstrap::{Bootstrap, Engine, Host, Outcome, Provision, Ran, Upgrade};
 use wharf_core::journal::Entry;
 use wharf_core::store::{Lease, Store, Subject, Wait};
 use wharf_core::{Duplex, EngineFacts, PlannedStep};
@@ -193,6 +193,10 @@ impl Bootstrap for CrashHosts {
 
     fn revoke<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, Stored<()>> {
         Box::pin(self.switch.around("revoke", self.inner.revoke(wish)))
+    }
+
+    fn upgrade<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, Stored<Upgrade>> {
+        Box::pin(self.switch.around("upgrade", self.inner.upgrade(wish)))
     }
 
     fn purge<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Stored<()>> {

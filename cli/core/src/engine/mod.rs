@@ -24,6 +24,7 @@ mod states;
 mod steps;
 mod survey;
 mod tunnel;
+mod upgrade;
 mod work;
 
 pub use fleet::{Change, Comparison, Deed, FleetLock};
@@ -31,3 +32,4 @@ pub use issue::{Issue, Issued};
 pub use revocations::TakenBack;
 pub(crate) use shared::Shared;
 pub use tunnel::Tunnel;
+pub use upgrade::Upgraded;

@@ -18,7 +18,7 @@ use wharf_ssh::Session;
 use wharfd_client::{Client, Credentials, Dial, Duplex};
 
 use self::error::{of_bootstrap, of_engine, of_ssh, of_way};
-use crate::bootstrap::{Bootstrap, Engine, Host, Outcome, Provision, Ran};
+use crate::bootstrap::{Bootstrap, Engine, Host, Outcome, Provision, Ran, Upgrade};
 use crate::{EngineFacts, EngineOptions, Error, JumpKeys, Kind, Person, PlannedStep, Result, Timing};
 
 /// Bootstraps over SSH.
@@ -111,15 +111,22 @@ impl OverSsh {
         let agent = request.agent.clone();
         let digest = tokio::task::spawn_blocking(move || digest(&agent));
         let done = wharf_bootstrap::provision(&request, &progress(&wish.host)).await.map_err(of_bootstrap)?;
-        let agent = digest.await.map_err(|e| Error::new(Kind::Failed, e.to_string()))??;
-        Ok(Outcome {
-            host_keys: done.host_keys.iter().map(ToString::to_string).collect(),
-            engine: done.engine_version,
-            expires: seconds(&done.server_certificate),
-            agent,
-            facts: serde_json::to_value(&done.facts).map_err(|e| Error::new(Kind::Failed, e.to_string()))?,
-            timings: done.timings.iter().map(timing).collect(),
-        })
+        outcome(&done, digest.await.map_err(|e| Error::new(Kind::Failed, e.to_string()))??)
+    }
+
+    async fn upgrade_host(&self, wish: &Provision) -> Result<Upgrade> {
+        let request = self.request(wish)?;
+        let agent = request.agent.clone();
+        let digest = tokio::task::spawn_blocking(move || digest(&agent));
+        match wharf_bootstrap::upgrade(&request, &progress(&wish.host)).await.map_err(of_bootstrap)? {
+            wharf_bootstrap::Upgrade::Done { outcome: done, before } => {
+                let agent = digest.await.map_err(|e| Error::new(Kind::Failed, e.to_string()))??;
+                Ok(Upgrade::Done { outcome: Box::new(outcome(&done, agent)?), before })
+            }
+            wharf_bootstrap::Upgrade::RolledBack { because, before } => {
+                Ok(Upgrade::RolledBack { because: Arc::new(of_bootstrap(*because)), before })
+            }
+        }
     }
 
     /// Until the host has gone down, so that nobody takes the old engine's answer for the new one's.
@@ -178,6 +185,10 @@ impl Bootstrap for OverSsh {
         })
     }
 
+    fn upgrade<'a>(&'a self, wish: &'a Provision) -> BoxFuture<'a, Result<Upgrade>> {
+        Box::pin(self.upgrade_host(wish))
+    }
+
     fn purge<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let removed = wharf_bootstrap::remove(&self.visit(host)?, true, &progress(host)).await;
@@ -222,6 +233,17 @@ impl Bootstrap for OverSsh {
             Ok(EngineFacts { version: version.version, api_version: version.api_version })
         })
     }
+}
+
+fn outcome(done: &wharf_bootstrap::Outcome, agent: String) -> Result<Outcome> {
+    Ok(Outcome {
+        host_keys: done.host_keys.iter().map(ToString::to_string).collect(),
+        engine: done.engine_version.clone(),
+        expires: seconds(&done.server_certificate),
+        agent,
+        facts: serde_json::to_value(&done.facts).map_err(|e| Error::new(Kind::Failed, e.to_string()))?,
+        timings: done.timings.iter().map(timing).collect(),
+    })
 }
 
 fn flags(options: &EngineOptions) -> wharf_bootstrap::EngineOptions {

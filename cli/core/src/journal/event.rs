@@ -168,6 +168,16 @@ pub enum Event {
         /// The list's number.
         list: u64,
     },
+    /// Another agent is about to be put in the place of the one that is there. `provisioned` follows.
+    Upgrading {
+        /// The SHA-256 of the one that is there, in hex.
+        agent: String,
+    },
+    /// The other agent was no good, and the one that was there is in force again.
+    RolledBack {
+        /// What was wrong.
+        because: String,
+    },
     /// Nobody wants the machine any more.
     Removing {
         /// Whether a host that existed before loses its agent too.
@@ -232,6 +242,8 @@ impl Event {
             Self::Certified { .. } => "certified",
             Self::Revoking { .. } => "revoking",
             Self::Revoked { .. } => "revoked",
+            Self::Upgrading { .. } => "upgrading",
+            Self::RolledBack { .. } => "rolled_back",
             Self::Removing { .. } => "removing",
             Self::Purging => "purging",
             Self::Purged => "purged",

@@ -2,7 +2,7 @@
 //! event's number, since acting on it could destroy or leak something.
 //!
 //! ```text
-//!  begun ─ planned ─ steps ─ seen ─ (admitted | imported) ─ provisioning ─ provisioned ─ (powering ─ powered | certifying ─ certified | revoking ─ revoked)*
+//!  begun ─ planned ─ steps ─ seen ─ (admitted | imported) ─ provisioning ─ provisioned ─ (powering ─ powered | certifying ─ certified | revoking ─ revoked | upgrading ─ rolled back)*
 //!    └────────┴────────┴───────┴──────────┴─────────────┴──► removing ─ (purging ─ purged) ─ steps ─ removed
 //!
 //!  a step:  planned ─ started ─ made ─ destroying ─ destroyed
@@ -68,6 +68,9 @@ pub struct Machine {
     pub powering: Option<Power>,
     /// A change of certificates without an end.
     pub certifying: bool,
+    /// Another agent is on its way, and nobody saw how that ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub upgrading: bool,
     /// The number of the list of certificates that were taken back that its engine is being given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoking: Option<u64>,
@@ -211,6 +214,7 @@ impl Machine {
             provisioned: None,
             powering: None,
             certifying: false,
+            upgrading: false,
             revoking: None,
             revocations: 0,
             removal: None,
@@ -321,6 +325,8 @@ impl Machine {
             | Event::Powered { .. }
             | Event::Certifying { .. }
             | Event::Certified { .. }
+            | Event::Upgrading { .. }
+            | Event::RolledBack { .. }
             | Event::Revoking { .. }
             | Event::Revoked { .. } => self.live(event),
         }

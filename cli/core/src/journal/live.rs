@@ -36,7 +36,7 @@ impl Machine {
             Event::Provisioning { .. } => self.touched = true,
             Event::Provisioned { .. } if !self.touched => return Err("nothing was on its way".to_owned()),
             Event::Provisioned { engine, names, expires, agent, facts } => {
-                self.imported = None;
+                (self.imported, self.upgrading) = (None, false);
                 self.provisioned = Some(Provisioned {
                     engine: engine.clone(),
                     names: names.clone(),
@@ -53,6 +53,12 @@ impl Machine {
             }
             Event::Certifying { .. } => self.certifying = true,
             Event::Certified { names, expires } => self.certified(names, *expires)?,
+            Event::Upgrading { .. } if self.provisioned.is_none() => {
+                return Err("it has no engine".to_owned());
+            }
+            Event::Upgrading { .. } => self.upgrading = true,
+            Event::RolledBack { .. } if !self.upgrading => return Err("nothing was on its way".to_owned()),
+            Event::RolledBack { .. } => self.upgrading = false,
             Event::Revoking { .. } if !self.touched => return Err("it has no engine".to_owned()),
             Event::Revoking { list } => self.revoking = Some(*list),
             Event::Revoked { list } if self.revoking == Some(*list) => {
