@@ -7,9 +7,9 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    active, allow, apply, certs, cloud, completions, config, context, create, destroy, env, import, inspect,
-    ip, kill, logs, ls, man_pages, plan, provision, regenerate_certs, restart, rm, schema, scp, ssh, start,
-    status, stop, supervise, tunnel, upgrade, url, version,
+    active, allow, apply, certs, cloud, completions, config, context, create, destroy, doctor, env, import,
+    inspect, ip, kill, logs, ls, man_pages, plan, provision, regenerate_certs, restart, rm, schema, scp, ssh,
+    start, status, stop, supervise, tunnel, upgrade, url, version,
 };
 use crate::settings::{Entry, add_flags};
 use crate::ui::Output;
@@ -122,6 +122,7 @@ pub(crate) enum Verb {
     Allow(allow::Args),
     Certs(certs::Args),
     Cloud(cloud::Args),
+    Doctor(doctor::Args),
     Import(import::Args),
     Provision(provision::Args),
     Upgrade(upgrade::Args),

@@ -113,6 +113,19 @@ impl DockerFolder {
         self.read(name).is_ok_and(|meta| meta.is_some_and(|meta| owner(&meta) == Some(machine_id)))
     }
 
+    /// Every context of ours, with the id of its machine.
+    pub(crate) fn ours(&self) -> Vec<(String, String)> {
+        let Ok(entries) = fs::read_dir(self.0.join("contexts/meta")) else { return Vec::new() };
+        let metas = entries.flatten().filter_map(|entry| {
+            let text = fs::read(entry.path().join("meta.json")).ok()?;
+            let meta: Meta = serde_json::from_slice(&text).ok()?;
+            Some((meta.name.clone(), owner(&meta)?.to_owned()))
+        });
+        let mut ours: Vec<(String, String)> = metas.collect();
+        ours.sort();
+        ours
+    }
+
     /// The context that `docker context use` chose.
     pub(crate) fn current(&self) -> Option<String> {
         let config: Value = serde_json::from_slice(&fs::read(self.0.join("config.json")).ok()?).ok()?;

@@ -9,6 +9,7 @@ mod cli;
 mod cloud;
 mod cycles;
 mod docker;
+mod doctor;
 mod examples;
 mod inits;
 mod jumps;

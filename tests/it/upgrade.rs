@@ -1,6 +1,6 @@
 //! Another agent under running containers of a real host, and agents that are no good.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use wharf_tests::{Host, static_agent};
 
@@ -63,7 +63,7 @@ impl Scene {
     }
 
     /// Tries an agent that is no good, and demands that all is as it was.
-    fn goes_back(&self, agent: &PathBuf, because: &str) {
+    fn goes_back(&self, agent: &Path, because: &str) {
         let (container, installed) = (self.container(), self.installed());
         let agent = agent.display().to_string();
         let output = self.world.wharf(["upgrade", "--agent", &agent, "web"]).output().unwrap();

@@ -11,6 +11,7 @@ pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod create;
 pub(crate) mod destroy;
+pub(crate) mod doctor;
 pub(crate) mod env;
 mod fleet;
 pub(crate) mod import;
@@ -104,6 +105,7 @@ pub(crate) async fn run(verb: Verb, cx: &Cx) -> Result<()> {
         Verb::Allow(args) => allow::run(args, cx).await,
         Verb::Certs(args) => certs::run(args, cx).await,
         Verb::Cloud(args) => cloud::run(args, cx).await,
+        Verb::Doctor(args) => doctor::run(args, cx).await,
         Verb::Import(args) => import::run(args, cx).await,
         Verb::Provision(args) => provision::run(args, cx).await,
         Verb::Upgrade(args) => upgrade::run(args, cx).await,

@@ -7,6 +7,7 @@ mod completions;
 mod contexts;
 mod create;
 mod docker_machine;
+mod doctor;
 mod errors;
 mod fake;
 mod fleets;

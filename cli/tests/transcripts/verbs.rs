@@ -234,6 +234,8 @@ fn help_lists_every_verb_and_code() {
       certs             Lists and renews certificates, issues one to a colleague or a job, and takes it
                         back
       cloud             Sets up, lists and forgets clouds that machines are made in
+      doctor            Looks at this computer, the store and every machine: what is wrong, why, and the
+                        command that mends it
       import            Takes over the machines of docker-machine, without touching them
       provision         Brings the agent to machines again; what is right already stays as it is
       upgrade           Puts this program's agent in the place of machines' agents; containers go on

@@ -72,7 +72,7 @@ pub(crate) async fn renew(
 }
 
 /// A new certificate for the person, brought to where docker clients find it.
-async fn renew_own(wharf: &Wharf, call: &Call, cx: &Cx) -> Result<()> {
+pub(crate) async fn renew_own(wharf: &Wharf, call: &Call, cx: &Cx) -> Result<()> {
     wharf.renew_own(call).await?;
     for name in with_engines(wharf).await? {
         match wharf.connection(&name).await {
