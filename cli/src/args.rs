@@ -7,9 +7,9 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    active, allow, apply, certs, cloud, completions, config, context, create, destroy, doctor, env, import,
-    inspect, ip, kill, logs, ls, man_pages, plan, provision, regenerate_certs, restart, rm, schema, scp, ssh,
-    start, status, stop, supervise, tunnel, upgrade, url, version,
+    active, adopt, allow, apply, certs, cloud, completions, config, context, create, destroy, doctor, env,
+    import, inspect, ip, kill, logs, ls, man_pages, plan, provision, regenerate_certs, restart, rm, schema,
+    scp, ssh, start, status, stop, supervise, tunnel, upgrade, url, version,
 };
 use crate::settings::{Entry, add_flags};
 use crate::ui::Output;
@@ -98,6 +98,7 @@ impl From<OutputName> for Output {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Create(Box<create::Args>),
+    Adopt(Box<adopt::Args>),
     Ls(ls::Args),
     Env(env::Args),
     Context(context::Args),
@@ -151,7 +152,8 @@ pub(crate) fn parse(
 ) -> Result<Parsed, clap::Error> {
     let mut matches = command(drivers).try_get_matches_from(args)?;
     let cloud = matches.subcommand_matches("cloud").and_then(|cloud| cloud.subcommand_matches("add"));
-    let driver_flags = matches.subcommand_matches("create").or(cloud).cloned();
+    let made = matches.subcommand_matches("create").or_else(|| matches.subcommand_matches("adopt"));
+    let driver_flags = made.or(cloud).cloned();
     let Args { global, command: verb } = Args::from_arg_matches_mut(&mut matches)?;
     Ok(Parsed { global, verb, driver_flags })
 }
@@ -159,8 +161,14 @@ pub(crate) fn parse(
 /// The whole grammar: whatever names a place takes the flags of the drivers.
 pub(crate) fn command(drivers: &[Entry]) -> clap::Command {
     let places: Vec<Entry> = drivers.iter().filter(|entry| entry.place().is_some()).cloned().collect();
+    let adopts = |entry: &&Entry| entry.about().capabilities.adopts && entry.about().capabilities.provisions;
+    let hosts: Vec<Entry> = drivers.iter().filter(adopts).cloned().collect();
     Args::command()
         .mut_subcommand("create", |create| add_flags(drivers, create))
+        .mut_subcommand("adopt", |adopt| {
+            let made = |arg: clap::Arg| arg.hide(true);
+            add_flags(&hosts, adopt).mut_arg("cloud", made).mut_arg("no_bootstrap", made)
+        })
         .mut_subcommand("cloud", |cloud| cloud.mut_subcommand("add", |add| add_flags(&places, add)))
 }
 

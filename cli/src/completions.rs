@@ -63,7 +63,8 @@ fn named(command: Command, world: &World) -> Command {
             return verb.mut_subcommand("rm", |rm| rm.mut_arg("names", |arg| offering(arg, clouds)));
         }
         // What is made has no name yet.
-        let machines = if verb.get_name() == "create" { Vec::new() } else { machines.clone() };
+        let machines =
+            if matches!(verb.get_name(), "create" | "adopt") { Vec::new() } else { machines.clone() };
         let clouds = clouds.clone();
         verb.mut_args(move |arg| match arg.get_id().as_str() {
             "name" | "names" => offering(arg, machines.clone()),

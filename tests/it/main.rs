@@ -1,6 +1,7 @@
 //! Every test that needs more than one crate.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod adopt;
 mod architecture;
 mod azure;
 mod bootstrap;

@@ -8,7 +8,7 @@ use wharf_driver::Profile;
 use super::{Cx, context, each, machine_names, tunnel};
 use crate::clouds::Clouds;
 use crate::docker::{DockerFolder, context_name};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::settings::{self, Given};
 use crate::ui::{Board, Table};
 
@@ -123,7 +123,32 @@ impl Args {
     }
 }
 
+/// What is shown and asked before anything is done.
+pub(super) enum Before {
+    Nothing,
+    /// The plan is shown; then somebody agrees to it, unless that was done on the command line.
+    Plan {
+        agreed: bool,
+    },
+}
+
+impl Args {
+    /// For hosts that exist, unless another driver was named.
+    pub(super) fn of_hosts(self) -> Self {
+        Self { driver: self.driver.or_else(|| Some("ssh".to_owned())), ..self }
+    }
+
+    /// The driver that was named.
+    pub(super) fn driver(&self) -> &str {
+        self.driver.as_deref().unwrap_or_default()
+    }
+}
+
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
+    run_after(&Before::Nothing, args, cx).await
+}
+
+pub(super) async fn run_after(before: &Before, args: Args, cx: &Cx) -> Result<()> {
     let names = machine_names(&args.names)?;
     let clouds = cx.clouds();
     let cloud = cloud(&args, cx, &clouds)?;
@@ -134,7 +159,15 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let board = Board::new(&cx.ui);
     let call = cx.call("create", Duration::from_secs(600), &board);
     if args.dry_run {
-        return plan(&names, &requests, cx, &wharf, &call, &board).await;
+        let planned = plan(&names, &requests, cx, &wharf, &call, &board).await;
+        let verb = if matches!(before, Before::Nothing) { "create" } else { "adopt" };
+        if planned.is_ok() && !cx.ui.is_json() {
+            cx.ui.note(&format!("nothing was done: this is what `{verb}` would do"));
+        }
+        return planned;
+    }
+    if let Before::Plan { agreed } = before {
+        agree(*agreed, &names, &requests, cx, &wharf, &call, &board).await?;
     }
     let wants_context = cx.config.context && !args.no_context && !args.no_bootstrap;
     let ends = each(cx, &names, |name| {
@@ -311,6 +344,38 @@ async fn complete(name: &MachineName, id: &str, folder: &DockerFolder, cx: &Cx, 
     }
 }
 
+/// Shows what would be done, and asks whether it shall be. What was begun already is gone on with unasked.
+async fn agree(
+    agreed: bool,
+    names: &[MachineName],
+    requests: &Requests,
+    cx: &Cx,
+    wharf: &Wharf,
+    call: &Call,
+    board: &Board,
+) -> Result<()> {
+    if !agreed && !cx.ui.can_ask() {
+        return Err(Error::usage("nobody is there to agree to what would be done")
+            .hint("--dry-run shows it, --yes agrees to it beforehand"));
+    }
+    let mut fresh = Vec::new();
+    for name in names {
+        if wharf.inspect(name).await.is_err() {
+            fresh.push(name.clone());
+        }
+    }
+    if fresh.is_empty() || agreed && cx.ui.is_json() {
+        return Ok(());
+    }
+    plan(&fresh, requests, cx, wharf, call, board).await?;
+    if agreed
+        || cx.ui.confirm("This is what will be done, and nothing else on the host is changed. Go on?")?
+    {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Refused, "nothing was done").hint("answer `y`, or give --yes"))
+}
+
 async fn plan(
     names: &[MachineName],
     requests: &Requests,
@@ -343,7 +408,6 @@ async fn plan(
             }
         }
         cx.ui.table(&table)?;
-        cx.ui.note("nothing was done: this is what `create` would do");
     }
     ends.end
 }

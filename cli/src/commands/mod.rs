@@ -2,6 +2,7 @@
 //! to several machines at once.
 
 pub(crate) mod active;
+pub(crate) mod adopt;
 pub(crate) mod allow;
 pub(crate) mod apply;
 pub(crate) mod certs;
@@ -80,6 +81,7 @@ pub(crate) struct Cx {
 pub(crate) async fn run(verb: Verb, cx: &Cx) -> Result<()> {
     match verb {
         Verb::Create(args) => create::run(*args, cx).await,
+        Verb::Adopt(args) => adopt::run(*args, cx).await,
         Verb::Ls(args) => ls::run(args, cx).await,
         Verb::Env(args) => env::run(args, cx).await,
         Verb::Context(args) => context::run(args, cx).await,

@@ -1,6 +1,7 @@
 //! Whole commands, as people see them: `$` is what was typed, `!` what went to stderr, the rest is the result.
 #![cfg(test)]
 
+mod adopt;
 mod certs;
 mod clouds;
 mod completions;

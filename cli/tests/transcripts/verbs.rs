@@ -208,6 +208,7 @@ fn help_lists_every_verb_and_code() {
 
     Commands:
       create            Makes machines and brings the agent to them
+      adopt             Takes over a host that exists, after showing what will be done to it
       ls                Lists machines
       env               Prints what points the docker client in this terminal at a machine
       context           Writes or refreshes machines' docker contexts, and prints their names
