@@ -46,6 +46,7 @@ impl Desk {
             options: EngineOptions::default(),
             expires: None,
             bare: false,
+            fleet: None,
         };
         self.wharf().create(&request, &call()).await.unwrap();
     }

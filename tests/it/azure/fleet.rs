@@ -1,5 +1,7 @@
 //! A fleet over two clouds: applied and killed wherever it is, applied again, and destroyed the same way.
 
+use std::io::Write as _;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -37,11 +39,11 @@ impl Fleet {
             let mut add = world.wharf(["cloud", "add", cloud.endpoint(), "--name", name]);
             expect_success(add.envs(scene::environment(cloud)).env("WHARF_KEYRING", "off"));
             let secret = world.home.join(format!("{name}.secret"));
-            std::fs::write(&secret, &cloud.config().account.secret).unwrap();
+            write(&secret, &cloud.config().account.secret);
             let profile = world.home.join(format!(".config/wharf/clouds/{name}.yaml"));
             let text = std::fs::read_to_string(&profile).unwrap();
             let place = format!("file: {}", secret.display());
-            std::fs::write(&profile, text.replace("env: AZURE_CLIENT_SECRET", &place)).unwrap();
+            write(&profile, &text.replace("env: AZURE_CLIENT_SECRET", &place));
         }
         let fleet = Self { public, stamp, runtimes: vec![first, second], world };
         fleet.write(file);
@@ -49,7 +51,7 @@ impl Fleet {
     }
 
     fn write(&self, file: &str) {
-        std::fs::write(self.world.home.join("fleet.yaml"), file).unwrap();
+        write(&self.world.home.join("fleet.yaml"), file);
     }
 
     fn command(&self, arguments: &[&str]) -> std::process::Command {
@@ -100,14 +102,17 @@ impl Drop for Fleet {
     }
 }
 
-/// Spans up to a longest one, other ones in every run; what began them is said when a test fails.
+fn write(file: &Path, text: &str) {
+    std::fs::File::create(file).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+/// Spans up to a longest one, other ones in every run.
 struct Dice(u64);
 
 impl Dice {
     fn new() -> Self {
         let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
         let seed = u64::try_from(seed % 1_000_000_007).unwrap();
-        println!("dice: {seed}");
         Self(seed)
     }
 
