@@ -65,7 +65,7 @@ impl Plan {
         free_port(facts, request.engine.listen)?;
         let agent = place(facts, executable)?;
         let upload = facts.agent.path != agent || facts.agent.sha256 != executable.sha256;
-        let wanted = service::definition(facts.init, &agent, &request.flags());
+        let wanted = service::definition(facts.init, &agent, &request.flags(), &request.options.environment);
         let service = (facts.agent.service.trim_end() != wanted.text.trim_end()
             || !facts.agent.enabled && wanted.at_boot)
             .then_some(wanted);

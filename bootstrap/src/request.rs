@@ -71,6 +71,8 @@ pub struct EngineOptions {
     pub registry_mirrors: Vec<String>,
     /// Registries spoken to without verified TLS.
     pub insecure_registries: Vec<String>,
+    /// `KEY=value` in the agent's environment, such as `HTTPS_PROXY`.
+    pub environment: Vec<String>,
     /// Further flags, each with its leading dashes.
     pub extra: Vec<String>,
 }

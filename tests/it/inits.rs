@@ -10,11 +10,50 @@ fn daemon(host: &Host) -> String {
     host.run("pgrep -f '^[^ ]*wharfd --host' || :").trim().to_owned()
 }
 
+const PROXY: &str = "HTTPS_PROXY=http://it's a proxy:3128";
+
+fn has_its_environment(host: &Host, daemon: &str) {
+    let environment = host.run(&format!("tr '\\0' '\\n' </proc/{daemon}/environ"));
+    assert!(environment.lines().any(|line| line == PROXY), "{environment}");
+}
+
+#[test]
+fn a_unit_gives_the_agent_its_environment() {
+    let world = World::new();
+    let host = world.lab.host();
+    let proxied = ["--engine-env".to_owned(), PROXY.to_owned()];
+    expect_success(&mut world.wharf([world.create_arguments("web", &host), proxied.into()].concat()));
+    has_its_environment(&host, &daemon(&host));
+    let again = world.wharf_ok(&["provision", "web"]);
+    has_its_environment(&host, &daemon(&host));
+    assert!(!again.contains("error"), "{again}");
+}
+
+#[test]
+fn pulls_go_through_the_proxy_that_the_agent_was_given() {
+    let world = World::new();
+    let host = world.lab.host();
+    let proxied = ["--engine-env".to_owned(), "HTTPS_PROXY=http://127.0.0.1:3128".to_owned()];
+    expect_success(&mut world.wharf([world.create_arguments("web", &host), proxied.into()].concat()));
+    // It writes down what it is asked for, and does nothing of it.
+    let proxy = "use IO::Socket; $s = IO::Socket::INET->new(LocalAddr => \"127.0.0.1\", LocalPort => 3128, Listen => 5); \
+                 while ($c = $s->accept) { $asked = <$c>; open F, \">>/run/asked\"; print F $asked; close F; close $c }";
+    host.run(&format!("systemd-run --quiet --unit=proxy perl -e '{proxy}'"));
+    wait_until("the proxy listens", || host.try_run("grep -q ':0C38 ' /proc/net/tcp").status.success());
+    let refused = world.docker("web", ["pull", "registry.invalid/box"]).output().unwrap();
+    assert!(!refused.status.success());
+    let asked = host.run("cat /run/asked");
+    assert!(asked.starts_with("CONNECT registry.invalid:443 "), "{asked}: {}", text(&refused));
+}
+
 /// From nothing to a container, through a daemon that is killed and new certificates, to nothing again.
 fn whole_life(kind: Kind, user: &str, after: impl FnOnce(&World, &Host)) {
     let world = World::new();
     let host = world.lab.host_of(kind);
-    expect_success(&mut world.wharf(world.create_arguments_as(user, "web", &host)));
+    let proxied = ["--engine-env".to_owned(), PROXY.to_owned()];
+    expect_success(
+        &mut world.wharf([world.create_arguments_as(user, "web", &host), proxied.into()].concat()),
+    );
     import_busybox(&world, "web");
     world.docker_ok("web", &["run", "-d", "--name", "kept", "busybox", "sleep", "1000"]);
     assert_eq!(world.docker_ok("web", &["run", "--rm", "busybox", "echo", "hello"]), "hello\n");
@@ -28,6 +67,7 @@ fn whole_life(kind: Kind, user: &str, after: impl FnOnce(&World, &Host)) {
     });
     let now = daemon(&host);
     assert_ne!(now, before);
+    has_its_environment(&host, &now);
 
     world.wharf_ok(&["regenerate-certs", "web"]);
     assert_eq!(daemon(&host), now, "new certificates restarted the daemon");

@@ -76,7 +76,7 @@ fn provisioned(request: &Request) -> Facts {
     let key = rcgen_request();
     let server = Server { machine: request.machine.clone(), names: request.names.clone() };
     let server = request.authority.sign_server(&key, &server, NOW).unwrap();
-    let service = service::definition(Init::Systemd, "/usr/local/bin/wharfd", &request.flags());
+    let service = service::definition(Init::Systemd, "/usr/local/bin/wharfd", &request.flags(), &[]);
     let agent = AgentFacts {
         path: "/usr/local/bin/wharfd".into(),
         sha256: executable().sha256,

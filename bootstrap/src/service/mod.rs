@@ -38,22 +38,33 @@ pub(crate) const fn mode(init: Init) -> &'static str {
     }
 }
 
-/// The definition of the agent at `agent` with these flags.
-pub(crate) fn definition(init: Init, agent: &str, flags: &[String]) -> Service {
+/// The definition of the agent at `agent` with these flags, and this in its environment.
+pub(crate) fn definition(init: Init, agent: &str, flags: &[String], environment: &[String]) -> Service {
     match init {
-        Init::Systemd => {
-            Service { path: systemd::PATH, mode: "644", text: systemd::text(agent, flags), at_boot: true }
-        }
-        Init::Openrc => {
-            Service { path: openrc::PATH, mode: "755", text: openrc::text(agent, flags), at_boot: true }
-        }
+        Init::Systemd => Service {
+            path: systemd::PATH,
+            mode: "644",
+            text: systemd::text(agent, flags, environment),
+            at_boot: true,
+        },
+        Init::Openrc => Service {
+            path: openrc::PATH,
+            mode: "755",
+            text: openrc::text(agent, flags, environment),
+            at_boot: true,
+        },
         Init::Folder | Init::None => Service {
             path: path(init),
             mode: "755",
-            text: watchdog::text(agent, flags),
+            text: watchdog::text(agent, flags, environment),
             at_boot: init == Init::Folder,
         },
     }
+}
+
+/// Lines of a shell script that set the environment.
+fn exports(environment: &[String]) -> String {
+    environment.iter().map(|variable| format!("export {}\n", quote(variable))).collect()
 }
 
 /// Script lines that install the definition, where there is a new one, and start the agent as `verb` says.

@@ -5,7 +5,7 @@ use crate::remote::quote;
 
 pub(super) const PATH: &str = "/etc/init.d/wharfd";
 
-pub(super) fn text(agent: &str, flags: &[String]) -> String {
+pub(super) fn text(agent: &str, flags: &[String], environment: &[String]) -> String {
     let flags: Vec<_> = flags.iter().map(|flag| quote(flag)).collect();
     // The supervisor evaluates this string once more: what is quoted inside stays together.
     let flags = flags.join(" ").chars().fold(String::new(), |mut out, c| {
@@ -28,12 +28,13 @@ error_log=/var/log/wharfd.log
 respawn_delay=1
 respawn_max=0
 rc_ulimit=\"-n 1048576\"
-
+{exports}
 depend() {{
     after net localmount cgroups
 }}
 ",
-        quote(agent)
+        quote(agent),
+        exports = super::exports(environment),
     )
 }
 

@@ -8,9 +8,11 @@ use crate::Verb;
 
 pub(super) const PATH: &str = "/etc/systemd/system/wharfd.service";
 
-pub(super) fn text(agent: &str, flags: &[String]) -> String {
+pub(super) fn text(agent: &str, flags: &[String], environment: &[String]) -> String {
     let command = std::iter::once(agent).chain(flags.iter().map(String::as_str)).map(word);
     let command = command.collect::<Vec<_>>().join(" ");
+    let environment: String =
+        environment.iter().map(|variable| format!("Environment={}\n", assignment(variable))).collect();
     format!(
         "# Written by wharf; `wharf provision` writes it again.
 [Unit]
@@ -20,7 +22,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=notify
-ExecStart={command}
+{environment}ExecStart={command}
 ExecReload=/bin/kill -HUP $MAINPID
 Delegate=yes
 KillMode=process
@@ -64,6 +66,11 @@ rm -f /etc/systemd/system/multi-user.target.wants/wharfd.service /etc/systemd/sy
 systemctl daemon-reload
 systemctl reset-failed wharfd.service 2>/dev/null || :
 ";
+
+/// One assignment, as `systemd.exec(5)` quotes it: a dollar means nothing there.
+fn assignment(variable: &str) -> String {
+    word(variable).replace("$$", "$")
+}
 
 /// One word of a command line, as `systemd.service(5)` quotes it.
 fn word(word: &str) -> String {

@@ -11,13 +11,25 @@ fn flags() -> Vec<String> {
     vec!["--tlsverify".into(), NASTY.into()]
 }
 
+fn environment() -> Vec<String> {
+    vec!["HTTPS_PROXY=http://ann:it's%20@proxy:3128".into(), r#"ODD=a b "c" $HOME \e"#.into()]
+}
+
 #[test]
 fn a_unit_quotes_as_systemd_reads() {
-    let text = definition(Init::Systemd, "/usr/local/bin/wharfd", &flags()).text;
+    let text = definition(Init::Systemd, "/usr/local/bin/wharfd", &flags(), &environment()).text;
     let line = text.lines().find(|line| line.starts_with("ExecStart=")).unwrap();
     assert_eq!(
         line,
         r#"ExecStart="/usr/local/bin/wharfd" "--tlsverify" "--label=a b \"c\" 'd' $$HOME %%n \\e `id`""#
+    );
+    let variables: Vec<&str> = text.lines().filter(|line| line.starts_with("Environment=")).collect();
+    assert_eq!(
+        variables,
+        [
+            r#"Environment="HTTPS_PROXY=http://ann:it's%%20@proxy:3128""#,
+            r#"Environment="ODD=a b \"c\" $HOME \\e""#
+        ]
     );
     assert!(text.contains("KillMode=process\n") && text.contains("Delegate=yes\n"));
     for mount_namespace in ["PrivateTmp", "Protect", "ReadOnlyPaths"] {
@@ -27,12 +39,19 @@ fn a_unit_quotes_as_systemd_reads() {
 
 #[test]
 fn an_openrc_script_keeps_words_together() {
-    let text = definition(Init::Openrc, "/usr/local/bin/wharfd", &flags()).text;
+    let text = definition(Init::Openrc, "/usr/local/bin/wharfd", &flags(), &environment()).text;
     // What supervise-daemon's start does with it: the assignment, then an eval.
     let line = text.lines().find(|line| line.starts_with("command_args=")).unwrap();
     let script = format!("{line}\neval \"set -- $command_args\"\nprintf '%s\\n' \"$@\"");
     let output = Command::new("sh").args(["-c", &script]).output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("--tlsverify\n{NASTY}\n"));
+    let exports: String = text
+        .lines()
+        .filter(|line| line.starts_with("export "))
+        .fold(String::new(), |all, line| all + line + "\n");
+    let script = format!("{exports}printf '%s\\n' \"HTTPS_PROXY=$HTTPS_PROXY\" \"ODD=$ODD\"");
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), environment().join("\n") + "\n");
     let checked = Command::new("sh").args(["-n", "-c", &text]).status().unwrap();
     assert!(checked.success());
 }
@@ -49,7 +68,7 @@ fn a_host_without_init_gets_a_script_that_starts_and_stops() {
         &format!("#!/bin/sh\nprintf '%s\\n' \"$@\" >{at}/arguments\nexec sleep 60\n"),
     )
     .unwrap();
-    let text = definition(Init::None, agent.to_str().unwrap(), &flags()).text;
+    let text = definition(Init::None, agent.to_str().unwrap(), &flags(), &environment()).text;
     let text = text.replace("/run/wharf-watchdog.pid", &format!("{at}/pid"));
     let text = text
         .replace("log=/var/log/wharfd.log", &format!("log={at}/log"))
@@ -77,7 +96,7 @@ fn a_host_without_init_gets_a_script_that_starts_and_stops() {
 #[test]
 fn scripts_are_posix() {
     for init in [Init::Systemd, Init::Openrc, Init::Folder, Init::None] {
-        let service = definition(init, "/usr/local/bin/wharfd", &flags());
+        let service = definition(init, "/usr/local/bin/wharfd", &flags(), &environment());
         for verb in [Verb::Keep, Verb::Start, Verb::Restart] {
             let script = format!(
                 "fail() {{ {}; }}\n{}{}{}",

@@ -9,14 +9,14 @@ use crate::remote::quote;
 pub(super) const BOOT_PATH: &str = "/etc/wharf/boot.d/50-wharfd";
 pub(super) const PATH: &str = "/etc/wharf/start";
 
-pub(super) fn text(agent: &str, flags: &[String]) -> String {
+pub(super) fn text(agent: &str, flags: &[String], environment: &[String]) -> String {
     let flags: Vec<_> = flags.iter().map(|flag| quote(flag)).collect();
     format!(
         r#"#!/bin/sh
 # Written by wharf; `wharf provision` writes it again.
 # start (or nothing): brings the engine and its watchdog up; stop: takes both down, containers live on.
 pid=/run/wharf-watchdog.pid log=/var/log/wharfd.log
-alive() {{ [ -r "$pid" ] && kill -0 "$(cat "$pid")" 2>/dev/null; }}
+{exports}alive() {{ [ -r "$pid" ] && kill -0 "$(cat "$pid")" 2>/dev/null; }}
 stop() {{
     alive || return 0
     kill "$(cat "$pid")"
@@ -50,6 +50,7 @@ case ${{1:-start}} in
 esac
 "#,
         agent = quote(agent),
+        exports = super::exports(environment),
         flags = flags.join(" "),
     )
 }

@@ -82,6 +82,9 @@ pub struct EngineOptions {
     pub insecure_registries: Vec<String>,
     /// Names and addresses that the server certificate holds beside the machine's own.
     pub extra_names: Vec<String>,
+    /// `KEY=value` in the engine's environment, such as `HTTPS_PROXY`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub environment: Vec<String>,
     /// Further flags of the engine, as they are.
     pub arguments: Vec<String>,
 }
@@ -94,6 +97,7 @@ impl Default for EngineOptions {
             registry_mirrors: Vec::new(),
             insecure_registries: Vec::new(),
             extra_names: Vec::new(),
+            environment: Vec::new(),
             arguments: Vec::new(),
         }
     }

@@ -47,6 +47,9 @@ pub(crate) struct Args {
     /// A registry that is spoken to without a verified certificate
     #[arg(long = "engine-insecure-registry", value_name = "HOST")]
     insecure_registries: Vec<String>,
+    /// A variable of the engine's environment, such as HTTPS_PROXY, which its pulls then go through; kept as it is written
+    #[arg(long = "engine-env", value_name = "KEY=VALUE")]
+    environment: Vec<String>,
     /// The engine's storage driver, of which there is one: overlay2
     #[arg(long = "engine-storage-driver", value_name = "NAME")]
     storage_driver: Option<String>,
@@ -116,6 +119,7 @@ impl Args {
             && self.cloud.is_none()
             && !self.no_bootstrap
             && self.labels.is_empty()
+            && self.environment.is_empty()
             && self.engine_options.is_empty()
             && self.registry_mirrors.is_empty()
             && self.insecure_registries.is_empty()
@@ -282,6 +286,14 @@ fn engine_options(args: &Args, cx: &Cx) -> Result<EngineOptions> {
             mistakes.push(format!("engine label `{label}` is not KEY=VALUE"));
         }
     }
+    for variable in &args.environment {
+        let key = variable.split_once('=').map_or("", |(key, _)| key);
+        let fits = |c: char| c == '_' || c.is_ascii_alphanumeric();
+        let named = key.chars().all(fits) && !key.starts_with(|c: char| c.is_ascii_digit());
+        if key.is_empty() || !named || variable.contains(['\n', '\0']) {
+            mistakes.push(format!("engine variable `{variable}` is not KEY=VALUE"));
+        }
+    }
     for mirror in &registry_mirrors {
         if !mirror.starts_with("http://") && !mirror.starts_with("https://") {
             mistakes.push(format!("registry mirror `{mirror}` is not an http:// or https:// address"));
@@ -296,6 +308,7 @@ fn engine_options(args: &Args, cx: &Cx) -> Result<EngineOptions> {
         labels,
         registry_mirrors,
         insecure_registries: both(&file.insecure_registries, &args.insecure_registries),
+        environment: args.environment.clone(),
         extra_names: args.extra_names.clone(),
         arguments: args.engine_options.iter().map(dashed).collect(),
         ..EngineOptions::default()

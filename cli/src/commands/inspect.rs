@@ -61,6 +61,7 @@ impl Host {
             host_options: json!({
                 "EngineOptions": {
                     "ArbitraryFlags": options.arguments,
+                    "Env": options.environment,
                     "Labels": options.labels,
                     "InsecureRegistry": options.insecure_registries,
                     "RegistryMirror": options.registry_mirrors,

@@ -74,6 +74,7 @@ struct Engine {
     insecure_registry: Option<Vec<String>>,
     labels: Option<Vec<String>>,
     registry_mirror: Option<Vec<String>>,
+    env: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -153,6 +154,7 @@ fn remembered(root: &Path, folder: &Path, config: Config) -> Remembered {
             labels: engine.labels.unwrap_or_default(),
             registry_mirrors: engine.registry_mirror.unwrap_or_default(),
             insecure_registries: engine.insecure_registry.unwrap_or_default(),
+            environment: engine.env.unwrap_or_default(),
             extra_names: auth_options.unwrap_or_default().names.unwrap_or_default(),
             ..EngineOptions::default()
         },

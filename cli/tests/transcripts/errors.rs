@@ -123,6 +123,21 @@ fn no_such_machine_has_a_code_of_its_own() {
 }
 
 #[test]
+fn a_variable_that_is_none_is_refused_before_anything_is_made() {
+    let sandbox = Sandbox::new();
+    assert_snapshot!(sandbox.run(&["create", "web", "--engine-env", "HTTPS_PROXY", "--engine-env", "1A=b"]), @r"
+    $ wharf create web --engine-env HTTPS_PROXY --engine-env 1A=b
+    ! error: engine variable `HTTPS_PROXY` is not KEY=VALUE
+    !   engine variable `1A=b` is not KEY=VALUE
+    ! hint: `wharf --help` lists the commands, `wharf COMMAND --help` what one takes
+    [exit 2]
+    ");
+    assert_eq!(sandbox.run(&["create", "web", "--engine-env", "no_proxy=a,b"]).code, 0);
+    let seen = sandbox.run(&["inspect", "-f", "{{json .HostOptions.EngineOptions.Env}}", "web"]);
+    assert_eq!(seen.stdout, "[\"no_proxy=a,b\"]\n");
+}
+
+#[test]
 fn clouds_and_hosts_refuse_with_their_codes_and_leave_nothing() {
     let sandbox = Sandbox::new();
     assert_snapshot!(sandbox.run(&["create", "web", "--memory-fails", "sign-in"]), @r"

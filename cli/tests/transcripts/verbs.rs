@@ -311,6 +311,7 @@ fn templates_say_what_is_printed() {
     $ wharf inspect --format {{prettyjson .HostOptions.EngineOptions}} web
     {
         "ArbitraryFlags": [],
+        "Env": [],
         "InsecureRegistry": [],
         "Labels": [
             "site=home"
