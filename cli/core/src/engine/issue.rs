@@ -76,8 +76,11 @@ impl Wharf {
             let ends = i64::try_from(engine.expires).unwrap_or(i64::MAX);
             all.push(Issued { ends, ..named("server", machine.name.as_str()) });
         }
+        let now = self.today().unix_timestamp();
         for issued in self.issued().await? {
-            all.push(Issued { open: open(&issued, &machines), ..issued });
+            // What has ended opens nothing, whoever was told.
+            let open = if issued.ends > now { open(&issued, &machines) } else { Vec::new() };
+            all.push(Issued { open, ..issued });
         }
         Ok(all)
     }
