@@ -41,13 +41,19 @@ pub(crate) async fn perform(
     if let Some((_, alive)) = there.iter().find(|(_, instance)| is_there(instance)) {
         return until_running(connection, action, wish, alive, cx).await;
     }
-    let gone = there.iter().map(|(index, _)| index + 1).max().unwrap_or(0);
+    let mut gone = there.iter().map(|(index, _)| index + 1).max().unwrap_or(0);
     let first = tries.load(Ordering::Relaxed).max(gone);
     let groups = groups(wish, made)?;
-    let mut full = Vec::new();
-    for index in (first..MOST_TRIES).take(wish.places.len()) {
+    let mut full: Vec<(&Place, Error)> = Vec::new();
+    // The place follows from the attempt: a repeated call must ask for the same.
+    for (index, place) in wish.places.iter().cycle().enumerate().take(MOST_TRIES).skip(first) {
+        if full.iter().any(|(asked, _)| std::ptr::eq(*asked, place)) {
+            if full.len() == wish.places.len() {
+                break;
+            }
+            continue;
+        }
         tries.store(index, Ordering::Relaxed);
-        let Some(place) = wish.places.get(index % wish.places.len()) else { break };
         cx.progress.say(&format!("asking for an instance in {}", place.zone));
         match run(connection, action, wish, place, &groups, &token(&cx.key, index), cx).await {
             Ok(instance) => match until_running(connection, action, wish, &instance, cx).await {
@@ -55,10 +61,16 @@ pub(crate) async fn perform(
                 done => return done,
             },
             Err(Trouble::Said(fault)) if fault.is_capacity() => full.push((place, fault.into_error())),
+            // Ended so long ago that no list shows it any more; its token stays spent.
+            Err(trouble) if trouble.is("IdempotentInstanceTerminated") => gone = index + 1,
             Err(trouble) => return Err(refused(trouble)),
         }
         // What was refused is settled: whoever comes back begins behind it.
         tries.store(index + 1, Ordering::Relaxed);
+    }
+    if full.is_empty() {
+        return Err(Error::new(Kind::Failed, format!("each of {MOST_TRIES} instances ended before it ran"))
+            .hint("`rm` the machine, and create it anew"));
     }
     // All zones were asked; next time they all are again.
     tries.store(gone, Ordering::Relaxed);

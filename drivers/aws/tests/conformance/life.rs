@@ -32,6 +32,20 @@ async fn an_answer_that_was_lost_makes_no_second_instance() {
 }
 
 #[tokio::test]
+async fn a_token_whose_instance_is_gone_and_forgotten_is_passed_over() {
+    let bench = Bench::new(Cloud::new().with("aws-zone", &["a"]));
+    let ends = wharf_ec2_sim::Effect::EndsEarly("Server.InternalError".into());
+    bench.world.simulator.add_fault("RunInstances", ends, 1);
+    let error = bench.create(&Switch::default()).await.unwrap().unwrap_err();
+    assert!(error.message().contains("ended before it ran"), "{error:?}");
+    bench.world.simulator.forget_ended().await;
+    bench.ready("forgotten").await;
+    let asked = bench.world.simulator.count("RunInstances");
+    assert_eq!((asked, bench.world.simulator.born()), (3, 2), "the spent token, and one of its own");
+    bench.gone("forgotten").await;
+}
+
+#[tokio::test]
 async fn stop_and_start_follow_a_changed_address() {
     let bench = Bench::new(Cloud::new());
     let created = bench.create(&Switch::default()).await.unwrap().unwrap();

@@ -17,6 +17,8 @@ use crate::xml::{self, Element};
 
 /// What EC2 takes, before base64.
 const USER_DATA: usize = 16 * 1024;
+/// For so many seconds after an instance was ended, it is still shown.
+pub(crate) const MEMORY: f64 = 3600.0;
 /// Parameters that publishers keep and moto does not know.
 const PARAMETERS: &[(&str, &str)] = &[
     (
@@ -232,12 +234,17 @@ async fn full(inner: &Inner, params: &Params) -> Option<Answer> {
 
 /// What a repeated call is told: the instance as it is now.
 async fn again(inner: &Inner, id: &str, headers: &HeaderMap) -> Answer {
+    let ended = |life: &Life| life.state(inner.now(), &inner.config.durations).0 == "terminated";
+    if inner.state().instances.get(id).is_none_or(ended) {
+        let message = "The client token was used for an instance that has been terminated.";
+        return Answer::refusal(400, "IdempotentInstanceTerminated", message);
+    }
     let asked = [("Action", "DescribeInstances"), ("Version", "2016-11-15"), ("InstanceId.1", id)];
     let body = serde_urlencoded::to_string(asked).unwrap_or_default();
     let answer = inner.upstream.send(headers, body).await;
     let Some(mut document) = Element::parse(&answer.body) else { return answer };
     let Some(mut reservation) = document.at("reservationSet").children.first().cloned() else {
-        return Answer::refusal(400, "IdempotentInstanceTerminated", "The instance of this token has ended.");
+        return answer;
     };
     reservation.at("instancesSet").children.iter_mut().for_each(|item| mend(inner, item));
     let mut made = Element { name: "RunInstancesResponse".to_owned(), ..Element::default() };
@@ -297,10 +304,10 @@ async fn describe(inner: &Inner, mut params: Params, headers: &HeaderMap) -> Ans
     Answer { status: 200, body: document.document() }
 }
 
-/// Groups are let go by what has ended.
+/// Whether it ended so long ago that nobody knows it any more.
 fn is_gone(life: &Life, inner: &Inner) -> bool {
-    // An hour later nobody knows it any more.
-    life.phase == Phase::Terminated && inner.now() - life.since > 3600.0
+    let now = inner.now();
+    life.state(now, &inner.config.durations).0 == "terminated" && now - life.since > MEMORY
 }
 
 /// Turns a filter by tokens into one by ids; `false` where nothing has such a token.
@@ -354,7 +361,9 @@ fn unknown(inner: &Inner, params: &Params) -> Option<Answer> {
     let state = inner.state();
     let known = |id: &String| {
         let life = state.instances.get(id);
-        life.is_some_and(|life| inner.now() - life.born >= inner.config.durations.lag.as_secs_f64())
+        life.is_some_and(|life| {
+            inner.now() - life.born >= inner.config.durations.lag.as_secs_f64() && !is_gone(life, inner)
+        })
     };
     let ids = params.iter().filter(|(name, _)| name.starts_with("InstanceId.")).map(|(_, id)| id);
     let missing = ids.into_iter().find(|id| !known(id))?;

@@ -112,6 +112,24 @@ impl Simulator {
         self.inner.faults.clear();
     }
 
+    /// An hour passes for every instance that has ended: nothing shows it any more, and its token stays spent.
+    pub async fn forget_ended(&self) {
+        let now = self.inner.now();
+        let mut ended = Vec::new();
+        for (id, life) in &mut self.inner.state().instances {
+            if life.state(now, &self.inner.config.durations).0 == "terminated" {
+                life.since -= deeds::MEMORY;
+                ended.push(id.clone());
+            }
+        }
+        // moto does not know of what ended by itself, and would keep its interfaces.
+        for id in ended {
+            let asked =
+                [("Action", "TerminateInstances"), ("Version", "2016-11-15"), ("InstanceId.1", id.as_str())];
+            self.inner.upstream.ask("ec2", &asked).await;
+        }
+    }
+
     /// How often this action was asked for.
     #[must_use]
     pub fn count(&self, api: &str) -> usize {
