@@ -23,7 +23,7 @@ there() { nsenter --net="$(fact network)" -- "$@"; } # there COMMAND…: where t
 
 # All that differs from a real account: where it answers.
 export AWS_ENDPOINT_URL=$(fact endpoint) AWS_REGION=us-east-1
-export AWS_ACCESS_KEY_ID=$(fact key) AWS_SECRET_ACCESS_KEY=secret
+export AWS_ACCESS_KEY_ID=$(fact key) AWS_SECRET_ACCESS_KEY=$(fact secret)
 
 mkdir -p "$work/root/bin"
 cp "$(command -v busybox)" "$work/root/bin/busybox"

@@ -168,14 +168,19 @@ const CAPACITY: &[&str] = &[
 /// The kind of a refusal and what to do about it.
 fn judge(code: &str, status: u16) -> (Kind, &'static str) {
     match code {
-        "AuthFailure" | "InvalidClientTokenId" | "UnrecognizedClientException" | "InvalidAccessKeyId" => {
-            (Kind::NotAllowed, "check the access key; it may be of another partition, disabled, or mistyped")
-        }
+        "AuthFailure" | "InvalidClientTokenId" | "UnrecognizedClientException" | "InvalidAccessKeyId" => (
+            Kind::NotAllowed,
+            "check the access key and its secret; the key may be of another partition, disabled, or mistyped",
+        ),
         "SignatureDoesNotMatch" | "InvalidSignatureException" | "IncompleteSignature" => (
             Kind::NotAllowed,
             "the secret key does not fit the access key; and this computer's clock must not be wrong",
         ),
-        "RequestExpired" | "ExpiredToken" | "ExpiredTokenException" => {
+        "RequestExpired" => (
+            Kind::NotAllowed,
+            "sign in again, as with `aws sso login`; and this computer's clock must not be wrong",
+        ),
+        "ExpiredToken" | "ExpiredTokenException" => {
             (Kind::NotAllowed, "sign in again, as with `aws sso login`, or ask for a new session token")
         }
         "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" => {

@@ -2,7 +2,7 @@
 //! to do now, and that `rm` afterwards leaves nothing.
 
 use wharf_core::{Error, Kind};
-use wharf_ec2_sim::Effect;
+use wharf_ec2_sim::{Effect, Standing};
 use wharf_testkit::suite::Bench;
 use wharf_testkit::{Switch, World as _};
 
@@ -40,12 +40,37 @@ fn refusing(api: &str, status: u16, code: &str) -> Cloud {
 async fn who_cannot_sign_in_is_told_why() {
     let wrong = Cloud::new().signed_in_by(&[("AWS_ACCESS_KEY_ID", "AKIASOMEBODYELSE0001")]);
     says(&refused(wrong, true).await, Kind::NotAllowed, "security token", "access key");
+    let secret = Cloud::new().signed_in_by(&[("AWS_SECRET_ACCESS_KEY", "of another key")]);
+    says(&refused(secret, true).await, Kind::NotAllowed, "SignatureDoesNotMatch", "secret key");
+    let clock = Cloud::changed(|config| config.ahead = std::time::Duration::from_secs(3600));
+    says(&refused(clock, true).await, Kind::NotAllowed, "Signature expired", "clock");
+    let strange = Cloud::new().signed_in_by(&[("AWS_SESSION_TOKEN", "of another key")]);
+    says(&refused(strange, true).await, Kind::NotAllowed, "InvalidClientTokenId", "access key");
     let expired = Cloud::new().signed_in_by(&[("AWS_SESSION_TOKEN", "expired")]);
     says(&refused(expired, true).await, Kind::NotAllowed, "expired", "aws sso login");
     let half = Cloud::new().signed_in_by(&[("AWS_SECRET_ACCESS_KEY", "")]);
     says(&refused(half, true).await, Kind::NotAllowed, "AWS_SECRET_ACCESS_KEY is not", "AWS_PROFILE");
     let denied = Cloud::changed(|config| config.denied = vec!["RunInstances".to_owned()]);
     says(&refused(denied, false).await, Kind::NotAllowed, "ec2:RunInstances", "policy");
+}
+
+/// An account whose key becomes this right after `api` was answered.
+fn once(api: &str, standing: Standing) -> Cloud {
+    let cloud = Cloud::new();
+    cloud.simulator.add_fault(api, Effect::KeyBecomes(standing), 1);
+    cloud
+}
+
+#[tokio::test]
+async fn a_key_that_ends_on_the_way_is_said_by_whoever_is_asked_next() {
+    // EC2 alone is asked after who it is has been told; it does not tell a wrong secret from an unknown key.
+    let known = |standing| once("GetCallerIdentity", standing);
+    for standing in [Standing::Deleted, Standing::SecretChanged] {
+        let error = refused(known(standing), true).await;
+        says(&error, Kind::NotAllowed, "not able to validate the provided access credentials", "its secret");
+    }
+    let error = refused(known(Standing::Expired), true).await;
+    says(&error, Kind::NotAllowed, "Request has expired", "aws sso login");
 }
 
 #[tokio::test]

@@ -120,9 +120,10 @@ impl World for Cloud {
     }
 
     fn environment(&self) -> BTreeMap<String, String> {
-        let key = self.simulator.config().key.clone();
-        [("AWS_ACCESS_KEY_ID".to_owned(), key), ("AWS_SECRET_ACCESS_KEY".to_owned(), "secret".to_owned())]
+        let config = self.simulator.config();
+        [("AWS_ACCESS_KEY_ID", &config.key), ("AWS_SECRET_ACCESS_KEY", &config.secret)]
             .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.clone()))
             .chain(self.own.iter().cloned())
             .collect()
     }

@@ -27,6 +27,7 @@ pub async fn run(
         writeln!(out, "{name:<12} {value}")?;
     }
     writeln!(out, "{:<12} {}", "key", simulator.config().key)?;
+    writeln!(out, "{:<12} {}", "secret", simulator.config().secret)?;
     writeln!(out, "{:<12} {}", "endpoint", simulator.endpoint())?;
     out.flush()?;
     drop(out);

@@ -13,6 +13,10 @@ pub struct Config {
     pub durations: Durations,
     /// The access key that signs in.
     pub key: String,
+    /// Its secret.
+    pub secret: String,
+    /// How far its clock is ahead of the caller's.
+    pub ahead: Duration,
     /// What every call with this session token is told: that it has expired.
     pub expired_token: String,
     /// Actions that the account may not do, such as `RunInstances`.
@@ -51,6 +55,8 @@ impl Default for Config {
                 late: Duration::from_secs(10),
             },
             key: "AKIAWHARFTESTS000001".to_owned(),
+            secret: "wharf-tests-secret".to_owned(),
+            ahead: Duration::ZERO,
             expired_token: "expired".to_owned(),
             denied: Vec::new(),
             full: Vec::new(),

@@ -32,14 +32,8 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("/aws/service/debian/release/12/latest/amd64", "ami-0de12000000000a64"),
 ];
 
-/// Why a call is refused before anybody looks at what it wants.
-pub(crate) fn admit(
-    inner: &Inner,
-    key: &str,
-    service: &str,
-    api: &str,
-    headers: &HeaderMap,
-) -> Option<Answer> {
+/// Why a call of somebody who is known is refused before anybody looks at what it wants.
+pub(crate) fn admit(inner: &Inner, service: &str, api: &str) -> Option<Answer> {
     let refuse = |status, code: &str, message: &str| {
         Some(if service == "ec2" {
             Answer::refusal(status, code, message)
@@ -47,14 +41,6 @@ pub(crate) fn admit(
             Answer::other_refusal(status, code, message)
         })
     };
-    if key != inner.config.key {
-        let code = if service == "ec2" { "AuthFailure" } else { "InvalidClientTokenId" };
-        return refuse(403, code, "The security token included in the request is invalid.");
-    }
-    let token = headers.get("x-amz-security-token").and_then(|value| value.to_str().ok());
-    if token == Some(&inner.config.expired_token) {
-        return refuse(403, "ExpiredToken", "The security token included in the request is expired");
-    }
     if inner.config.denied.iter().any(|denied| denied == api) {
         let message = format!("You are not authorized to perform: {service}:{api}.");
         return refuse(403, "UnauthorizedOperation", &message);

@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::credential::Standing;
+
 /// Something that goes wrong with calls of one action.
 #[derive(Debug, Clone)]
 pub struct Fault {
@@ -27,6 +29,8 @@ pub enum Effect {
     CutAfter,
     /// The connection is cut at once, and it is carried out some time later.
     CutThenDone,
+    /// It is carried out, and afterwards this has become of the caller's key.
+    KeyBecomes(Standing),
     /// The instance ends before it runs, for this reason.
     EndsEarly(String),
 }

@@ -1,6 +1,6 @@
 //! EC2 as its callers meet it, for tests. moto answers with the right shapes, and forgets what makes EC2 hard: it ignores
-//! idempotency tokens, has every instance running at once, deletes groups that are in use, takes any user data, and is
-//! never busy. A [`Simulator`] stands before it and does all of that: see `deeds`.
+//! signatures and idempotency tokens, has every instance running at once, deletes groups that are in use, takes any user
+//! data, and is never busy. A [`Simulator`] stands before it and does all of that: see `credential` and `deeds`.
 //!
 //! Each simulator is an account of its own, so many share one moto ([`Moto`]). Its minutes may be shorter than real ones.
 #![forbid(unsafe_code)]
@@ -8,6 +8,7 @@
 mod bodies;
 mod command;
 mod config;
+mod credential;
 mod deeds;
 mod fault;
 mod moto;
@@ -19,6 +20,7 @@ mod xml;
 
 pub use command::run;
 pub use config::{Config, Durations};
+pub use credential::Standing;
 pub use fault::{Effect, Fault};
 pub use moto::Moto;
 pub use simulator::Simulator;

@@ -107,12 +107,3 @@ pub(crate) fn cut() -> Response {
     let cut = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "cut by a fault");
     Response::new(Body::from_stream(futures_util::stream::iter([Err::<Bytes, _>(cut)])))
 }
-
-/// The access key of a signed call, and the service that it is for.
-pub(crate) fn signer(headers: &HeaderMap) -> Option<(&str, &str)> {
-    let text = headers.get("authorization")?.to_str().ok()?;
-    let (_, scope) = text.split_once("Credential=")?;
-    let mut parts = scope.split(',').next()?.split('/');
-    let key = parts.next()?;
-    parts.nth(2).map(|service| (key, service))
-}

@@ -9,14 +9,15 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract;
 use axum::response::Response;
-use http::HeaderMap;
+use http::{HeaderMap, Method, Uri};
 use wharf_sim::body::{Bodies, NoBodies};
 
 use crate::config::Config;
+use crate::credential::{Call, Doubt, Signature};
 use crate::deeds;
 use crate::fault::{Effect, Fault, Faults};
 use crate::moto::Moto;
-use crate::proxy::{self, Params, Upstream, signer};
+use crate::proxy::{self, Params, Upstream};
 use crate::state::State;
 use crate::xml::Element;
 
@@ -211,25 +212,36 @@ impl Inner {
 
 async fn answer(
     extract::State(inner): extract::State<Arc<Inner>>,
+    method: Method,
+    uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let text = String::from_utf8_lossy(&body).into_owned();
     let params: Params = serde_urlencoded::from_str(&text).unwrap_or_default();
-    let Some((key, service)) = signer(&headers) else {
-        return proxy::Answer::refusal(401, "AuthFailure", "the call is not signed").into_response();
+    let Some(signature) = Signature::of(&headers) else {
+        return Doubt::Unsigned.refusal("ec2").into_response();
     };
+    let service = signature.service;
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let api = params.get("Action").map_or(target, String::as_str).to_owned();
     let api = api.rsplit('.').next().unwrap_or_default().to_owned();
     inner.state().calls.push(api.clone());
-    if let Some(refusal) = deeds::admit(&inner, key, service, &api, &headers) {
+    let call = Call { method: &method, uri: &uri, headers: &headers, body: &body };
+    let standing = inner.state().standing;
+    if let Err(doubt) = signature.check(call, &inner.config, standing) {
+        return doubt.refusal(service).into_response();
+    }
+    if let Some(refusal) = deeds::admit(&inner, service, &api) {
         return refusal.into_response();
     }
     // Carried out whether or not anybody waits: a cloud finishes what it began.
     let fault = inner.faults.take(&api);
     if let Some(Effect::Refuse { status, code }) = &fault {
         return proxy::Answer::refusal(*status, code, "a fault of the test").into_response();
+    }
+    if let Some(Effect::KeyBecomes(standing)) = &fault {
+        inner.state().standing = *standing;
     }
     let late = matches!(fault, Some(Effect::CutThenDone));
     if late {

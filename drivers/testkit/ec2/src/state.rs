@@ -7,6 +7,7 @@ use std::time::Duration;
 use wharf_sim::body::Body;
 
 use crate::config::Durations;
+use crate::credential::Standing;
 use crate::throttle::Buckets;
 
 /// Everything, behind one lock.
@@ -19,6 +20,8 @@ pub(crate) struct State {
     pub(crate) made: BTreeMap<String, f64>,
     /// Elastic addresses by their ids.
     pub(crate) elastic: BTreeMap<String, String>,
+    /// What became of the account's key.
+    pub(crate) standing: Standing,
     pub(crate) buckets: Buckets,
     /// Actions in the order they came.
     pub(crate) calls: Vec<String>,
