@@ -12,6 +12,7 @@ mod cycles;
 mod docker;
 mod doctor;
 mod examples;
+mod firewalls;
 mod inits;
 mod jumps;
 mod keyring;

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Makes the root that test hosts of one kind are an overlay of, once, and prints its folder as the last line.
 #
-#   tests/lab/base.sh [systemd|openrc|bare|cloud-init]
+#   tests/lab/base.sh [systemd|openrc|bare|cloud-init|firewalls]
 #
 # A minimal Debian with sshd and sudo, and none of what the agent should do without: no nft, no iptables, no zstd. Its
 # init is systemd, or OpenRC under sysvinit, or there is none at all: a shell script that ends in sshd. `cloud-init` is
-# systemd with the real cloud-init, which finds its seed under /var/lib/cloud/seed/nocloud. Cached by the hash of this
-# file. Needs root.
+# systemd with the real cloud-init, which finds its seed under /var/lib/cloud/seed/nocloud. `firewalls` is systemd with
+# everybody else who makes rules (iptables in both forms, nft, ufw, firewalld, dockerd), none of which is started. Cached
+# by the hash of this file. Needs root.
 set -euo pipefail
 kind=${1:-systemd}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/wharf/lab
@@ -18,7 +19,7 @@ flock 9
 packages() {
     local all=openssh-server,ca-certificates,iproute2,sudo,procps
     case $kind in
-        systemd | cloud-init) echo "systemd,systemd-sysv,dbus,$all" ;;
+        systemd | cloud-init | firewalls) echo "systemd,systemd-sysv,dbus,$all" ;;
         openrc | bare) echo "$all" ;;
         *) echo "base.sh: there is no kind $kind" >&2 && return 2 ;;
     esac
@@ -85,6 +86,13 @@ CFG
     rm -f etc/sudoers.d/ann
     echo 'Include /etc/ssh/sshd_config.d/*.conf' | cat - etc/ssh/sshd_config >etc/ssh/sshd_config.new
     mv etc/ssh/sshd_config.new etc/ssh/sshd_config
+}
+
+firewalls() {
+    systemd
+    install docker.io firewalld iptables nftables ufw
+    # A test starts the one that it is about.
+    chroot . systemctl disable containerd.service docker.service docker.socket firewalld.service ufw.service >&2
 }
 
 # What debootstrap cannot bring: it takes the first of several alternatives, which OpenRC does not go with, and configures

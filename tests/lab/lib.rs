@@ -67,6 +67,8 @@ pub enum Kind {
     OpenRc,
     /// Nothing: sshd is the first process's only child.
     Bare,
+    /// systemd, with everybody else who makes firewall rules, none of which is started.
+    Firewalls,
 }
 
 impl Kind {
@@ -75,6 +77,7 @@ impl Kind {
             Self::Systemd => "systemd",
             Self::OpenRc => "openrc",
             Self::Bare => "bare",
+            Self::Firewalls => "firewalls",
         }
     }
 }

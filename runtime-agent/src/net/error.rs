@@ -30,9 +30,18 @@ pub(crate) enum Error {
     /// Somebody else has the port.
     #[error("failed to bind host port {0}: address already in use")]
     PortTaken(std::net::SocketAddr),
+    /// The owner's program refused an entry in another firewall.
+    #[error("`{command}` failed: {said}")]
+    Refused { command: String, said: String },
+    /// Another firewall stops everything where no entry of ours would count.
+    #[error(
+        "the last rule of the firewall's chain {chain} (table {table}) stops whatever is forwarded, and wharf has no \
+         place before it: accept forwarding from and to {bridges} there"
+    )]
+    Stopped { chain: String, table: String, bridges: String },
     /// A thread of ours stopped.
     #[error("a worker thread stopped")]
-    Stopped,
+    Ended,
 }
 
 impl Error {

@@ -7,7 +7,8 @@
 //!   inside   nat output         the same for the host's own connections, 127.0.0.1 included
 //!   ports                       a published port → a container's address and port
 //!   peer                        the same for ports on 127.0.0.1 and the computer that this host runs on
-//!   forward  filter forward     between networks nothing, into a network only answers and published ports
+//!   forward  filter forward     between networks nothing, into a network only answers and published ports; what is a
+//!                               dockerd's next door is its own to decide
 //!   leaving  nat postrouting    masquerade: out of a network, back into the same one (hairpin), and from 127.0.0.1
 //! ```
 //! The table is always replaced as a whole, in one batch: it is a function of what should be, so nothing is left over
@@ -17,9 +18,11 @@
 //! the host's loopback; `guard` is what keeps them out, and keeps ports that are published on 127.0.0.1 to the host.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::Path;
 
+use super::neighbours::{Neighbours, Ours};
 use super::nftables::{Batch, Chain, Family, Hook, Protocol, Rule};
-use super::{Result, Subnet, forward};
+use super::{Result, Subnet};
 
 /// Everything that the host's firewall should do for containers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,14 +61,17 @@ pub(crate) struct Published {
 pub(crate) const TABLE: &str = "wharf";
 
 impl Firewall {
-    /// Makes the host's firewall so. Blocks; belongs to the namespace of the calling thread.
-    pub(crate) fn apply(&self) -> Result<()> {
-        self.batch().commit()?;
-        let bridges: Vec<&str> = self.bridges.iter().map(|guarded| guarded.bridge.as_str()).collect();
-        forward::cooperate(&bridges)
+    /// Makes the host's firewall so, and has other people's let pass what this one lets pass. Blocks; belongs to the
+    /// namespace of the calling thread. `ledger` is a file for what others were told and do not tell back.
+    pub(crate) fn apply(&self, ledger: &Path) -> Result<()> {
+        let neighbours = Neighbours::look()?;
+        self.batch(&neighbours.of_dockerd()).commit()?;
+        let ours = |guarded: &Guarded| Ours { bridge: guarded.bridge.clone(), has_ipv6: false };
+        neighbours.answer(&self.bridges.iter().map(ours).collect::<Vec<_>>(), ledger)
     }
 
-    fn batch(&self) -> Batch {
+    /// `strangers` are bridges of somebody else's containers.
+    fn batch(&self, strangers: &[String]) -> Batch {
         let mut table = Table { batch: Batch::new() };
         // Adding first makes removing it succeed whether it was there or not.
         table.batch.add_table(Family::Ip, TABLE);
@@ -76,7 +82,7 @@ impl Firewall {
         table.batch.add_table(Family::Ip, TABLE);
         table.guard();
         self.ports(&mut table);
-        self.forward(&mut table);
+        self.forward(&mut table, strangers);
         self.leaving(&mut table);
         table.batch
     }
@@ -113,7 +119,7 @@ impl Firewall {
         }
     }
 
-    fn forward(&self, table: &mut Table) {
+    fn forward(&self, table: &mut Table, strangers: &[String]) {
         table.chain("forward", Chain::Filter(Hook::Forward, 0));
         table.rule("forward", &Rule::new().of_a_connection().accept());
         table.rule("forward", &Rule::new().translated().accept());
@@ -126,11 +132,19 @@ impl Firewall {
             let out = Rule::new().arrived_by(&on.bridge);
             if on.internal {
                 table.rule("forward", &out.drop());
+                continue;
+            }
+            for stranger in strangers {
+                let between = Rule::new().arrived_by(&on.bridge).leaves_by(stranger);
+                table.rule("forward", &between.drop());
             }
         }
         if self.stop_transit {
-            for on in &self.bridges {
-                table.rule("forward", &Rule::new().arrived_by(&on.bridge).accept());
+            for bridge in self.bridges.iter().map(|on| &on.bridge).chain(strangers) {
+                table.rule("forward", &Rule::new().arrived_by(bridge).accept());
+            }
+            for bridge in strangers {
+                table.rule("forward", &Rule::new().leaves_by(bridge).accept());
             }
             table.rule("forward", &Rule::new().drop());
         }

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 
 use super::firewall::Firewall;
 use super::link::{Bridge, Links, Pair};
-use super::{Error, Mac, Result, Subnet, namespace, nftables};
+use super::{Error, Mac, Result, Subnet, namespace, neighbours, nftables};
 
 /// Every verb converges: repeating it, or finding half of it done, is fine.
 pub(crate) trait Kernel: Debug + Send + Sync {
@@ -42,8 +42,17 @@ pub(crate) trait Kernel: Debug + Send + Sync {
 
     fn firewall(&self, firewall: Firewall) -> BoxFuture<'_, Result<()>>;
 
-    /// Counts the changes that anybody made to the host's firewall.
-    fn firewall_generation(&self) -> BoxFuture<'_, Result<u32>>;
+    /// Changes with every change that anybody made to the host's firewall.
+    fn firewall_generation(&self) -> BoxFuture<'_, Result<Generation>>;
+}
+
+/// Which state of the host's firewall this is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Generation {
+    /// The kernel counts changes of nf_tables.
+    tables: u32,
+    /// Of the old tables there is only what they hold.
+    legacy: u32,
 }
 
 /// A link into a namespace.
@@ -66,11 +75,13 @@ pub(crate) struct Plug {
 #[derive(Debug)]
 pub(crate) struct Linux {
     links: Links,
+    /// What other firewalls were told.
+    ledger: PathBuf,
 }
 
 impl Linux {
-    pub(crate) fn open() -> Result<Self> {
-        Ok(Self { links: Links::here()? })
+    pub(crate) fn open(exec_root: &Path) -> Result<Self> {
+        Ok(Self { links: Links::here()?, ledger: ledger(exec_root) })
     }
 
     async fn subnets_but(&self, but_by: &[String]) -> Result<Vec<Subnet>> {
@@ -112,6 +123,11 @@ impl Linux {
         }
         configured
     }
+}
+
+/// Where is written down what other firewalls were told and do not tell back; gone with a reboot, as that is.
+pub(crate) fn ledger(exec_root: &Path) -> PathBuf {
+    exec_root.join("net").join("neighbours")
 }
 
 /// Makes the host what it was before [`Kernel::start_forwarding`] changed it.
@@ -162,12 +178,13 @@ impl Kernel for Linux {
     }
 
     fn firewall(&self, firewall: Firewall) -> BoxFuture<'_, Result<()>> {
-        async move { tokio::task::spawn_blocking(move || firewall.apply()).await.map_err(|_| Error::Stopped)? }
-            .boxed()
+        let ledger = self.ledger.clone();
+        let applied = tokio::task::spawn_blocking(move || firewall.apply(&ledger));
+        async move { applied.await.map_err(|_| Error::Ended)? }.boxed()
     }
 
-    fn firewall_generation(&self) -> BoxFuture<'_, Result<u32>> {
-        async move { tokio::task::spawn_blocking(nftables::generation).await.map_err(|_| Error::Stopped)? }
-            .boxed()
+    fn firewall_generation(&self) -> BoxFuture<'_, Result<Generation>> {
+        let look = || Ok(Generation { tables: nftables::generation()?, legacy: neighbours::legacy_mark()? });
+        async move { tokio::task::spawn_blocking(look).await.map_err(|_| Error::Ended)? }.boxed()
     }
 }

@@ -62,7 +62,7 @@ pub(crate) async fn remove(path: &Path) -> Result<()> {
         }
     })
     .await
-    .map_err(|_| Error::Stopped)?
+    .map_err(|_| Error::Ended)?
 }
 
 /// Runs `work` inside the namespace at `path`, on a thread of its own.
@@ -116,5 +116,5 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send 
             let _ = sender.send(work());
         })
         .map_err(Error::kernel("start a thread"))?;
-    receiver.await.map_err(|_| Error::Stopped)?
+    receiver.await.map_err(|_| Error::Ended)?
 }

@@ -10,6 +10,8 @@ use crate::net::nftables::Watch;
 
 /// A reload comes in pieces.
 const SETTLING: Duration = Duration::from_millis(200);
+/// Nobody tells of changes in the tables of `iptables-legacy`: where they are in use, they are looked at.
+const LOOKING: Duration = Duration::from_secs(15);
 
 impl Networks {
     /// Begins to listen, for as long as the networks are in use. Where nobody may listen, the log says so.
@@ -23,9 +25,11 @@ impl Networks {
     /// Programs the firewall again, if it is not as we left it and there is anything to protect.
     async fn restore(&self) -> Result<()> {
         let mut applied = self.shared.applied.lock().await;
+        if self.state().sandboxes.is_empty() {
+            return Ok(());
+        }
         let failed = |e| Error::internal("setting the firewall's rules anew", e);
-        let generation = self.shared.kernel.firewall_generation().await.map_err(failed)?;
-        if applied.generation == generation || self.state().sandboxes.is_empty() {
+        if self.shared.kernel.firewall_generation().await.map_err(failed)? == applied.generation {
             return Ok(());
         }
         tracing::info!("somebody else has changed the firewall: setting our rules anew");
@@ -35,8 +39,9 @@ impl Networks {
 
 async fn follow(networks: Weak<Shared>, mut watch: Watch) {
     loop {
-        watch.changed().await;
-        tokio::time::sleep(SETTLING).await;
+        if tokio::time::timeout(LOOKING, watch.changed()).await.is_ok() {
+            tokio::time::sleep(SETTLING).await;
+        }
         let Some(shared) = networks.upgrade() else { return };
         if let Err(error) = (Networks { shared }).restore().await {
             tracing::error!(%error, "published ports may be out of order until the next container starts");

@@ -32,7 +32,7 @@ use crate::config::Config;
 use crate::engine::error::{Error, Result};
 use crate::engine::events::{EventKind, Events};
 use crate::net::firewall::{Firewall, Guarded, Published};
-use crate::net::{Kernel, Linux, Protocol, Proxy, dns};
+use crate::net::{Generation, Kernel, Linux, Protocol, Proxy, dns};
 use crate::store::record as disk;
 
 pub(crate) use attach::Attach;
@@ -70,8 +70,8 @@ struct Shared {
 struct Applied {
     /// The last change of ours.
     change: u64,
-    /// The kernel's own number of the ruleset after it.
-    generation: u32,
+    /// What the firewall was after it.
+    generation: Generation,
 }
 
 /// A port on an IPv6 address of the host.
@@ -101,7 +101,8 @@ struct State {
 impl Networks {
     /// Opens the networks under the data root, and makes the predefined ones if they are missing.
     pub(crate) async fn open(config: Arc<Config>, events: Events) -> Result<Self> {
-        let kernel = Linux::open().map_err(|e| Error::internal("opening the networks", e))?;
+        let kernel =
+            Linux::open(&config.exec_root).map_err(|e| Error::internal("opening the networks", e))?;
         Self::open_with(config, events, Arc::new(kernel)).await
     }
 

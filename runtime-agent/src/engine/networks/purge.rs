@@ -24,7 +24,7 @@ pub(crate) async fn purge(data_root: &Path, exec_root: &Path) -> Vec<Done> {
         let removed = namespace::remove(&path).await.map_err(text);
         done.push(removed.map(|()| format!("removed the network namespace {}", path.display())));
     }
-    match remove_rules() {
+    match remove_rules(&net::ledger(exec_root)) {
         Ok(false) => {}
         Ok(true) => done.push(Ok("removed the firewall's table and entries".to_owned())),
         Err(error) => done.push(Err(text(error))),
@@ -64,9 +64,9 @@ async fn remove_links(networks: &Path, sandboxes: &Path, done: &mut Vec<Done>) {
 }
 
 /// Says whether there were any.
-fn remove_rules() -> net::Result<bool> {
+fn remove_rules(ledger: &Path) -> net::Result<bool> {
     let there = nftables::chains()?.iter().any(|chain| chain.table == net::firewall::TABLE);
-    Firewall::default().apply()?;
+    Firewall::default().apply(ledger)?;
     Ok(there)
 }
 

@@ -15,6 +15,8 @@ pub(crate) enum Family {
     Inet = 1,
     /// IPv4.
     Ip = 2,
+    /// IPv6.
+    Ip6 = 10,
 }
 
 /// Where a chain meets the packets.

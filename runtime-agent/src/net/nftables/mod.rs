@@ -17,6 +17,6 @@ mod tests;
 mod watch;
 
 pub(crate) use batch::{Batch, Chain, Family, Hook};
-pub(crate) use list::{FoundChain, chains, rules};
+pub(crate) use list::{FoundChain, FoundRule, chains, rules};
 pub(crate) use rule::{Protocol, Rule};
 pub(crate) use watch::{Watch, generation};

@@ -58,7 +58,9 @@ fn a_chain_is_read_from_these_bytes() {
         assert_eq!(messages(&datagram[..length]).count(), 0);
     }
     let of_ipv6 = message(0x0a03, 0, 1, 10, 0, body.as_bytes());
-    assert_eq!(chain(&messages(&of_ipv6).next().unwrap()), None);
+    assert_eq!(chain(&messages(&of_ipv6).next().unwrap()).unwrap().family, Family::Ip6);
+    let of_arp = message(0x0a03, 0, 1, 3, 0, body.as_bytes());
+    assert_eq!(chain(&messages(&of_arp).next().unwrap()), None);
 }
 
 #[test]
@@ -99,8 +101,16 @@ fn nft_reads_every_rule_as_it_was_meant() {
             assert!(listed.lines().any(|found| found.trim() == line), "{line} is not in\n{listed}");
         }
         assert_eq!(chains().unwrap().len(), 4);
-        let rules = rules(Family::Ip, "t", "base").unwrap();
-        assert_eq!(rules.iter().map(|r| r.has_comment("hello")).collect::<Vec<_>>(), [false, false, true]);
+        let rules = rules(Family::Ip, "t").unwrap();
+        let of_base: Vec<_> = rules.iter().filter(|rule| rule.chain == "base").collect();
+        assert_eq!(of_base.iter().map(|r| r.has_comment("hello")).collect::<Vec<_>>(), [false, false, true]);
+        assert_eq!((of_base[0].arrives.as_deref(), of_base[0].leaves.as_deref()), (Some("br0"), Some("br0")));
+        assert_eq!(
+            (of_base[1].arrives.as_deref(), of_base[1].stops_all),
+            (None, false),
+            "it asks for others"
+        );
+        assert_eq!(of_base[2].goes_always(), Some("other"));
     });
 }
 
@@ -129,6 +139,6 @@ fn a_thousand_rules_are_one_batch() {
             batch.append(Family::Ip, "t", "c", &rule);
         }
         batch.commit().unwrap();
-        assert_eq!(rules(Family::Ip, "t", "c").unwrap().len(), 1000);
+        assert_eq!(rules(Family::Ip, "t").unwrap().len(), 1000);
     });
 }
