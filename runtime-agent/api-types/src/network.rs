@@ -179,7 +179,7 @@ pub struct NetworkContainer {
     /// CIDR.
     #[serde(rename = "IPv4Address")]
     pub ipv4_address: String,
-    /// Empty.
+    /// CIDR; empty on a network without IPv6.
     #[serde(rename = "IPv6Address")]
     pub ipv6_address: String,
 }

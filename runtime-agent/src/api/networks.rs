@@ -90,6 +90,9 @@ async fn connect(
     sent: Sent,
 ) -> Result<StatusCode> {
     let request: NetworkConnectRequest = sent.read()?;
+    if request.container.is_empty() {
+        return Err(Error::invalid("invalid name or ID supplied: \"\"").into());
+    }
     let settings = request.endpoint_config.unwrap_or_default();
     engine.networks.connect(&network, &request.container, settings).await?;
     Ok(StatusCode::OK)

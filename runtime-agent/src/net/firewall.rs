@@ -11,26 +11,31 @@
 //!                               dockerd's next door is its own to decide
 //!   leaving  nat postrouting    masquerade: out of a network, back into the same one (hairpin), and from 127.0.0.1
 //! ```
-//! The table is always replaced as a whole, in one batch: it is a function of what should be, so nothing is left over
-//! from a daemon that was killed, and nobody ever sees half of it. With nothing to protect there is no table.
+//! `table ip6 wharf` is the same for networks that have IPv6, without `guard` and `peer`: no packet for ::1 comes from
+//! another link than the loopback, and what is published there is passed on by the daemon.
+//!
+//! The tables are always replaced as a whole, in one batch: they are a function of what should be, so nothing is left over
+//! from a daemon that was killed, and nobody ever sees half of it. With nothing to protect there is none.
 //!
 //! Reaching containers by 127.0.0.1 needs `route_localnet` on their bridge, which would let them reach what listens on
 //! the host's loopback; `guard` is what keeps them out, and keeps ports that are published on 127.0.0.1 to the host.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::path::Path;
 
 use super::neighbours::{Neighbours, Ours};
 use super::nftables::{Batch, Chain, Family, Hook, Protocol, Rule};
-use super::{Result, Subnet};
+use super::{Address, Result, Subnet};
 
 /// Everything that the host's firewall should do for containers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Firewall {
     pub(crate) bridges: Vec<Guarded>,
-    pub(crate) ports: Vec<Published>,
+    pub(crate) ports: Vec<Published<SocketAddrV4>>,
+    pub(crate) ports_ipv6: Vec<Published<SocketAddrV6>>,
     /// Packets that neither come from a bridge nor go to one are not forwarded: the host was no router before us.
     pub(crate) stop_transit: bool,
+    pub(crate) stop_transit_ipv6: bool,
     /// The computer that this host is a virtual machine of: what is published on the loopback is meant for it.
     pub(crate) peer: Option<Ipv4Addr>,
 }
@@ -40,6 +45,7 @@ pub(crate) struct Firewall {
 pub(crate) struct Guarded {
     pub(crate) bridge: String,
     pub(crate) subnet: Subnet,
+    pub(crate) subnet_ipv6: Option<Subnet<Ipv6Addr>>,
     /// No way out or in.
     pub(crate) internal: bool,
     /// Containers on it may talk to each other.
@@ -50,14 +56,14 @@ pub(crate) struct Guarded {
 
 /// A port of the host that is a container's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Published {
+pub(crate) struct Published<S> {
     pub(crate) protocol: Protocol,
     /// Unspecified means all.
-    pub(crate) host: SocketAddrV4,
-    pub(crate) container: SocketAddrV4,
+    pub(crate) host: S,
+    pub(crate) container: S,
 }
 
-/// The only one that is ours.
+/// The only one that is ours, in each family.
 pub(crate) const TABLE: &str = "wharf";
 
 impl Firewall {
@@ -66,122 +72,163 @@ impl Firewall {
     pub(crate) fn apply(&self, ledger: &Path) -> Result<()> {
         let neighbours = Neighbours::look()?;
         self.batch(&neighbours.of_dockerd()).commit()?;
-        let ours = |guarded: &Guarded| Ours { bridge: guarded.bridge.clone(), has_ipv6: false };
+        let ours = |on: &Guarded| Ours { bridge: on.bridge.clone(), has_ipv6: on.subnet_ipv6.is_some() };
         neighbours.answer(&self.bridges.iter().map(ours).collect::<Vec<_>>(), ledger)
     }
 
     /// `strangers` are bridges of somebody else's containers.
     fn batch(&self, strangers: &[String]) -> Batch {
-        let mut table = Table { batch: Batch::new() };
+        let mut batch = Batch::new();
+        let on_ipv4 = Table {
+            family: Family::Ip,
+            bridges: self.bridges.iter().map(|on| (on, on.subnet)).collect(),
+            ports: self.ports.iter().map(|port| port.split(|s| (*s.ip(), s.port()))).collect(),
+            stop_transit: self.stop_transit,
+            strangers,
+        };
+        if on_ipv4.replace(&mut batch) {
+            self.keep_the_loopback(&mut batch);
+        }
+        let on_ipv6 = Table {
+            family: Family::Ip6,
+            bridges: self.bridges.iter().filter_map(|on| Some((on, on.subnet_ipv6?))).collect(),
+            ports: self.ports_ipv6.iter().map(|port| port.split(|s| (*s.ip(), s.port()))).collect(),
+            stop_transit: self.stop_transit_ipv6,
+            strangers,
+        };
+        on_ipv6.replace(&mut batch);
+        batch
+    }
+
+    /// Keeps others out of 127.0.0.0/8, and takes from there to containers what is published there.
+    fn keep_the_loopback(&self, batch: &mut Batch) {
+        let mut rule = |chain: &str, rule: &Rule| batch.append(Family::Ip, TABLE, chain, rule);
+        rule("guard", &Rule::new().not_arrived_by("lo").destination(loopback()).drop());
+        rule("guard", &Rule::new().not_arrived_by("lo").source(loopback()).drop());
+        for on in self.bridges.iter().filter(|on| !on.internal) {
+            rule("leaving", &Rule::new().leaves_by(&on.bridge).source(loopback()).masquerade());
+        }
+        let Some(peer) = self.peer else { return };
+        let from = Rule::new().source(Subnet::around(peer, 32));
+        rule("arriving", &from.for_this_host().jump("peer"));
+        for port in self.ports.iter().filter(|port| port.host.ip().is_loopback()) {
+            let matched = Rule::new().for_port(port.protocol, port.host.port());
+            rule("peer", &matched.send_to(*port.container.ip(), port.container.port()));
+        }
+        // Nobody on a bridge has its address.
+        for on in &self.bridges {
+            let forged = Rule::new().arrived_by(&on.bridge).source(Subnet::around(peer, 32));
+            rule("guard", &forged.drop());
+        }
+    }
+}
+
+impl<S> Published<S> {
+    fn split<A>(&self, parts: impl Fn(&S) -> Place<A>) -> (Protocol, Place<A>, Place<A>) {
+        (self.protocol, parts(&self.host), parts(&self.container))
+    }
+}
+
+/// An address and a port.
+type Place<A> = (A, u16);
+
+/// Our table of one family.
+struct Table<'a, A> {
+    family: Family,
+    bridges: Vec<(&'a Guarded, Subnet<A>)>,
+    /// From a place on the host to a container's.
+    ports: Vec<(Protocol, Place<A>, Place<A>)>,
+    stop_transit: bool,
+    strangers: &'a [String],
+}
+
+impl<A: Address> Table<'_, A> {
+    /// Says whether there is one now.
+    fn replace(&self, batch: &mut Batch) -> bool {
         // Adding first makes removing it succeed whether it was there or not.
-        table.batch.add_table(Family::Ip, TABLE);
-        table.batch.remove_table(Family::Ip, TABLE);
+        batch.add_table(self.family, TABLE);
+        batch.remove_table(self.family, TABLE);
         if self.bridges.is_empty() {
-            return table.batch;
+            return false;
         }
-        table.batch.add_table(Family::Ip, TABLE);
-        table.guard();
-        self.ports(&mut table);
-        self.forward(&mut table, strangers);
-        self.leaving(&mut table);
-        table.batch
+        batch.add_table(self.family, TABLE);
+        let is_here = |name: &str| self.family == Family::Ip || !matches!(name, "guard" | "peer");
+        for (name, chain) in CHAINS.iter().filter(|(name, _)| is_here(name)) {
+            batch.add_chain(self.family, TABLE, name, *chain);
+        }
+        let mut add = |chain: &str, rule: &Rule| batch.append(self.family, TABLE, chain, rule);
+        self.ports(&mut add);
+        self.forward(&mut add);
+        self.leaving(&mut add);
+        true
     }
 
-    fn ports(&self, table: &mut Table) {
-        table.chain("ports", Chain::Jumped);
-        table.chain("arriving", Chain::Nat(Hook::Prerouting, -100));
-        table.chain("inside", Chain::Nat(Hook::Output, -100));
+    fn ports(&self, add: &mut impl FnMut(&str, &Rule)) {
+        if self.family == Family::Ip6 {
+            let loopback = Subnet::around(A::of(Ipv6Addr::LOCALHOST.into()), A::BITS);
+            add("inside", &Rule::new().destination(loopback).accept());
+        }
         for chain in ["arriving", "inside"] {
-            table.rule(chain, &Rule::new().for_this_host().jump("ports"));
+            add(chain, &Rule::new().for_this_host().jump("ports"));
         }
-        if let Some(peer) = self.peer {
-            table.chain("peer", Chain::Jumped);
-            let from = Rule::new().source(Subnet::around(peer, 32));
-            table.rule("arriving", &from.for_this_host().jump("peer"));
-            for port in self.ports.iter().filter(|port| port.host.ip().is_loopback()) {
-                let matched = Rule::new().for_port(port.protocol, port.host.port());
-                table.rule("peer", &matched.send_to(*port.container.ip(), port.container.port()));
-            }
-            // Nobody on a bridge has its address.
-            for on in &self.bridges {
-                let forged = Rule::new().arrived_by(&on.bridge).source(Subnet::around(peer, 32));
-                table.rule("guard", &forged.drop());
-            }
-        }
-        for port in &self.ports {
-            let (host, container) = (port.host, port.container);
-            let to = match host.ip() {
-                any if any.is_unspecified() => Rule::new(),
-                address => Rule::new().destination(Subnet::around(*address, 32)),
+        for (protocol, (address, port), (container, inside)) in &self.ports {
+            let to = match address.number() {
+                0 => Rule::new(),
+                _ => Rule::new().destination(Subnet::around(*address, A::BITS)),
             };
-            let matched = to.for_port(port.protocol, host.port());
-            table.rule("ports", &matched.send_to(*container.ip(), container.port()));
+            add("ports", &to.for_port(*protocol, *port).send_to(*container, *inside));
         }
     }
 
-    fn forward(&self, table: &mut Table, strangers: &[String]) {
-        table.chain("forward", Chain::Filter(Hook::Forward, 0));
-        table.rule("forward", &Rule::new().of_a_connection().accept());
-        table.rule("forward", &Rule::new().translated().accept());
-        for on in &self.bridges {
+    fn forward(&self, add: &mut impl FnMut(&str, &Rule)) {
+        let mut add = |rule: &Rule| add("forward", rule);
+        add(&Rule::new().of_a_connection().accept());
+        add(&Rule::new().translated().accept());
+        for (on, _) in &self.bridges {
             let within = Rule::new().arrived_by(&on.bridge).leaves_by(&on.bridge);
-            table.rule("forward", &if on.talk { within.accept() } else { within.drop() });
+            add(&if on.talk { within.accept() } else { within.drop() });
         }
-        for on in &self.bridges {
-            table.rule("forward", &Rule::new().leaves_by(&on.bridge).drop());
+        for (on, _) in &self.bridges {
+            add(&Rule::new().leaves_by(&on.bridge).drop());
             let out = Rule::new().arrived_by(&on.bridge);
             if on.internal {
-                table.rule("forward", &out.drop());
+                add(&out.drop());
                 continue;
             }
-            for stranger in strangers {
-                let between = Rule::new().arrived_by(&on.bridge).leaves_by(stranger);
-                table.rule("forward", &between.drop());
+            for stranger in self.strangers {
+                add(&Rule::new().arrived_by(&on.bridge).leaves_by(stranger).drop());
             }
         }
         if self.stop_transit {
-            for bridge in self.bridges.iter().map(|on| &on.bridge).chain(strangers) {
-                table.rule("forward", &Rule::new().arrived_by(bridge).accept());
+            for bridge in self.bridges.iter().map(|(on, _)| &on.bridge).chain(self.strangers) {
+                add(&Rule::new().arrived_by(bridge).accept());
             }
-            for bridge in strangers {
-                table.rule("forward", &Rule::new().leaves_by(bridge).accept());
+            for bridge in self.strangers {
+                add(&Rule::new().leaves_by(bridge).accept());
             }
-            table.rule("forward", &Rule::new().drop());
+            add(&Rule::new().drop());
         }
     }
 
-    fn leaving(&self, table: &mut Table) {
-        table.chain("leaving", Chain::Nat(Hook::Postrouting, 100));
-        for on in self.bridges.iter().filter(|on| !on.internal) {
-            let into = || Rule::new().leaves_by(&on.bridge);
-            table.rule("leaving", &into().source(loopback()).masquerade());
-            table.rule("leaving", &into().source(on.subnet).translated().masquerade());
+    fn leaving(&self, add: &mut impl FnMut(&str, &Rule)) {
+        for (on, subnet) in self.bridges.iter().filter(|(on, _)| !on.internal) {
+            add("leaving", &Rule::new().leaves_by(&on.bridge).source(*subnet).translated().masquerade());
             if on.masquerade {
-                table.rule("leaving", &Rule::new().leaves_not_by(&on.bridge).source(on.subnet).masquerade());
+                add("leaving", &Rule::new().leaves_not_by(&on.bridge).source(*subnet).masquerade());
             }
         }
     }
 }
 
-struct Table {
-    batch: Batch,
-}
-
-impl Table {
-    fn guard(&mut self) {
-        self.chain("guard", Chain::Filter(Hook::Prerouting, -300));
-        self.rule("guard", &Rule::new().not_arrived_by("lo").destination(loopback()).drop());
-        self.rule("guard", &Rule::new().not_arrived_by("lo").source(loopback()).drop());
-    }
-
-    fn chain(&mut self, name: &str, chain: Chain) {
-        self.batch.add_chain(Family::Ip, TABLE, name, chain);
-    }
-
-    fn rule(&mut self, chain: &str, rule: &Rule) {
-        self.batch.append(Family::Ip, TABLE, chain, rule);
-    }
-}
+const CHAINS: &[(&str, Chain)] = &[
+    ("guard", Chain::Filter(Hook::Prerouting, -300)),
+    ("ports", Chain::Jumped),
+    ("peer", Chain::Jumped),
+    ("arriving", Chain::Nat(Hook::Prerouting, -100)),
+    ("inside", Chain::Nat(Hook::Output, -100)),
+    ("forward", Chain::Filter(Hook::Forward, 0)),
+    ("leaving", Chain::Nat(Hook::Postrouting, 100)),
+];
 
 fn loopback() -> Subnet {
     Subnet::around(Ipv4Addr::LOCALHOST, 8)

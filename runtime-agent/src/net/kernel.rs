@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::fs::File;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,9 @@ use super::{Error, Mac, Result, Subnet, namespace, neighbours, nftables};
 pub(crate) trait Kernel: Debug + Send + Sync {
     /// Every subnet that is routed by a link other than these.
     fn subnets<'a>(&'a self, but_by: &'a [String]) -> BoxFuture<'a, Result<Vec<Subnet>>>;
+
+    /// The same for IPv6.
+    fn subnets_ipv6<'a>(&'a self, but_by: &'a [String]) -> BoxFuture<'a, Result<Vec<Subnet<Ipv6Addr>>>>;
 
     fn has_link<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool>>;
 
@@ -34,11 +37,15 @@ pub(crate) trait Kernel: Debug + Send + Sync {
     /// Connects a namespace to a bridge: all or nothing.
     fn plug<'a>(&'a self, plug: &'a Plug) -> BoxFuture<'a, Result<()>>;
 
-    /// Sends a namespace's other packets by `gateway`, instead of any other way.
-    fn route<'a>(&'a self, namespace: &'a Path, gateway: Ipv4Addr) -> BoxFuture<'a, Result<()>>;
+    /// Sends a namespace's other packets of a family by `gateway`, instead of any other way.
+    fn route<'a>(&'a self, namespace: &'a Path, gateway: IpAddr) -> BoxFuture<'a, Result<()>>;
 
     /// Makes the host forward packets. Says whether it did not before.
     fn start_forwarding(&self) -> Result<bool>;
+
+    /// The same for IPv6, without what routers do not do and hosts do: whatever heeded other routers goes on doing so.
+    /// Names the links that had to be told, if it did not forward before.
+    fn start_forwarding_ipv6(&self) -> Result<Option<Vec<String>>>;
 
     fn firewall(&self, firewall: Firewall) -> BoxFuture<'_, Result<()>>;
 
@@ -69,6 +76,20 @@ pub(crate) struct Plug {
     pub(crate) address: Ipv4Addr,
     pub(crate) prefix: u8,
     pub(crate) gateway: Option<Ipv4Addr>,
+    /// And its bits.
+    pub(crate) address_ipv6: Option<(Ipv6Addr, u8)>,
+    pub(crate) gateway_ipv6: Option<Ipv6Addr>,
+}
+
+impl Plug {
+    fn addresses(&self) -> Vec<(IpAddr, u8)> {
+        let on_ipv6 = self.address_ipv6.map(|(address, prefix)| (address.into(), prefix));
+        std::iter::once((self.address.into(), self.prefix)).chain(on_ipv6).collect()
+    }
+
+    fn gateways(&self) -> impl Iterator<Item = IpAddr> {
+        self.gateway.map(IpAddr::from).into_iter().chain(self.gateway_ipv6.map(IpAddr::from))
+    }
 }
 
 /// The kernel of this host, in the network namespace of the thread that opened it.
@@ -84,17 +105,26 @@ impl Linux {
         Ok(Self { links: Links::here()?, ledger: ledger(exec_root) })
     }
 
-    async fn subnets_but(&self, but_by: &[String]) -> Result<Vec<Subnet>> {
-        let mut ours = Vec::new();
-        for name in but_by {
-            ours.extend(self.links.index(name).await?);
+    async fn indices(&self, names: &[String]) -> Result<Vec<u32>> {
+        let mut found = Vec::new();
+        for name in names {
+            found.extend(self.links.index(name).await?);
         }
-        let routes = self.links.routes().await?;
-        Ok(routes.into_iter().filter(|(_, link)| !ours.contains(link)).map(|(subnet, _)| subnet).collect())
+        Ok(found)
     }
 
     async fn put(&self, bridge: &Bridge, open: bool) -> Result<()> {
+        let name = &bridge.name;
+        // Before it has an address, and where it is there before: a container that plays the router must not have the
+        // host's packets (CVE-2020-13401).
+        let heed = |name: &str| namespace::set(&format!("net/ipv6/conf/{name}/accept_ra"), "0");
+        heed(name)?;
+        if bridge.address_ipv6.is_some() {
+            self.links.put_bridge(&Bridge { address_ipv6: None, ..bridge.clone() }).await?;
+            namespace::set(&format!("net/ipv6/conf/{name}/disable_ipv6"), "0")?;
+        }
         self.links.put_bridge(bridge).await?;
+        heed(name)?;
         let value = if open { "1" } else { "0" };
         namespace::set(&format!("net/ipv4/conf/{}/route_localnet", bridge.name), value)
     }
@@ -110,12 +140,21 @@ impl Linux {
         };
         self.links.put_pair(&pair, namespace.as_fd()).await?;
         let configured = async {
-            let inside = namespace::within(&plug.namespace, Links::here).await?;
-            inside.configure(&plug.inside, plug.address, plug.prefix).await?;
-            match plug.gateway {
-                Some(gateway) => inside.route_by(gateway).await,
-                None => Ok(()),
+            let (name, has_ipv6) = (plug.inside.clone(), plug.address_ipv6.is_some());
+            let inside = namespace::within(&plug.namespace, move || {
+                if has_ipv6 {
+                    // Its neighbours are no routers, whatever they say.
+                    namespace::set(&format!("net/ipv6/conf/{name}/accept_ra"), "0")?;
+                    namespace::set(&format!("net/ipv6/conf/{name}/disable_ipv6"), "0")?;
+                }
+                Links::here()
+            });
+            let inside = inside.await?;
+            inside.configure(&plug.inside, &plug.addresses()).await?;
+            for gateway in plug.gateways() {
+                inside.route_by(gateway).await?;
             }
+            Ok(())
         };
         let configured = configured.await;
         if configured.is_err() {
@@ -135,9 +174,42 @@ pub(crate) fn stop_forwarding() -> Result<()> {
     namespace::set("net/ipv4/ip_forward", "0")
 }
 
+/// The same for [`Kernel::start_forwarding_ipv6`] and the links that it named; some may be gone.
+pub(crate) fn stop_forwarding_ipv6<'a>(links: impl Iterator<Item = &'a str>) -> Result<()> {
+    namespace::set("net/ipv6/conf/all/forwarding", "0")?;
+    for link in links {
+        namespace::set(&format!("net/ipv6/conf/{link}/accept_ra"), "1")?;
+    }
+    Ok(())
+}
+
+/// What the setting is for each link; nothing where the kernel has no IPv6.
+fn settings_ipv6(setting: &str) -> Vec<(String, String)> {
+    let links = std::fs::read_dir("/proc/sys/net/ipv6/conf").into_iter().flatten().flatten();
+    let read = |link: std::fs::DirEntry| {
+        let value = std::fs::read_to_string(link.path().join(setting)).ok()?;
+        Some((link.file_name().into_string().ok()?, value.trim().to_owned()))
+    };
+    links.filter_map(read).collect()
+}
+
 impl Kernel for Linux {
     fn subnets<'a>(&'a self, but_by: &'a [String]) -> BoxFuture<'a, Result<Vec<Subnet>>> {
-        self.subnets_but(but_by).boxed()
+        async {
+            let ours = self.indices(but_by).await?;
+            let others = self.links.routes().await?.into_iter().filter(|(_, link)| !ours.contains(link));
+            Ok(others.map(|(subnet, _)| subnet).collect())
+        }
+        .boxed()
+    }
+
+    fn subnets_ipv6<'a>(&'a self, but_by: &'a [String]) -> BoxFuture<'a, Result<Vec<Subnet<Ipv6Addr>>>> {
+        async {
+            let ours = self.indices(but_by).await?;
+            let others = self.links.routes_ipv6().await?.into_iter().filter(|(_, link)| !ours.contains(link));
+            Ok(others.map(|(subnet, _)| subnet).collect())
+        }
+        .boxed()
     }
 
     fn has_link<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool>> {
@@ -164,7 +236,7 @@ impl Kernel for Linux {
         self.plug_in(plug).boxed()
     }
 
-    fn route<'a>(&'a self, namespace: &'a Path, gateway: Ipv4Addr) -> BoxFuture<'a, Result<()>> {
+    fn route<'a>(&'a self, namespace: &'a Path, gateway: IpAddr) -> BoxFuture<'a, Result<()>> {
         async move { namespace::within(namespace, Links::here).await?.route_by(gateway).await }.boxed()
     }
 
@@ -175,6 +247,20 @@ impl Kernel for Linux {
             return Ok(false);
         }
         namespace::set("net/ipv4/ip_forward", "1").map(|()| true)
+    }
+
+    fn start_forwarding_ipv6(&self) -> Result<Option<Vec<String>>> {
+        let before = settings_ipv6("forwarding");
+        if before.iter().any(|(link, value)| link == "all" && value == "1") {
+            return Ok(None);
+        }
+        let heeding =
+            settings_ipv6("accept_ra").into_iter().filter(|(link, value)| link != "all" && value == "1");
+        let told: Vec<String> = heeding.map(|(link, _)| link).collect();
+        for link in &told {
+            namespace::set(&format!("net/ipv6/conf/{link}/accept_ra"), "2")?;
+        }
+        namespace::set("net/ipv6/conf/all/forwarding", "1").map(|()| Some(told))
     }
 
     fn firewall(&self, firewall: Firewall) -> BoxFuture<'_, Result<()>> {

@@ -3,21 +3,21 @@
 //! Every verb converges: what is there already stays, what is gone already is success.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd as _;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use futures_util::{Stream, TryStreamExt as _};
 use rtnetlink::packet_route::AddressFamily;
-use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo, LinkMessage};
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage};
 use rtnetlink::sys::AsyncSocket as _;
 use rtnetlink::{LinkBridge, LinkBridgePort, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use tokio::task::JoinHandle;
 
-use super::{Error, Mac, Result, Subnet};
+use super::{Address, Error, Mac, Result, Subnet};
 
 /// Speaks for the namespace of the thread that made it, from any thread.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub(crate) struct Bridge {
     pub(crate) name: String,
     pub(crate) address: Ipv4Addr,
     pub(crate) prefix: u8,
+    /// And its bits.
+    pub(crate) address_ipv6: Option<(Ipv6Addr, u8)>,
     pub(crate) mtu: u32,
 }
 
@@ -98,7 +100,10 @@ impl Links {
             }
         }
         let index = self.expect(&bridge.name).await?;
-        self.put_address(index, bridge.address, bridge.prefix).await?;
+        self.put_address(index, bridge.address.into(), bridge.prefix).await?;
+        if let Some((address, prefix)) = bridge.address_ipv6 {
+            self.put_address(index, address.into(), prefix).await?;
+        }
         self.raise(index, &bridge.name).await?;
         Ok(index)
     }
@@ -143,26 +148,47 @@ impl Links {
         set.map_err(|e| failed(format!("set the hairpin mode of {port}"), &e))
     }
 
-    /// Gives a link its address, and raises it.
-    pub(crate) async fn configure(&self, name: &str, address: Ipv4Addr, prefix: u8) -> Result<()> {
+    /// Gives a link its addresses, and raises it.
+    pub(crate) async fn configure(&self, name: &str, addresses: &[(IpAddr, u8)]) -> Result<()> {
         let index = self.expect(name).await?;
-        self.put_address(index, address, prefix).await?;
+        for (address, prefix) in addresses {
+            self.put_address(index, *address, *prefix).await?;
+        }
         self.raise(index, name).await
     }
 
     /// Makes `gateway` the way to everywhere else, instead of any other.
-    pub(crate) async fn route_by(&self, gateway: Ipv4Addr) -> Result<()> {
-        let route = RouteMessageBuilder::<Ipv4Addr>::new().gateway(gateway).build();
+    pub(crate) async fn route_by(&self, gateway: IpAddr) -> Result<()> {
+        let route = match gateway {
+            IpAddr::V4(gateway) => RouteMessageBuilder::<Ipv4Addr>::new().gateway(gateway).build(),
+            IpAddr::V6(gateway) => RouteMessageBuilder::<Ipv6Addr>::new().gateway(gateway).build(),
+        };
         let added = self.answer(self.handle.route().add(route).replace().execute()).await;
         added.map_err(|e| failed(format!("route by {gateway}"), &e))
     }
 
     /// Every destination that the main table knows but the default one, with the link it goes by.
     pub(crate) async fn routes(&self) -> Result<Vec<(Subnet, u32)>> {
-        let request = RouteMessageBuilder::<Ipv4Addr>::new().build();
+        let routes = self.main_table(RouteMessageBuilder::<Ipv4Addr>::new().build()).await?;
+        let ipv4 =
+            |address: &RouteAddress| if let RouteAddress::Inet(it) = address { Some(*it) } else { None };
+        Ok(routes.iter().filter_map(|route| destination(route, ipv4)).collect())
+    }
+
+    /// The same for IPv6, without what every link has.
+    pub(crate) async fn routes_ipv6(&self) -> Result<Vec<(Subnet<Ipv6Addr>, u32)>> {
+        let routes = self.main_table(RouteMessageBuilder::<Ipv6Addr>::new().build()).await?;
+        let ipv6 =
+            |address: &RouteAddress| if let RouteAddress::Inet6(it) = address { Some(*it) } else { None };
+        let routes = routes.iter().filter_map(|route| destination(route, ipv6));
+        Ok(routes.filter(|(subnet, _)| !subnet.base().is_unicast_link_local()).collect())
+    }
+
+    async fn main_table(&self, request: RouteMessage) -> Result<Vec<RouteMessage>> {
         let listed = self.list(|| self.handle.route().get(request.clone()).execute()).await;
-        let routes = listed.map_err(|e| failed("list routes".to_owned(), &e))?;
-        Ok(routes.iter().filter(|route| in_main_table(route)).filter_map(destination).collect())
+        let mut routes = listed.map_err(|e| failed("list routes".to_owned(), &e))?;
+        routes.retain(in_main_table);
+        Ok(routes)
     }
 
     /// The names of all links.
@@ -184,18 +210,27 @@ impl Links {
         listed.map_err(|e| failed("list links".to_owned(), &e))
     }
 
-    async fn put_address(&self, index: u32, address: Ipv4Addr, prefix: u8) -> Result<()> {
+    async fn put_address(&self, index: u32, address: IpAddr, prefix: u8) -> Result<()> {
         let doing = || format!("give a link the address {address}/{prefix}");
         let there = self.list(|| self.handle.address().get().set_link_index_filter(index).execute()).await;
+        let (family, known) = match address {
+            IpAddr::V4(_) => (AddressFamily::Inet, AddressAttribute::Local(address)),
+            IpAddr::V6(_) => (AddressFamily::Inet6, AddressAttribute::Address(address)),
+        };
         let same = |found: &AddressMessage| {
-            found.header.family == AddressFamily::Inet
+            found.header.family == family
                 && found.header.prefix_len == prefix
-                && found.attributes.contains(&AddressAttribute::Local(address.into()))
+                && found.attributes.contains(&known)
         };
         if there.map_err(|e| failed(doing(), &e))?.iter().any(same) {
             return Ok(());
         }
-        match self.answer(self.handle.address().add(index, address.into(), prefix).execute()).await {
+        let mut adding = self.handle.address().add(index, address, prefix);
+        if address.is_ipv6() {
+            // We gave it to nobody else, and nobody is to wait until the kernel has asked around.
+            adding.message_mut().header.flags |= AddressHeaderFlags::Nodad;
+        }
+        match self.answer(adding.execute()).await {
             Err(error) if is(&error, libc::EEXIST) => Ok(()),
             added => added.map_err(|e| failed(doing(), &e)),
         }
@@ -260,12 +295,15 @@ fn in_main_table(route: &RouteMessage) -> bool {
     route.header.table == RouteHeader::RT_TABLE_MAIN && route.header.destination_prefix_length > 0
 }
 
-fn destination(route: &RouteMessage) -> Option<(Subnet, u32)> {
+fn destination<A: Address>(
+    route: &RouteMessage,
+    of: impl Fn(&RouteAddress) -> Option<A>,
+) -> Option<(Subnet<A>, u32)> {
     let mut address = None;
     let mut link = 0;
     for attribute in &route.attributes {
         match attribute {
-            RouteAttribute::Destination(RouteAddress::Inet(found)) => address = Some(*found),
+            RouteAttribute::Destination(found) => address = of(found),
             RouteAttribute::Oif(index) => link = *index,
             _ => {}
         }
@@ -313,8 +351,13 @@ mod tests {
     fn many_list_at_once_and_one_that_is_given_up_stops_nobody() {
         in_a_namespace("many_list_at_once_and_one_that_is_given_up_stops_nobody", || async {
             let links = Links::here().unwrap();
-            let bridge =
-                Bridge { name: "b0".to_owned(), address: Ipv4Addr::new(10, 9, 0, 1), prefix: 24, mtu: 1500 };
+            let bridge = Bridge {
+                name: "b0".to_owned(),
+                address: Ipv4Addr::new(10, 9, 0, 1),
+                prefix: 24,
+                address_ipv6: None,
+                mtu: 1500,
+            };
             links.put_bridge(&bridge).await.unwrap();
             // More than one answer of the kernel's holds, so that a list takes several.
             let index = links.expect("b0").await.unwrap();

@@ -17,7 +17,8 @@ use super::{Error, Result};
 const SETTINGS: &[(&str, &str)] = &[
     // Ports below 1024 are nobody's but the container's own.
     ("net/ipv4/ip_unprivileged_port_start", "0"),
-    // Networks are IPv4; a link-local address would only delay things. The loopback keeps its ::1.
+    // Links of networks that have IPv6 are told so; elsewhere a link-local address would only delay things. The loopback
+    // keeps its ::1.
     ("net/ipv6/conf/default/disable_ipv6", "1"),
     // Everybody may ping.
     ("net/ipv4/ping_group_range", "0 2147483647"),

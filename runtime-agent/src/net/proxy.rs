@@ -1,8 +1,9 @@
 //! Published ports on IPv6 addresses of the host: connections are taken here and passed on over IPv4.
 //!
-//! Containers have IPv4 addresses only, and no rule of the kernel's leads from one family to the other. So what comes to
-//! `[::]` or `[::1]` is copied by the daemon, in both directions, each ending by itself. While the daemon is down these
-//! ports are closed; those on IPv4 addresses need nobody.
+//! Most containers have IPv4 addresses only, and no rule of the kernel's leads from one family to the other, nor from `::1`
+//! to anybody. So what comes to `[::]` or `[::1]`, and no rule has sent to a container's own IPv6 address before, is copied
+//! by the daemon, in both directions, each ending by itself. While the daemon is down these ports are closed; those on
+//! IPv4 addresses need nobody.
 
 use std::collections::HashMap;
 use std::io;

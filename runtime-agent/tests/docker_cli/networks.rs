@@ -205,3 +205,52 @@ fn a_network_binds_ports_where_it_says() {
     let subnet = engine.ok(&["network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", "chosen"]);
     assert_ne!(subnet.trim(), "172.18.0.0/16");
 }
+
+#[test]
+fn a_network_with_ipv6_gives_addresses_names_and_ports_of_both() {
+    let mut engine = engine!("a_network_with_ipv6_gives_addresses_names_and_ports_of_both");
+    engine.ok(&["network", "create", "--ipv6", "--subnet", "fd00:7::/64", "six"]);
+    let shown =
+        engine.ok(&["network", "inspect", "-f", "{{.EnableIPv6}} {{(index .IPAM.Config 1).Subnet}}", "six"]);
+    assert_eq!(shown, "true fd00:7::/64\n");
+    start(&engine, "web", &["--network", "six", "--ip6", "fd00:7::77", "-p", "8080:80"]);
+    start(&engine, "client", &["--network", "six"]);
+    let end = "{{with index .NetworkSettings.Networks \"six\"}}{{.GlobalIPv6Address}}/{{.GlobalIPv6PrefixLen}} \
+               {{.IPv6Gateway}}{{end}}";
+    assert_eq!(engine.ok(&["inspect", "-f", end, "web"]), "fd00:7::77/64 fd00:7::1\n");
+    let members =
+        engine.ok(&["network", "inspect", "-f", "{{range .Containers}}{{.IPv6Address}} {{end}}", "six"]);
+    assert!(members.contains("fd00:7::77/64") && members.contains("fd00:7::2/64"), "{members}");
+    assert!(engine.ok(&["exec", "web", "cat", "/etc/hosts"]).contains("fd00:7::77\t"));
+    let asked = ["exec", "client", "nslookup", "-type=aaaa", "web", "127.0.0.11"];
+    engine.until(&asked, |said| said.contains("fd00:7::77"));
+    assert_eq!(engine.docker(&["exec", "client", "ping", "-6", "-c", "1", "-W", "5", "web"]).code, 0);
+    engine.ok(&["exec", "-d", "web", "sh", "-c", "mkdir /www; echo page > /www/index.html; httpd -h /www"]);
+    let get = |engine: &Engine, place: &str| {
+        let url = format!("http://{place}:8080/");
+        let script =
+            format!("for i in 1 2 3 4 5 6 7 8; do curl -sfgm 2 --noproxy '*' '{url}' && exit; done; exit 1");
+        engine.inside(&["sh", "-c", &script])
+    };
+    engine.inside(&["ip", "address", "add", "fd00:99::1/64", "dev", "lo"]);
+    for place in ["127.0.0.1", "[::1]", "[fd00:99::1]", "[fd00:7::1]"] {
+        assert_eq!(get(&engine, place), "page\n", "{place}");
+    }
+    let taken = engine.docker(&["run", "--rm", "--network", "six", "--ip6", "fd00:7::77", "busybox", "true"]);
+    assert!(taken.code == 125 && taken.stderr.contains("Address already in use"), "{taken:?}");
+    let outside =
+        engine.docker(&["run", "--rm", "--network", "six", "--ip6", "fd00:8::7", "busybox", "true"]);
+    assert!(outside.stderr.contains("no configured subnet contains IP address fd00:8::7"), "{outside:?}");
+
+    // A container that joins and leaves has a way out by the network that is left.
+    engine.ok(&["network", "create", "plain"]);
+    engine.ok(&["network", "connect", "plain", "web"]);
+    engine.ok(&["network", "disconnect", "six", "web"]);
+    assert!(!engine.ok(&["exec", "web", "ip", "-6", "route"]).contains("default"));
+    engine.ok(&["network", "connect", "--ip6", "fd00:7::88", "six", "web"]);
+    assert!(engine.ok(&["exec", "web", "ip", "-6", "route"]).contains("default via fd00:7::1"));
+    assert_eq!(engine.ok(&["inspect", "-f", end, "web"]), "fd00:7::88/64 fd00:7::1\n");
+    engine.kill_daemon();
+    engine.start_daemon();
+    assert_eq!(engine.docker(&["exec", "client", "ping", "-6", "-c", "1", "-W", "5", "fd00:7::88"]).code, 0);
+}

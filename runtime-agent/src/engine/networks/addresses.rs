@@ -1,10 +1,10 @@
 //! Which subnet a network gets, and which address a container.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 
-use super::record::Bridged;
-use crate::net::Subnet;
+use super::record::Pool;
+use crate::net::{Address, Subnet};
 
 /// The subnets that networks are given when nobody asks for one: dockerd's own, in its order.
 fn pool() -> impl Iterator<Item = Subnet> {
@@ -18,45 +18,53 @@ pub(super) fn free_subnet(used: &[Subnet]) -> Option<Subnet> {
     pool().find(|candidate| !used.iter().any(|used| used.overlaps(*candidate)))
 }
 
+/// One of the unique local subnets (RFC 4193) that is as good as nobody's: there are too many to try in order.
+pub(super) fn local_subnet(random: [u8; 7]) -> Subnet<Ipv6Addr> {
+    let mut octets = [0; 16];
+    octets[0] = 0xfd;
+    octets[1..8].copy_from_slice(&random);
+    Subnet::around(octets.into(), 64)
+}
+
 /// The lowest address that is nobody's.
-pub(super) fn free_address(network: &Bridged, taken: &BTreeSet<Ipv4Addr>) -> Option<Ipv4Addr> {
-    let range = network.range.unwrap_or(network.subnet);
+pub(super) fn free_address<A: Address>(pool: &Pool<A>, taken: &BTreeSet<A>) -> Option<A> {
+    let range = pool.range.unwrap_or(pool.subnet);
     // The edges of a range may be used, those of the subnet may not.
-    let (low, high) = (u32::from(range.base()), u32::from(range.last()));
-    (low..=high).map(Ipv4Addr::from).find(|address| is_free(network, taken, *address))
+    let (low, high) = (range.base().number(), range.last().number());
+    (low..=high).map(A::of).find(|address| is_free(pool, taken, *address))
 }
 
 /// Whether a container may have this address.
-pub(super) fn is_free(network: &Bridged, taken: &BTreeSet<Ipv4Addr>, address: Ipv4Addr) -> bool {
-    let edge = network.subnet.prefix() < 31
-        && (address == network.subnet.base() || address == network.subnet.last());
-    network.subnet.contains(address)
-        && !edge
-        && address != network.gateway
+pub(super) fn is_free<A: Address>(pool: &Pool<A>, taken: &BTreeSet<A>, address: A) -> bool {
+    pool.subnet.is_for_a_host(address)
+        && address != pool.gateway
         && !taken.contains(&address)
-        && !network.auxiliary.values().any(|auxiliary| *auxiliary == address)
-}
-
-/// The bridge's own address when nobody chose one.
-pub(super) fn first_address(subnet: Subnet) -> Option<Ipv4Addr> {
-    subnet.hosts().next()
+        && !pool.auxiliary.values().any(|auxiliary| *auxiliary == address)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
-    fn network(subnet: &str, range: Option<&str>) -> Bridged {
+    fn network(subnet: &str, range: Option<&str>) -> Pool<Ipv4Addr> {
         let subnet: Subnet = subnet.parse().unwrap();
-        Bridged {
-            bridge: "br0".to_owned(),
+        Pool {
             subnet,
-            gateway: first_address(subnet).unwrap(),
+            gateway: subnet.first(),
             range: range.map(|range| range.parse().unwrap()),
             auxiliary: [("router".to_owned(), Ipv4Addr::new(10, 0, 0, 3))].into(),
-            is_default: false,
-            is_adopted: false,
         }
+    }
+
+    #[test]
+    fn large_subnets_are_given_from_their_low_end() {
+        let subnet = local_subnet([1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(subnet.to_string(), "fd01:203:405:607::/64");
+        let pool = Pool { subnet, gateway: subnet.first(), range: None, auxiliary: [].into() };
+        let taken = BTreeSet::from(["fd01:203:405:607::2".parse().unwrap()]);
+        assert_eq!(free_address(&pool, &taken).unwrap().to_string(), "fd01:203:405:607::3");
     }
 
     #[test]

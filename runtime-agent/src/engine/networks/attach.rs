@@ -1,19 +1,17 @@
 //! Connecting containers, and taking back what they were given.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 use wharfd_api_types::container::PortBindings;
 use wharfd_api_types::network::EndpointSettings;
 
-use super::record::{Endpoint, Network, Sandbox};
-use super::{Networks, State, addresses, publish, random_id, sandbox_folder, transit_mark};
+use super::record::{Bridged, Endpoint, Network, Pool, Sandbox};
+use super::{Networks, State, addresses, publish, random_id, sandbox_folder};
 use crate::engine::error::{Error, Kind, Result};
-use crate::net::link::Bridge;
-use crate::net::{Mac, Plug, dns, resolvers};
+use crate::net::{Address, Mac, Plug, dns, resolvers};
 use crate::store::record as disk;
 
 /// What a container wants to be connected to. Not for the modes `host`, `none` and `container:`, which need nothing.
@@ -150,7 +148,9 @@ impl Networks {
         endpoint: &Endpoint,
     ) -> Result<Vec<OwnedFd>> {
         let others: Vec<_> = self.state().sandboxes.values().flat_map(|s| s.ports.clone()).collect();
-        let taken = publish::take(wishes, endpoint.address, &others).map_err(|error| {
+        let address_ipv6 = self.state().address_ipv6(&wanted.container);
+        let inside = publish::Inside { address: endpoint.address, address_ipv6 };
+        let taken = publish::take(wishes, inside, &others).map_err(|error| {
             Error::new(
                 Kind::Internal,
                 format!(
@@ -189,32 +189,20 @@ impl Networks {
             mac: endpoint.mac.parse().map_err(|e| Error::internal("reading a network endpoint", e))?,
             mtu: network.mtu(),
             address: endpoint.address,
-            prefix: bridged.subnet.prefix(),
-            gateway: endpoint.gateway.then_some(bridged.gateway),
+            prefix: bridged.pool.subnet.prefix(),
+            gateway: endpoint.gateway.then_some(bridged.pool.gateway),
+            address_ipv6: endpoint
+                .address_ipv6
+                .zip(bridged.pool_ipv6.as_ref())
+                .map(|(address, pool)| (address, pool.subnet.prefix())),
+            gateway_ipv6: bridged
+                .pool_ipv6
+                .as_ref()
+                .filter(|_| endpoint.gateway_ipv6)
+                .map(|pool| pool.gateway),
         };
         let plugged = self.shared.kernel.plug(&plug).await;
         plugged.map_err(|e| Error::internal(&format!("failed to connect to network {}", network.name), e))
-    }
-
-    /// Makes a network's bridge, and the host a router if containers are to get out.
-    pub(super) async fn raise(&self, network: &Network) -> Result<()> {
-        let Some(bridged) = network.bridged() else { return Ok(()) };
-        let bridge = Bridge {
-            name: bridged.bridge.clone(),
-            address: bridged.gateway,
-            prefix: bridged.subnet.prefix(),
-            mtu: network.mtu(),
-        };
-        let failed = |e| Error::internal(&format!("failed to make network {}", network.name), e);
-        self.shared.kernel.put_bridge(&bridge, !network.internal).await.map_err(failed)?;
-        if !network.internal && self.shared.kernel.start_forwarding().map_err(failed)? {
-            let mark = transit_mark(&self.shared.config.exec_root);
-            std::fs::File::create(&mark)
-                .map_err(|e| Error::internal(&format!("writing {}", mark.display()), e))?;
-            self.shared.stop_transit.store(true, Ordering::Relaxed);
-            self.state().changes += 1;
-        }
-        Ok(())
     }
 
     /// What belongs into the container's resolv.conf.
@@ -288,34 +276,14 @@ impl State {
                 network.name
             )));
         };
-        let taken: BTreeSet<Ipv4Addr> = self.endpoints_on(&network.id).map(|(_, e)| e.address).collect();
+        let taken = self.endpoints_on(&network.id).map(|(_, endpoint)| endpoint.address).collect();
         let wish = settings.ipam_config.as_ref().map_or("", |ipam| ipam.ipv4_address.as_str());
-        let address = match wish {
-            "" => addresses::free_address(bridged, &taken).ok_or_else(|| {
-                Error::internal(
-                    "failed to connect a container",
-                    "no available IPv4 addresses on this network's address pools",
-                )
-            })?,
-            _ if bridged.is_default => {
-                return Err(Error::invalid(
-                    "user specified IP address is supported on user defined networks only",
-                ));
-            }
-            wish => {
-                let address =
-                    wish.parse().map_err(|_| Error::invalid(format!("invalid IPv4 address: {wish}")))?;
-                if !bridged.subnet.contains(address) {
-                    return Err(Error::invalid(format!(
-                        "invalid endpoint settings:\nno configured subnet contains IP address {address}"
-                    )));
-                }
-                if !addresses::is_free(bridged, &taken, address) {
-                    return Err(Error::forbidden("Address already in use"));
-                }
-                address
-            }
-        };
+        let address = address(bridged, Some(&bridged.pool), &taken, wish)?;
+        let address = address.ok_or_else(|| Error::invalid("a network has IPv4 addresses"))?;
+        let taken =
+            self.endpoints_on(&network.id).filter_map(|(_, endpoint)| endpoint.address_ipv6).collect();
+        let wish = settings.ipam_config.as_ref().map_or("", |ipam| ipam.ipv6_address.as_str());
+        let address_ipv6 = self::address(bridged, bridged.pool_ipv6.as_ref(), &taken, wish)?;
         let mac = match settings.mac_address.as_str() {
             "" => Mac::of(address),
             wish => wish.parse().map_err(|e: crate::net::Error| Error::invalid(e.to_string()))?,
@@ -327,6 +295,7 @@ impl State {
             .unwrap_or_default();
         Ok(Endpoint {
             address,
+            address_ipv6,
             mac: mac.to_string(),
             network: network.id.clone(),
             link: format!("veth{}", id.get(..8).unwrap_or(&id)),
@@ -334,8 +303,47 @@ impl State {
             names: if network.has_names() { names(settings, who) } else { Vec::new() },
             links: settings.links.clone().unwrap_or_default(),
             gateway: false,
+            gateway_ipv6: false,
             id,
         })
+    }
+
+    /// Where a container is reached by IPv6: on the network that is its way out.
+    pub(super) fn address_ipv6(&self, container: &str) -> Option<std::net::Ipv6Addr> {
+        let endpoints = &self.sandboxes.get(container)?.endpoints;
+        endpoints.iter().find(|endpoint| endpoint.gateway_ipv6)?.address_ipv6
+    }
+}
+
+/// An address that is nobody's, or the one that a client wishes; none where the network has none of this family.
+fn address<A: Address>(
+    network: &Bridged,
+    pool: Option<&Pool<A>>,
+    taken: &BTreeSet<A>,
+    wish: &str,
+) -> Result<Option<A>> {
+    if wish.is_empty() {
+        let Some(pool) = pool else { return Ok(None) };
+        let none = || {
+            let why = format!("no available {} addresses on this network's address pools", A::FAMILY);
+            Error::internal("failed to connect a container", why)
+        };
+        return addresses::free_address(pool, taken).map(Some).ok_or_else(none);
+    }
+    if network.is_default {
+        return Err(Error::invalid("user specified IP address is supported on user defined networks only"));
+    }
+    let invalid = |_| Error::invalid(format!("invalid {} address: {wish}", A::FAMILY));
+    let address: A = wish.parse().map_err(|_| ()).map_err(invalid)?;
+    let Some(pool) = pool.filter(|pool| pool.subnet.contains(address)) else {
+        return Err(Error::invalid(format!(
+            "invalid endpoint settings:\nno configured subnet contains IP address {address}"
+        )));
+    };
+    if addresses::is_free(pool, taken, address) {
+        Ok(Some(address))
+    } else {
+        Err(Error::forbidden("Address already in use"))
     }
 }
 
@@ -352,14 +360,19 @@ fn names(settings: &EndpointSettings, who: &Who<'_>) -> Vec<String> {
     names
 }
 
-/// The way to everywhere else: the highest priority, the first of equals; internal networks lead nowhere.
+/// The way to everywhere else, for each family: the highest priority, the first of equals; internal networks lead nowhere.
 fn choose_way_out(sandbox: &mut Sandbox, networks: &[(Network, &EndpointSettings)]) {
-    let best = networks.iter().enumerate().filter(|(_, (network, _))| !network.internal);
-    let best = best.max_by_key(|(at, (_, settings))| (settings.gw_priority, std::cmp::Reverse(*at)));
-    if let Some((at, _)) = best
-        && let Some(endpoint) = sandbox.endpoints.get_mut(at)
-    {
-        endpoint.gateway = true;
+    let best = |leads: &dyn Fn(&Bridged) -> bool| {
+        let open =
+            networks.iter().enumerate().filter(|(_, (network, _))| network.bridged().is_some_and(leads));
+        let open = open.filter(|(_, (network, _))| !network.internal);
+        let best = open.max_by_key(|(at, (_, settings))| (settings.gw_priority, std::cmp::Reverse(*at)));
+        best.map(|(at, _)| at)
+    };
+    let (on_ipv4, on_ipv6) = (best(&|_| true), best(&|bridged| bridged.pool_ipv6.is_some()));
+    for (at, endpoint) in sandbox.endpoints.iter_mut().enumerate() {
+        endpoint.gateway = on_ipv4 == Some(at);
+        endpoint.gateway_ipv6 = on_ipv6 == Some(at);
     }
 }
 
@@ -370,13 +383,20 @@ pub(super) fn settled(
     settings: &EndpointSettings,
 ) -> EndpointSettings {
     let Some(bridged) = network.bridged() else { return settings.clone() };
+    let on_ipv6 = bridged.pool_ipv6.as_ref();
     EndpointSettings {
         mac_address: endpoint.mac.clone(),
         network_id: network.id.clone(),
         endpoint_id: endpoint.id.clone(),
-        gateway: if network.internal { String::new() } else { bridged.gateway.to_string() },
+        gateway: if network.internal { String::new() } else { bridged.pool.gateway.to_string() },
         ip_address: endpoint.address.to_string(),
-        ip_prefix_len: i64::from(bridged.subnet.prefix()),
+        ip_prefix_len: i64::from(bridged.pool.subnet.prefix()),
+        ipv6_gateway: on_ipv6
+            .filter(|_| !network.internal)
+            .map(|pool| pool.gateway.to_string())
+            .unwrap_or_default(),
+        global_ipv6_address: endpoint.address_ipv6.map(|address| address.to_string()).unwrap_or_default(),
+        global_ipv6_prefix_len: on_ipv6.map_or(0, |pool| i64::from(pool.subnet.prefix())),
         dns_names: network.has_names().then(|| endpoint.names.clone()),
         ..settings.clone()
     }

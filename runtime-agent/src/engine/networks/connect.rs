@@ -1,6 +1,7 @@
 //! Connecting containers to further networks, and disconnecting them, while they run or before.
 
 use std::fmt::Debug;
+use std::net::{IpAddr, SocketAddrV6};
 
 use futures_util::future::BoxFuture;
 use wharfd_api_types::network::EndpointSettings;
@@ -115,6 +116,9 @@ impl Networks {
             let who = Who { id: &member.id, name: &member.name, hostname: &member.hostname };
             let mut endpoint = state.endpoint(network, settings, &who, &mine)?;
             endpoint.gateway = !network.internal && !mine.iter().any(|endpoint| endpoint.gateway);
+            endpoint.gateway_ipv6 = !network.internal
+                && endpoint.address_ipv6.is_some()
+                && !mine.iter().any(|endpoint| endpoint.gateway_ipv6);
             let sandbox = state.sandboxes.entry(member.id.clone()).or_insert_with(|| Sandbox {
                 container: member.id.clone(),
                 name: member.name.clone(),
@@ -139,15 +143,12 @@ impl Networks {
     /// Takes one endpoint back. Says whether there was one.
     async fn drop_endpoint(&self, network: &Network, container: &str) -> Result<bool> {
         let dropped = self.state().take_endpoint(&network.id, container);
-        let Some((endpoint, way_out)) = dropped else { return Ok(false) };
+        let Some((endpoint, ways_out)) = dropped else { return Ok(false) };
         let failed = |e| Error::internal("disconnecting a container", e);
         self.shared.kernel.remove_link(&endpoint.link).await.map_err(failed)?;
-        if let Some(way_out) = way_out {
-            let by = self.find(&way_out)?;
-            if let Some(bridged) = by.bridged() {
-                let namespace = self.namespace(container);
-                self.shared.kernel.route(&namespace, bridged.gateway).await.map_err(failed)?;
-            }
+        for gateway in ways_out {
+            let namespace = self.namespace(container);
+            self.shared.kernel.route(&namespace, gateway).await.map_err(failed)?;
         }
         let sandbox = self.record(container)?;
         self.serve_ipv6(&sandbox);
@@ -172,24 +173,21 @@ impl Networks {
 
 impl State {
     /// Takes an endpoint out. When it was the way out and there is another one, that one's network is the way out now,
-    /// and published ports lead to its address.
-    fn take_endpoint(&mut self, network: &str, container: &str) -> Option<(Endpoint, Option<String>)> {
-        let open: Vec<String> = self
-            .networks
-            .values()
-            .filter(|n| !n.internal && n.bridged().is_some())
-            .map(|n| n.id.clone())
-            .collect();
+    /// and published ports lead to its address. Returns the new ways out beside it.
+    fn take_endpoint(&mut self, network: &str, container: &str) -> Option<(Endpoint, Vec<IpAddr>)> {
         let sandbox = self.sandboxes.get_mut(container)?;
         let at = sandbox.endpoints.iter().position(|endpoint| endpoint.network == network)?;
         let endpoint = sandbox.endpoints.remove(at);
-        let mut way_out = None;
+        let leads_out = |endpoint: &Endpoint| {
+            let network = self.networks.get(&endpoint.network).filter(|network| !network.internal);
+            network.and_then(Network::bridged)
+        };
+        let mut ways_out = Vec::new();
         if endpoint.gateway {
-            let next = sandbox.endpoints.iter_mut().find(|endpoint| open.contains(&endpoint.network));
-            match next {
-                Some(next) => {
+            match sandbox.endpoints.iter_mut().find_map(|next| leads_out(next).map(|by| (next, by))) {
+                Some((next, by)) => {
                     next.gateway = true;
-                    way_out = Some(next.network.clone());
+                    ways_out.push(by.pool.gateway.into());
                     for port in &mut sandbox.ports {
                         port.container.set_ip(next.address);
                     }
@@ -197,8 +195,23 @@ impl State {
                 None => sandbox.ports.clear(),
             }
         }
+        if endpoint.gateway_ipv6 {
+            let open = |next: &Endpoint| leads_out(next).and_then(|by| Some(by.pool_ipv6.as_ref()?.gateway));
+            let next =
+                sandbox.endpoints.iter_mut().find_map(|next| open(next).map(|gateway| (next, gateway)));
+            let address = next.and_then(|(next, gateway)| {
+                next.gateway_ipv6 = true;
+                ways_out.push(gateway.into());
+                next.address_ipv6
+            });
+            for port in &mut sandbox.ports {
+                let inside = port.container.port();
+                let leads = port.container_ipv6.and(address);
+                port.container_ipv6 = leads.map(|address| SocketAddrV6::new(address, inside, 0, 0));
+            }
+        }
         self.changes += 1;
-        Some((endpoint, way_out))
+        Some((endpoint, ways_out))
     }
 }
 

@@ -1,15 +1,15 @@
 //! Making a network.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 
 use wharfd_api_types::network::{IpamConfig, NetworkCreateRequest};
 
-use super::record::{Bridged, Driver, Network};
+use super::record::{Bridged, Driver, Network, Pool};
 use super::wire::now;
 use super::{Networks, addresses, random_id};
 use crate::engine::error::{Error, Result};
-use crate::net::Subnet;
+use crate::net::{self, Address, Subnet};
 
 impl Networks {
     /// Makes a user-defined bridge network. Its bridge comes with the first container.
@@ -17,10 +17,12 @@ impl Networks {
         check(&request)?;
         let id = random_id()?;
         let configs = request.ipam.as_ref().and_then(|ipam| ipam.config.clone()).unwrap_or_default();
-        let (subnet, gateway, range, auxiliary) = match configs.as_slice() {
-            [] => self.chosen(&IpamConfig::default()).await?,
-            [one] => self.chosen(one).await?,
-            _ => return Err(Error::invalid("a bridge network takes one IPv4 subnet")),
+        let (on_ipv6, on_ipv4): (Vec<_>, Vec<_>) = configs.into_iter().partition(is_ipv6);
+        let pool = self.pool(&only(on_ipv4, "IPv4")?).await?;
+        let pool_ipv6 = match request.enable_ipv6 {
+            Some(true) => Some(self.pool_ipv6(&only(on_ipv6, "IPv6")?).await?),
+            // As dockerd: subnets of a family that is off are not looked at.
+            _ => None,
         };
         let bridge = match request.options.get("com.docker.network.bridge.name") {
             Some(name) => checked_link(name)?.to_owned(),
@@ -28,7 +30,7 @@ impl Networks {
         };
         let is_adopted = self.shared.kernel.has_link(&bridge).await;
         let is_adopted = is_adopted.map_err(|e| Error::internal("looking for the bridge", e))?;
-        let driver = Bridged { bridge, subnet, gateway, range, auxiliary, is_default: false, is_adopted };
+        let driver = Bridged { bridge, pool, pool_ipv6, is_default: false, is_adopted };
         let network = Network {
             created: now(),
             driver: Driver::Bridge(driver),
@@ -47,14 +49,12 @@ impl Networks {
 
     /// Of two requests for one name, or for one subnet, the second is refused.
     fn keep_if_new(&self, network: Network) -> Result<()> {
-        let subnet = network.bridged().map(|bridged| bridged.subnet);
         let mut state = self.state();
         for other in state.networks.values() {
             if other.name == network.name {
                 return Err(Error::conflict(format!("network with name {} already exists", network.name)));
             }
-            let theirs = other.bridged().map(|bridged| bridged.subnet);
-            if subnet.zip(theirs).is_some_and(|(ours, theirs)| ours.overlaps(theirs)) {
+            if network.bridged().zip(other.bridged()).is_some_and(|(ours, theirs)| meet(ours, theirs)) {
                 return Err(overlap());
             }
             let bridge = network.bridged().map(|bridged| &bridged.bridge);
@@ -74,51 +74,100 @@ impl Networks {
         })
     }
 
-    async fn chosen(&self, config: &IpamConfig) -> Result<Chosen> {
-        let (subnet, first) = if config.subnet.is_empty() {
-            if !config.gateway.is_empty() || !config.ip_range.is_empty() {
-                return Err(Error::invalid("invalid network config:\nan IP range or gateway needs a subnet"));
+    /// The addresses that a client asked for, or a subnet that nobody has.
+    async fn pool(&self, config: &IpamConfig) -> Result<Pool<std::net::Ipv4Addr>> {
+        if config.subnet.is_empty() {
+            refuse_without_subnet(config)?;
+            let subnet = self.free_subnet().await?;
+            return Ok(Pool { subnet, gateway: subnet.first(), range: None, auxiliary: BTreeMap::new() });
+        }
+        let pool: Pool<std::net::Ipv4Addr> = asked_for(config)?;
+        let routed = self.routed_elsewhere().await?;
+        if routed.iter().any(|routed| routed.overlaps(pool.subnet)) { Err(overlap()) } else { Ok(pool) }
+    }
+
+    /// The same for IPv6.
+    async fn pool_ipv6(&self, config: &IpamConfig) -> Result<Pool<Ipv6Addr>> {
+        if !net::host_has_ipv6() {
+            return Err(Error::invalid("cannot make a network with IPv6: this host has none"));
+        }
+        let routed = self.routed_elsewhere_ipv6().await?;
+        if !config.subnet.is_empty() {
+            let pool: Pool<Ipv6Addr> = asked_for(config)?;
+            return if routed.iter().any(|it| it.overlaps(pool.subnet)) { Err(overlap()) } else { Ok(pool) };
+        }
+        refuse_without_subnet(config)?;
+        for _ in 0..CHOICES {
+            let mut random = [0; 7];
+            getrandom::fill(&mut random)
+                .map_err(|e| Error::internal("choosing a subnet", std::io::Error::other(e.to_string())))?;
+            let subnet = addresses::local_subnet(random);
+            if !routed.iter().any(|routed| routed.overlaps(subnet)) {
+                return Ok(Pool { subnet, gateway: subnet.first(), range: None, auxiliary: BTreeMap::new() });
             }
-            self.free_subnet().await?
-        } else {
-            let subnet: Subnet = parse(&config.subnet, "subnet")?;
-            let first = addresses::first_address(subnet).filter(|_| subnet.prefix() <= 30);
-            let first =
-                first.ok_or_else(|| Error::invalid(format!("subnet {subnet} is too small for a bridge")))?;
-            if self.routed_elsewhere().await?.iter().any(|routed| routed.overlaps(subnet)) {
-                return Err(overlap());
-            }
-            (subnet, first)
-        };
-        let gateway = if config.gateway.is_empty() { first } else { parse(&config.gateway, "gateway")? };
-        let range: Option<Subnet> =
-            if config.ip_range.is_empty() { None } else { Some(parse(&config.ip_range, "ip-range")?) };
-        if !subnet.contains(gateway) {
-            return Err(Error::invalid(format!(
-                "invalid network config:\ninvalid gateway {gateway}: parent subnet {subnet} does not contain it"
-            )));
         }
-        if range.is_some_and(|range| !subnet.contains(range.base()) || range.prefix() < subnet.prefix()) {
-            return Err(Error::invalid(format!(
-                "invalid network config:\ninvalid ip-range {}: it is not within subnet {subnet}",
-                config.ip_range
-            )));
-        }
-        let auxiliary = config.auxiliary_addresses.iter();
-        let auxiliary: Result<BTreeMap<String, Ipv4Addr>> = auxiliary
-            .map(|(name, address)| Ok((name.clone(), parse(address, "auxiliary address")?)))
-            .collect();
-        let auxiliary = auxiliary?;
-        if let Some((name, address)) = auxiliary.iter().find(|(_, address)| !subnet.contains(**address)) {
-            return Err(Error::forbidden(format!(
-                "auxiliary address: ({name}:{address}) must belong to the master pool: {subnet}"
-            )));
-        }
-        Ok((subnet, gateway, range, auxiliary))
+        Err(Error::invalid("all IPv6 subnets that were tried are routed elsewhere"))
     }
 }
 
-type Chosen = (Subnet, Ipv4Addr, Option<Subnet>, BTreeMap<String, Ipv4Addr>);
+/// How often a subnet may be chosen.
+const CHOICES: usize = 16;
+
+/// What a client wrote about one family, checked.
+fn asked_for<A: Address>(config: &IpamConfig) -> Result<Pool<A>> {
+    let subnet: Subnet<A> = parse(&config.subnet, "subnet")?;
+    if subnet.prefix() + 2 > A::BITS {
+        return Err(Error::invalid(format!("subnet {subnet} is too small for a bridge")));
+    }
+    let gateway = if config.gateway.is_empty() { subnet.first() } else { parse(&config.gateway, "gateway")? };
+    let range: Option<Subnet<A>> =
+        if config.ip_range.is_empty() { None } else { Some(parse(&config.ip_range, "ip-range")?) };
+    if !subnet.contains(gateway) {
+        return Err(Error::invalid(format!(
+            "invalid network config:\ninvalid gateway {gateway}: parent subnet {subnet} does not contain it"
+        )));
+    }
+    if range.is_some_and(|range| !subnet.contains(range.base()) || range.prefix() < subnet.prefix()) {
+        return Err(Error::invalid(format!(
+            "invalid network config:\ninvalid ip-range {}: it is not within subnet {subnet}",
+            config.ip_range
+        )));
+    }
+    let auxiliary = config.auxiliary_addresses.iter();
+    let auxiliary: Result<BTreeMap<String, A>> =
+        auxiliary.map(|(name, address)| Ok((name.clone(), parse(address, "auxiliary address")?))).collect();
+    let auxiliary = auxiliary?;
+    if let Some((name, address)) = auxiliary.iter().find(|(_, address)| !subnet.contains(**address)) {
+        return Err(Error::forbidden(format!(
+            "auxiliary address: ({name}:{address}) must belong to the master pool: {subnet}"
+        )));
+    }
+    Ok(Pool { subnet, gateway, range, auxiliary })
+}
+
+fn refuse_without_subnet(config: &IpamConfig) -> Result<()> {
+    if config.gateway.is_empty() && config.ip_range.is_empty() {
+        return Ok(());
+    }
+    Err(Error::invalid("invalid network config:\nan IP range or gateway needs a subnet"))
+}
+
+fn is_ipv6(config: &IpamConfig) -> bool {
+    [&config.subnet, &config.gateway, &config.ip_range].iter().any(|text| text.contains(':'))
+}
+
+fn only(mut configs: Vec<IpamConfig>, family: &str) -> Result<IpamConfig> {
+    if configs.len() > 1 {
+        return Err(Error::invalid(format!("a bridge network takes one {family} subnet")));
+    }
+    Ok(configs.pop().unwrap_or_default())
+}
+
+fn meet(ours: &Bridged, theirs: &Bridged) -> bool {
+    let on_ipv6 = ours.pool_ipv6.as_ref().zip(theirs.pool_ipv6.as_ref());
+    ours.pool.subnet.overlaps(theirs.pool.subnet)
+        || on_ipv6.is_some_and(|(ours, theirs)| ours.subnet.overlaps(theirs.subnet))
+}
 
 fn check(request: &NetworkCreateRequest) -> Result<()> {
     let name = request.name.as_str();
@@ -141,11 +190,12 @@ fn check(request: &NetworkCreateRequest) -> Result<()> {
         }
         other => return Err(Error::not_found(format!("could not find plugin {other}: plugin not found"))),
     }
-    if request.enable_ipv6 == Some(true) {
-        return Err(Error::invalid("IPv6 networks are not supported by this engine"));
-    }
     if request.enable_ipv4 == Some(false) {
-        return Err(Error::invalid("IPv4 or IPv6 must be enabled"));
+        let why = match request.enable_ipv6 {
+            Some(true) => "networks without IPv4 are not supported by this engine",
+            _ => "IPv4 or IPv6 must be enabled",
+        };
+        return Err(Error::invalid(why));
     }
     if request.config_only || request.ingress || !matches!(request.scope.as_str(), "" | "local") {
         return Err(Error::invalid("swarm networks are not supported by this engine"));

@@ -16,6 +16,7 @@ mod names;
 mod prepare;
 mod publish;
 mod purge;
+mod raise;
 mod reconcile;
 mod record;
 #[cfg(test)]
@@ -23,7 +24,7 @@ mod tests;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
+use std::net::{SocketAddr, SocketAddrV6};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -55,8 +56,9 @@ struct Shared {
     members: OnceLock<Arc<dyn Members>>,
     state: Mutex<State>,
     applied: tokio::sync::Mutex<Applied>,
-    /// The host forwarded nothing before us.
+    /// The host forwarded nothing before us; the same for IPv6.
     stop_transit: AtomicBool,
+    stop_transit_ipv6: AtomicBool,
     /// How many names were answered: who is named first takes turns.
     answers: AtomicUsize,
     /// By container.
@@ -109,6 +111,7 @@ impl Networks {
     async fn open_with(config: Arc<Config>, events: Events, kernel: Arc<dyn Kernel>) -> Result<Self> {
         let state = load(&config).map_err(|e| Error::internal("opening the networks", e))?;
         let stop_transit = transit_mark(&config.exec_root).exists();
+        let stop_transit_ipv6 = transit_mark_ipv6(&config.exec_root).exists();
         let this = Self {
             shared: Arc::new(Shared {
                 config,
@@ -118,6 +121,7 @@ impl Networks {
                 state: Mutex::new(state),
                 applied: tokio::sync::Mutex::default(),
                 stop_transit: AtomicBool::new(stop_transit),
+                stop_transit_ipv6: AtomicBool::new(stop_transit_ipv6),
                 answers: AtomicUsize::new(0),
                 servers: Mutex::default(),
                 proxies: Mutex::default(),
@@ -143,13 +147,13 @@ impl Networks {
     async fn program(&self, applied: &mut Applied) -> Result<()> {
         let (change, firewall) = {
             let state = self.state();
-            (
-                state.changes,
-                state.firewall(
-                    self.shared.stop_transit.load(Ordering::Relaxed),
-                    self.shared.config.loopback_peer,
-                ),
-            )
+            let firewall = Firewall {
+                stop_transit: self.shared.stop_transit.load(Ordering::Relaxed),
+                stop_transit_ipv6: self.shared.stop_transit_ipv6.load(Ordering::Relaxed),
+                peer: self.shared.config.loopback_peer,
+                ..state.firewall()
+            };
+            (state.changes, firewall)
         };
         let failed = |e| Error::internal("failed to program the firewall", e);
         self.shared.kernel.firewall(firewall).await.map_err(failed)?;
@@ -171,29 +175,37 @@ impl Networks {
 }
 
 impl State {
-    /// What the host's firewall should be.
-    fn firewall(&self, stop_transit: bool, peer: Option<Ipv4Addr>) -> Firewall {
+    /// What the host's firewall should be for these containers.
+    fn firewall(&self) -> Firewall {
         let used = |id: &str| self.endpoints_on(id).next().is_some();
         let guarded = |network: &Network| {
             let bridged = network.bridged().filter(|_| used(&network.id))?;
             Some(Guarded {
                 bridge: bridged.bridge.clone(),
-                subnet: bridged.subnet,
+                subnet: bridged.pool.subnet,
+                subnet_ipv6: bridged.pool_ipv6.as_ref().map(|pool| pool.subnet),
                 internal: network.internal,
                 talk: network.is_on("com.docker.network.bridge.enable_icc"),
                 masquerade: network.is_on("com.docker.network.bridge.enable_ip_masquerade"),
             })
         };
-        let ports = self.sandboxes.values().flat_map(|sandbox| &sandbox.ports).filter_map(|port| {
-            // The others are passed on by the daemon.
+        let all = || self.sandboxes.values().flat_map(|sandbox| &sandbox.ports);
+        let ports = all().filter_map(|port| {
             let SocketAddr::V4(host) = port.host else { return None };
             Some(Published { protocol: port.protocol, host, container: port.container })
+        });
+        let ports_ipv6 = all().filter_map(|port| {
+            // The others, and what comes from ::1, are passed on by the daemon.
+            let (SocketAddr::V6(host), Some(container)) = (port.host, port.container_ipv6) else {
+                return None;
+            };
+            Some(Published { protocol: port.protocol, host, container })
         });
         Firewall {
             bridges: self.networks.values().filter_map(guarded).collect(),
             ports: ports.collect(),
-            stop_transit,
-            peer,
+            ports_ipv6: ports_ipv6.collect(),
+            ..Firewall::default()
         }
     }
 
@@ -217,6 +229,11 @@ fn sandbox_folder(config: &Config) -> PathBuf {
 /// There when the host was no router before us; gone with a reboot, as forwarding is.
 fn transit_mark(exec_root: &Path) -> PathBuf {
     exec_root.join("net").join("no-transit")
+}
+
+/// The same for IPv6; it names the links that stop heeding routers when it goes.
+fn transit_mark_ipv6(exec_root: &Path) -> PathBuf {
+    exec_root.join("net").join("no-transit-ipv6")
 }
 
 fn load(config: &Config) -> Result<State, crate::store::Error> {

@@ -1,10 +1,10 @@
 //! Names on user-defined networks: who is who, as one container sees it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
-use super::record::{Network, Sandbox};
+use super::record::{Endpoint, Network, Sandbox};
 use super::{Networks, Shared, State};
 use crate::engine::error::{Error, Result};
 use crate::net::dns::{Names, Server};
@@ -16,7 +16,7 @@ impl Networks {
         if self.shared.servers().contains_key(&container) {
             return Ok(());
         }
-        let view = View { networks: Arc::downgrade(&self.shared), container: container.clone() };
+        let view = View::of(self, &container);
         let server = Server::start(&sandbox.namespace, Arc::new(view)).await;
         let server = server.map_err(|e| Error::internal("failed to serve names", e))?;
         self.shared.servers().insert(container, server);
@@ -30,16 +30,22 @@ impl Networks {
 
 /// What one container sees. It outlives nobody: the server that holds it belongs to the networks.
 #[derive(Debug)]
-struct View {
+pub(super) struct View {
     networks: Weak<Shared>,
     container: String,
 }
 
+impl View {
+    pub(super) fn of(networks: &Networks, container: &str) -> Self {
+        Self { networks: Arc::downgrade(&networks.shared), container: container.to_owned() }
+    }
+}
+
 impl Names for View {
-    fn addresses(&self, name: &str) -> Option<Vec<Ipv4Addr>> {
+    fn addresses(&self, name: &str) -> Option<Vec<IpAddr>> {
         let networks = Networks { shared: self.networks.upgrade()? };
         let state = networks.state();
-        let mut found: Vec<Ipv4Addr> = neighbours(&state, &self.container)
+        let mut found: Vec<&Endpoint> = neighbours(&state, &self.container)
             .filter(|(network, endpoint)| {
                 let bare =
                     name.strip_suffix(&network.name.to_ascii_lowercase()).and_then(|n| n.strip_suffix('.'));
@@ -50,20 +56,20 @@ impl Names for View {
                         || linked.is_some_and(|n| known.eq_ignore_ascii_case(n))
                 })
             })
-            .map(|(_, endpoint)| endpoint.address)
+            .map(|(_, endpoint)| endpoint)
             .collect();
         // Everybody who shares a name gets its turn to be the first, which is the one that most clients take.
         let turn = networks.shared.answers.fetch_add(1, Ordering::Relaxed);
         let first = turn.checked_rem(found.len()).unwrap_or_default();
         found.rotate_left(first);
-        (!found.is_empty()).then_some(found)
+        (!found.is_empty()).then(|| found.into_iter().flat_map(Endpoint::addresses).collect())
     }
 
-    fn name_of(&self, address: Ipv4Addr) -> Option<String> {
+    fn name_of(&self, address: IpAddr) -> Option<String> {
         let networks = Networks { shared: self.networks.upgrade()? };
         let state = networks.state();
         let (network, endpoint) =
-            neighbours(&state, &self.container).find(|(_, endpoint)| endpoint.address == address)?;
+            neighbours(&state, &self.container).find(|(_, e)| e.addresses().any(|known| known == address))?;
         Some(format!("{}.{}", endpoint.names.first()?, network.name))
     }
 
@@ -96,10 +102,7 @@ fn linked<'a>(state: &'a State, container: &str, network: &str, alias: &str) -> 
 }
 
 /// Everybody on the container's networks that have names, itself included.
-fn neighbours<'a>(
-    state: &'a State,
-    container: &str,
-) -> impl Iterator<Item = (&'a Network, &'a super::record::Endpoint)> {
+fn neighbours<'a>(state: &'a State, container: &str) -> impl Iterator<Item = (&'a Network, &'a Endpoint)> {
     let mine = state.sandboxes.get(container).map(|sandbox| sandbox.endpoints.as_slice()).unwrap_or_default();
     let networks = mine.iter().filter_map(|endpoint| state.networks.get(&endpoint.network));
     networks

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::record::{Bridged, Driver, Network};
+use super::record::{Bridged, Driver, Network, Pool};
 use super::wire::now;
 use super::{Networks, addresses, random_id};
 use crate::engine::error::{Error, Result};
@@ -32,7 +32,10 @@ impl Networks {
         let config = &self.shared.config;
         let (subnet, gateway) = match config.bip {
             Some(bip) => (Subnet::around(bip.address, bip.prefix), bip.address),
-            None => self.free_subnet().await?,
+            None => {
+                let subnet = self.free_subnet().await?;
+                (subnet, subnet.first())
+            }
         };
         if let Some(old) = &old {
             self.shared
@@ -43,10 +46,8 @@ impl Networks {
         }
         let bridged = Bridged {
             bridge: config.bridge.clone(),
-            subnet,
-            gateway,
-            range: None,
-            auxiliary: BTreeMap::new(),
+            pool: Pool { subnet, gateway, range: None, auxiliary: BTreeMap::new() },
+            pool_ipv6: None,
             is_default: true,
             is_adopted: false,
         };
@@ -65,25 +66,32 @@ impl Networks {
             return Ok(false);
         }
         if let Some(bip) = config.bip {
-            return Ok(bridged.gateway == bip.address && bridged.subnet.prefix() == bip.prefix);
+            return Ok(bridged.pool.gateway == bip.address && bridged.pool.subnet.prefix() == bip.prefix);
         }
         let routed = self.routed_elsewhere().await?;
-        Ok(!routed.iter().any(|subnet| subnet.overlaps(bridged.subnet)))
+        Ok(!routed.iter().any(|subnet| subnet.overlaps(bridged.pool.subnet)))
     }
 
-    /// A subnet that neither the host nor one of our networks uses, and its first address.
-    pub(super) async fn free_subnet(&self) -> Result<(Subnet, std::net::Ipv4Addr)> {
+    /// A subnet that neither the host nor one of our networks uses.
+    pub(super) async fn free_subnet(&self) -> Result<Subnet> {
         let mut used = self.routed_elsewhere().await?;
-        used.extend(self.state().networks.values().filter_map(|n| n.bridged().map(|b| b.subnet)));
+        used.extend(self.state().networks.values().filter_map(|n| n.bridged().map(|b| b.pool.subnet)));
         addresses::free_subnet(&used)
-            .and_then(|subnet| Some((subnet, addresses::first_address(subnet)?)))
             .ok_or_else(|| Error::invalid("all predefined address pools have been fully subnetted"))
     }
 
     pub(super) async fn routed_elsewhere(&self) -> Result<Vec<Subnet>> {
-        let ours: Vec<String> =
-            self.state().networks.values().filter_map(|n| n.bridged().map(|b| b.bridge.clone())).collect();
-        self.shared.kernel.subnets(&ours).await.map_err(|e| Error::internal("reading the host's routes", e))
+        let found = self.shared.kernel.subnets(&self.bridges()).await;
+        found.map_err(|e| Error::internal("reading the host's routes", e))
+    }
+
+    pub(super) async fn routed_elsewhere_ipv6(&self) -> Result<Vec<Subnet<std::net::Ipv6Addr>>> {
+        let found = self.shared.kernel.subnets_ipv6(&self.bridges()).await;
+        found.map_err(|e| Error::internal("reading the host's routes", e))
+    }
+
+    fn bridges(&self) -> Vec<String> {
+        self.state().networks.values().filter_map(|n| n.bridged().map(|b| b.bridge.clone())).collect()
     }
 
     fn is_used(&self, network: &str) -> bool {

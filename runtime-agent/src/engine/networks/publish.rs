@@ -71,8 +71,15 @@ pub(super) struct Taken {
     pub(super) proxies: BTreeMap<PlaceV6, Proxy>,
 }
 
+/// Where a container is reached.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Inside {
+    pub(super) address: Ipv4Addr,
+    pub(super) address_ipv6: Option<Ipv6Addr>,
+}
+
 /// Takes the ports of the host, all or none. `others` are those of other containers.
-pub(super) fn take(wishes: &[Wish], container: Ipv4Addr, others: &[Port]) -> Result<Taken> {
+pub(super) fn take(wishes: &[Wish], container: Inside, others: &[Port]) -> Result<Taken> {
     let mut taken = Taken::default();
     for wish in wishes {
         let one = wish.take(container, others)?;
@@ -125,13 +132,12 @@ pub(super) fn bindings(ports: &[Port]) -> PortBindings {
 
 impl Wish {
     /// The first port of the range that is free on every address.
-    fn take(&self, container: Ipv4Addr, others: &[Port]) -> Result<Taken> {
-        let to = SocketAddrV4::new(container, self.container);
+    fn take(&self, container: Inside, others: &[Port]) -> Result<Taken> {
         // A port that the kernel chose for one address may be somebody's on the next: then it chooses again.
         let any = *self.ports.start() == 0;
         let mut refused = None;
         for port in self.ports.clone().chain(std::iter::repeat_n(0, if any { CHOICES } else { 0 })) {
-            match self.take_port(port, to) {
+            match self.take_port(port, container) {
                 Ok(taken) => return Ok(taken),
                 Err(net::Error::PortTaken(place)) => refused = refused.or(Some(place)),
                 Err(error) => return Err(Error::internal("publishing a port", error)),
@@ -143,7 +149,8 @@ impl Wish {
         ))
     }
 
-    fn take_port(&self, port: u16, to: SocketAddrV4) -> net::Result<Taken> {
+    fn take_port(&self, port: u16, container: Inside) -> net::Result<Taken> {
+        let to = SocketAddrV4::new(container.address, self.container);
         let mut taken = Taken::default();
         let mut port = port;
         for address in &self.addresses {
@@ -162,7 +169,9 @@ impl Wish {
                     place.into()
                 }
             };
-            taken.ports.push(Port { protocol: self.protocol, host, container: to });
+            let direct = container.address_ipv6.filter(|_| host.is_ipv6());
+            let container_ipv6 = direct.map(|inside| SocketAddrV6::new(inside, self.container, 0, 0));
+            taken.ports.push(Port { protocol: self.protocol, host, container: to, container_ipv6 });
         }
         Ok(taken)
     }
@@ -272,7 +281,7 @@ mod tests {
     #[test]
     fn a_taken_port_is_told_in_dockerds_words_and_a_range_goes_on() {
         let local = |json: &str| parse(&json.replace('~', r#""HostIp":"127.0.0.1""#), &[]).unwrap();
-        let container = Ipv4Addr::new(172, 17, 0, 2);
+        let container = Inside { address: Ipv4Addr::new(172, 17, 0, 2), address_ipv6: None };
         let first = take(&local(r#"{"80":[{~}]}"#), container, &[]).unwrap();
         let port = first.ports[0].host.port();
         let again = local(&format!(r#"{{"80":[{{~,"HostPort":"{port}"}}]}}"#));
@@ -293,7 +302,7 @@ mod tests {
         }
         let loopbacks = Everywhere(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
         let wish = |json: &str| wishes(&serde_json::from_str(json).unwrap(), &[], &loopbacks).unwrap();
-        let container = Ipv4Addr::new(172, 17, 0, 2);
+        let container = Inside { address: Ipv4Addr::new(172, 17, 0, 2), address_ipv6: None };
         let taken = take(&wish(r#"{"80":[{}]}"#), container, &[]).unwrap();
         let ports: Vec<u16> = taken.ports.iter().map(|port| port.host.port()).collect();
         assert!(ports.len() == 2 && ports[0] == ports[1], "{ports:?}");

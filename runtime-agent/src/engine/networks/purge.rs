@@ -33,6 +33,11 @@ pub(crate) async fn purge(data_root: &Path, exec_root: &Path) -> Vec<Done> {
         let stopped = net::stop_forwarding().map_err(text);
         done.push(stopped.map(|()| "stopped forwarding packets, as it was before".to_owned()));
     }
+    let mark = super::transit_mark_ipv6(exec_root);
+    if let Ok(told) = std::fs::read_to_string(&mark) {
+        let stopped = net::stop_forwarding_ipv6(told.lines()).map_err(text);
+        done.push(stopped.map(|()| "stopped forwarding IPv6 packets, as it was before".to_owned()));
+    }
     done
 }
 

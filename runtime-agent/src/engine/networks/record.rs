@@ -6,12 +6,12 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::net::Subnet;
+use crate::net::{Address, Subnet};
 use crate::store::record;
 
 /// A network.
@@ -48,20 +48,30 @@ pub(crate) enum Driver {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Bridged {
     pub(crate) bridge: String,
-    pub(crate) subnet: Subnet,
-    pub(crate) gateway: Ipv4Addr,
-    /// Containers get addresses from here only.
-    #[serde(default)]
-    pub(crate) range: Option<Subnet>,
-    /// Addresses that are somebody else's, by name.
-    #[serde(default)]
-    pub(crate) auxiliary: BTreeMap<String, Ipv4Addr>,
+    #[serde(flatten)]
+    pub(crate) pool: Pool<Ipv4Addr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pool_ipv6: Option<Pool<Ipv6Addr>>,
     /// The one that containers are connected to without asking: no names there, as with dockerd.
     #[serde(default)]
     pub(crate) is_default: bool,
     /// The bridge was there before the network, and stays after it.
     #[serde(default)]
     pub(crate) is_adopted: bool,
+}
+
+/// A network's addresses of one family.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(serialize = "A: Address + Serialize", deserialize = "A: Address + Deserialize<'de>"))]
+pub(crate) struct Pool<A> {
+    pub(crate) subnet: Subnet<A>,
+    pub(crate) gateway: A,
+    /// Containers get addresses from here only.
+    #[serde(default)]
+    pub(crate) range: Option<Subnet<A>>,
+    /// Addresses that are somebody else's, by name.
+    #[serde(default)]
+    pub(crate) auxiliary: BTreeMap<String, A>,
 }
 
 /// What one container holds.
@@ -83,6 +93,9 @@ pub(crate) struct Endpoint {
     /// The network's id.
     pub(crate) network: String,
     pub(crate) address: Ipv4Addr,
+    /// On a network that has IPv6.
+    #[serde(default)]
+    pub(crate) address_ipv6: Option<Ipv6Addr>,
     pub(crate) mac: String,
     /// The link's end on the host.
     pub(crate) link: String,
@@ -95,6 +108,9 @@ pub(crate) struct Endpoint {
     pub(crate) links: Vec<String>,
     /// The container's way to everywhere else.
     pub(crate) gateway: bool,
+    /// Its way for IPv6: not every network has that.
+    #[serde(default)]
+    pub(crate) gateway_ipv6: bool,
 }
 
 /// A port that was published.
@@ -103,6 +119,15 @@ pub(crate) struct Port {
     pub(crate) protocol: crate::net::Protocol,
     pub(crate) host: SocketAddr,
     pub(crate) container: SocketAddrV4,
+    /// Where a port on an IPv6 address leads, if the container has one as well.
+    #[serde(default)]
+    pub(crate) container_ipv6: Option<SocketAddrV6>,
+}
+
+impl Endpoint {
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        std::iter::once(self.address.into()).chain(self.address_ipv6.map(IpAddr::from))
+    }
 }
 
 impl record::Record for Network {

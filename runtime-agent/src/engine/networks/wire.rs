@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use wharfd_api_types::network::{Ipam, IpamConfig, Network as Wire, NetworkContainer};
 
 use super::Networks;
-use super::record::{Bridged, Network};
+use super::record::{Network, Pool};
+use crate::net::Address;
 
 impl Networks {
     /// With whoever is connected to it.
     pub(crate) fn inspect(&self, network: &Network) -> Wire {
-        let prefix = network.bridged().map_or(0, |bridged| bridged.subnet.prefix());
+        let prefix = network.bridged().map_or(0, |bridged| bridged.pool.subnet.prefix());
+        let on_ipv6 = network.bridged().and_then(|bridged| bridged.pool_ipv6.as_ref());
+        let prefix_ipv6 = on_ipv6.map_or(0, |pool| pool.subnet.prefix());
         let state = self.state();
         let containers = state.endpoints_on(&network.id).map(|(sandbox, endpoint)| {
             let shown = NetworkContainer {
@@ -18,7 +21,10 @@ impl Networks {
                 endpoint_id: endpoint.id.clone(),
                 mac_address: endpoint.mac.clone(),
                 ipv4_address: format!("{}/{prefix}", endpoint.address),
-                ipv6_address: String::new(),
+                ipv6_address: endpoint
+                    .address_ipv6
+                    .map(|address| format!("{address}/{prefix_ipv6}"))
+                    .unwrap_or_default(),
             };
             (sandbox.container.clone(), shown)
         });
@@ -36,11 +42,15 @@ impl Network {
             scope: "local".to_owned(),
             driver: self.driver_name().to_owned(),
             enable_ipv4: Some(true),
-            enable_ipv6: false,
+            enable_ipv6: self.bridged().is_some_and(|bridged| bridged.pool_ipv6.is_some()),
             ipam: Ipam {
                 driver: "default".to_owned(),
                 options: self.ipam_options.clone(),
-                config: self.bridged().map(|bridged| vec![subnet(bridged)]),
+                config: self.bridged().map(|bridged| {
+                    std::iter::once(subnet(&bridged.pool))
+                        .chain(bridged.pool_ipv6.as_ref().map(subnet))
+                        .collect()
+                }),
             },
             internal: self.internal,
             attachable: self.attachable,
@@ -52,12 +62,12 @@ impl Network {
     }
 }
 
-fn subnet(bridged: &Bridged) -> IpamConfig {
+fn subnet<A: Address>(pool: &Pool<A>) -> IpamConfig {
     IpamConfig {
-        subnet: bridged.subnet.to_string(),
-        ip_range: bridged.range.map(|range| range.to_string()).unwrap_or_default(),
-        gateway: bridged.gateway.to_string(),
-        auxiliary_addresses: bridged.auxiliary.iter().map(|(k, v)| (k.clone(), v.to_string())).collect(),
+        subnet: pool.subnet.to_string(),
+        ip_range: pool.range.map(|range| range.to_string()).unwrap_or_default(),
+        gateway: pool.gateway.to_string(),
+        auxiliary_addresses: pool.auxiliary.iter().map(|(k, v)| (k.clone(), v.to_string())).collect(),
     }
 }
 

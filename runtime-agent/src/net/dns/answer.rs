@@ -1,9 +1,9 @@
 //! From a question to an answer, or to the decision that others must be asked.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::rdata::{A, PTR};
+use hickory_proto::rr::rdata::{A, AAAA, PTR};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
 use super::Names;
@@ -65,18 +65,22 @@ pub(super) fn failure(question: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// `None` when the name is nobody's here; nothing when it is but has no such record, as with IPv6 addresses.
+/// `None` when the name is nobody's here; nothing when it is but has no such record, as on a network without IPv6.
 fn forward(query: &Query, kind: RecordType, name: &str, names: &dyn Names) -> Option<Vec<Record>> {
     let addresses = names.addresses(name)?;
-    let record = |address: Ipv4Addr| Record::from_rdata(query.name.clone(), LIFETIME, RData::A(A(address)));
-    let has_it = matches!(kind, RecordType::A | RecordType::ANY);
-    Some(if has_it { addresses.into_iter().map(record).collect() } else { Vec::new() })
+    let data = |address: IpAddr| match address {
+        IpAddr::V4(address) => RData::A(A(address)),
+        IpAddr::V6(address) => RData::AAAA(AAAA(address)),
+    };
+    let wanted = |data: &RData| kind == RecordType::ANY || kind == data.record_type();
+    let data = addresses.into_iter().map(data).filter(wanted);
+    Some(data.map(|data| Record::from_rdata(query.name.clone(), LIFETIME, data)).collect())
 }
 
 fn reverse(query: &Query, names: &dyn Names) -> Option<Vec<Record>> {
     let network = query.name.parse_arpa_name().ok()?;
-    let IpAddr::V4(address) = network.addr() else { return None };
-    let name = names.name_of(address).filter(|_| network.prefix_len() == 32)?;
+    let whole = network.prefix_len() == network.max_prefix_len();
+    let name = names.name_of(network.addr()).filter(|_| whole)?;
     let name = Name::from_ascii(format!("{name}.")).ok()?;
     Some(vec![Record::from_rdata(query.name.clone(), LIFETIME, RData::PTR(PTR(name)))])
 }

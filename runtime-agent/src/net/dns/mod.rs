@@ -37,10 +37,10 @@ pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 /// What one container may know. Asked anew for every question.
 pub(crate) trait Names: Debug + Send + Sync + 'static {
     /// The addresses of a name, in lower case and without a dot at its end. `None` when it is nobody's here.
-    fn addresses(&self, name: &str) -> Option<Vec<Ipv4Addr>>;
+    fn addresses(&self, name: &str) -> Option<Vec<IpAddr>>;
 
     /// Who has an address.
-    fn name_of(&self, address: Ipv4Addr) -> Option<String>;
+    fn name_of(&self, address: IpAddr) -> Option<String>;
 
     /// The servers that are asked for everything else, in order.
     fn upstream(&self) -> Vec<IpAddr>;

@@ -13,13 +13,18 @@ struct Two {
 }
 
 impl Names for Two {
-    fn addresses(&self, name: &str) -> Option<Vec<Ipv4Addr>> {
+    fn addresses(&self, name: &str) -> Option<Vec<IpAddr>> {
         let count = if self.many { 100 } else { 2 };
-        (name == "web").then(|| (1..=count).map(|n| Ipv4Addr::new(10, 0, 0, n)).collect())
+        match name {
+            "web" => Some((1..=count).map(|n| [10, 0, 0, n].into()).collect()),
+            "both" => Some(vec![[10, 0, 0, 9].into(), "fd00::9".parse().unwrap()]),
+            _ => None,
+        }
     }
 
-    fn name_of(&self, address: Ipv4Addr) -> Option<String> {
-        (address == Ipv4Addr::new(10, 0, 0, 1)).then(|| "web.front".to_owned())
+    fn name_of(&self, address: IpAddr) -> Option<String> {
+        let known: [IpAddr; 2] = [[10, 0, 0, 1].into(), "fd00::9".parse().unwrap()];
+        known.contains(&address).then(|| "web.front".to_owned())
     }
 
     fn upstream(&self) -> Vec<IpAddr> {
@@ -54,10 +59,23 @@ fn a_known_name_has_no_ipv6_address_which_is_an_answer_too() {
 }
 
 #[test]
+fn each_kind_of_question_is_answered_with_its_kind_of_address() {
+    let found = |kind| {
+        let reply = replied(answer(&question("both.", kind), &Two::default(), Over::Udp));
+        reply.answers.iter().map(|record| record.data.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(found(RecordType::A), ["10.0.0.9"]);
+    assert_eq!(found(RecordType::AAAA), ["fd00::9"]);
+    assert_eq!(found(RecordType::ANY), ["10.0.0.9", "fd00::9"]);
+}
+
+#[test]
 fn addresses_have_names() {
     let asked = |name| answer(&question(name, RecordType::PTR), &Two::default(), Over::Udp);
     assert_eq!(replied(asked("1.0.0.10.in-addr.arpa.")).answers[0].data.to_string(), "web.front.");
     assert_eq!(asked("9.0.0.10.in-addr.arpa."), Answer::Forward);
+    let on_ipv6 = format!("9.{}0.0.d.f.ip6.arpa.", "0.".repeat(27));
+    assert_eq!(replied(asked(&on_ipv6)).answers[0].data.to_string(), "web.front.");
 }
 
 #[test]

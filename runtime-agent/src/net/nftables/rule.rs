@@ -2,12 +2,10 @@
 //!
 //! Each method appends the expressions that `nft --debug=netlink` shows for the same words.
 
-use std::net::Ipv4Addr;
-
 use serde::{Deserialize, Serialize};
 
 use super::message::Attributes;
-use crate::net::Subnet;
+use crate::net::{Address, Subnet};
 
 /// What runs over IP and has ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -93,13 +91,15 @@ impl Rule {
     }
 
     /// `ip saddr SUBNET`
-    pub(crate) fn source(self, subnet: Subnet) -> Self {
-        self.payload(NFT_PAYLOAD_NETWORK_HEADER, 12, 4).within(subnet)
+    pub(crate) fn source<A: Address>(self, subnet: Subnet<A>) -> Self {
+        let at = if A::BITS == 32 { 12 } else { 8 };
+        self.payload(NFT_PAYLOAD_NETWORK_HEADER, at, u32::from(A::BITS) / 8).within(subnet)
     }
 
     /// `ip daddr SUBNET`
-    pub(crate) fn destination(self, subnet: Subnet) -> Self {
-        self.payload(NFT_PAYLOAD_NETWORK_HEADER, 16, 4).within(subnet)
+    pub(crate) fn destination<A: Address>(self, subnet: Subnet<A>) -> Self {
+        let at = if A::BITS == 32 { 16 } else { 24 };
+        self.payload(NFT_PAYLOAD_NETWORK_HEADER, at, u32::from(A::BITS) / 8).within(subnet)
     }
 
     /// `tcp dport PORT`
@@ -145,11 +145,14 @@ impl Rule {
     }
 
     /// `dnat to ADDRESS:PORT`
-    pub(crate) fn send_to(self, address: Ipv4Addr, port: u16) -> Self {
+    pub(crate) fn send_to<A: Address>(self, address: A, port: u16) -> Self {
         const DESTINATION: u32 = 1;
         const IPV4: u32 = 2;
-        let nat = Attributes::default().u32(1, DESTINATION).u32(2, IPV4).u32(3, NFT_REG_1).u32(5, NFT_REG_2);
-        self.load(NFT_REG_1, &address.octets()).load(NFT_REG_2, &port.to_be_bytes()).expression("nat", &nat)
+        const IPV6: u32 = 10;
+        let family = if A::BITS == 32 { IPV4 } else { IPV6 };
+        let nat =
+            Attributes::default().u32(1, DESTINATION).u32(2, family).u32(3, NFT_REG_1).u32(5, NFT_REG_2);
+        self.load(NFT_REG_1, &address.bytes()).load(NFT_REG_2, &port.to_be_bytes()).expression("nat", &nat)
     }
 
     /// What `nft list` shows behind the rule.
@@ -185,9 +188,9 @@ impl Rule {
     }
 
     /// An address in the first register lies in the subnet.
-    fn within(self, subnet: Subnet) -> Self {
-        let masked = if subnet.prefix() < 32 { self.mask(&subnet.mask().octets()) } else { self };
-        masked.compare(NFT_CMP_EQ, &subnet.base().octets())
+    fn within<A: Address>(self, subnet: Subnet<A>) -> Self {
+        let masked = if subnet.prefix() < A::BITS { self.mask(&subnet.mask().bytes()) } else { self };
+        masked.compare(NFT_CMP_EQ, &subnet.base().bytes())
     }
 
     /// One of these bits is set in the first register.
@@ -195,13 +198,13 @@ impl Rule {
         self.mask(&bits.to_ne_bytes()).compare(NFT_CMP_NEQ, &[0; 4])
     }
 
-    fn mask(self, mask: &[u8; 4]) -> Self {
+    fn mask(self, mask: &[u8]) -> Self {
         let bitwise = Attributes::default()
             .u32(1, NFT_REG_1)
             .u32(2, NFT_REG_1)
-            .u32(3, 4)
+            .u32(3, u32::try_from(mask.len()).unwrap_or_default())
             .nested(4, &data(mask))
-            .nested(5, &data(&[0; 4]));
+            .nested(5, &data(&vec![0; mask.len()]));
         self.expression("bitwise", &bitwise)
     }
 

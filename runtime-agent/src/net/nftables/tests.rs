@@ -1,10 +1,12 @@
 //! The wire format, byte for byte, and the kernel's and `nft`'s reading of it.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use super::list::chain;
 use super::message::{Attributes, message, messages};
 use super::*;
-use crate::net::Error;
 use crate::net::testing::{in_a_namespace, skip};
+use crate::net::{Error, Subnet};
 
 /// A table, a hooked chain and one rule. The numbers are little-endian, as on every machine that we build for.
 #[test]
@@ -76,14 +78,14 @@ fn nft_reads_every_rule_as_it_was_meant() {
         batch.add_chain(Family::Ip, "t", "nat", Chain::Nat(Hook::Prerouting, -100));
         batch.add_chain(Family::Ip, "t", "post", Chain::Nat(Hook::Postrouting, 100));
         batch.add_chain(Family::Ip, "t", "other", Chain::Jumped);
-        let subnet = "10.1.0.0/16".parse().unwrap();
-        let host = "10.1.2.3/32".parse().unwrap();
+        let subnet: Subnet = "10.1.0.0/16".parse().unwrap();
+        let host: Subnet = "10.1.2.3/32".parse().unwrap();
         let published = Rule::new().for_this_host().destination(host).for_port(Protocol::Udp, 53);
         for (to, rule) in [
             ("base", Rule::new().arrived_by("br0").leaves_by("br0").of_a_connection().accept()),
             ("base", Rule::new().not_arrived_by("lo").leaves_not_by("lo").translated().drop()),
             ("base", Rule::new().jump("other").comment("hello")),
-            ("nat", published.send_to([10, 0, 0, 2].into(), 5353)),
+            ("nat", published.send_to(Ipv4Addr::new(10, 0, 0, 2), 5353)),
             ("post", Rule::new().source(subnet).masquerade()),
         ] {
             batch.append(Family::Ip, "t", to, &rule);
@@ -115,6 +117,34 @@ fn nft_reads_every_rule_as_it_was_meant() {
 }
 
 #[test]
+fn nft_reads_rules_of_ipv6_as_they_were_meant() {
+    const TEST: &str = "nft_reads_rules_of_ipv6_as_they_were_meant";
+    if std::process::Command::new("nft").arg("--version").output().is_err() {
+        return skip(TEST, "there is no nft");
+    }
+    in_a_namespace(TEST, || async {
+        let mut batch = Batch::new();
+        batch.add_table(Family::Ip6, "t");
+        batch.add_chain(Family::Ip6, "t", "nat", Chain::Nat(Hook::Prerouting, -100));
+        batch.add_chain(Family::Ip6, "t", "post", Chain::Nat(Hook::Postrouting, 100));
+        let subnet: Subnet<Ipv6Addr> = "fd00:1::/64".parse().unwrap();
+        let host: Subnet<Ipv6Addr> = "fd00:1::7/128".parse().unwrap();
+        let to = Rule::new().for_this_host().destination(host).for_port(Protocol::Tcp, 80);
+        batch.append(Family::Ip6, "t", "nat", &to.send_to("fd00:2::9".parse::<Ipv6Addr>().unwrap(), 8080));
+        batch.append(Family::Ip6, "t", "post", &Rule::new().source(subnet).masquerade());
+        batch.commit().unwrap();
+        let listed = std::process::Command::new("nft").args(["list", "table", "ip6", "t"]).output().unwrap();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        for line in [
+            "fib daddr type local ip6 daddr fd00:1::7 tcp dport 80 dnat to [fd00:2::9]:8080",
+            "ip6 saddr fd00:1::/64 masquerade",
+        ] {
+            assert!(listed.lines().any(|found| found.trim() == line), "{line} is not in\n{listed}");
+        }
+    });
+}
+
+#[test]
 fn a_batch_is_taken_whole_or_not_at_all() {
     in_a_namespace("a_batch_is_taken_whole_or_not_at_all", || async {
         let mut batch = Batch::new();
@@ -135,7 +165,7 @@ fn a_thousand_rules_are_one_batch() {
         batch.add_table(Family::Ip, "t");
         batch.add_chain(Family::Ip, "t", "c", Chain::Nat(Hook::Prerouting, -100));
         for port in 1..=1000 {
-            let rule = Rule::new().for_port(Protocol::Tcp, port).send_to([10, 0, 0, 2].into(), port);
+            let rule = Rule::new().for_port(Protocol::Tcp, port).send_to(Ipv4Addr::new(10, 0, 0, 2), port);
             batch.append(Family::Ip, "t", "c", &rule);
         }
         batch.commit().unwrap();

@@ -62,7 +62,8 @@ fn hosts(record: &ContainerRecord, network: &Namespace, wired: &Wired) -> String
         "" => config.hostname.clone(),
         domain => format!("{0}.{domain} {0}", config.hostname),
     };
-    for address in wired.endpoints.values().map(|end| &end.ip_address).filter(|address| !address.is_empty()) {
+    let addresses = wired.endpoints.values().flat_map(|end| [&end.ip_address, &end.global_ipv6_address]);
+    for address in addresses.filter(|address| !address.is_empty()) {
         text.push_str(&format!("{address}\t{own}\n"));
     }
     text

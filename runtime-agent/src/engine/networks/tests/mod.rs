@@ -1,5 +1,7 @@
 //! Networks on a real kernel, each test in a network namespace of its own.
 
+mod ipv6;
+
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::path::Path;
