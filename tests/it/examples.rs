@@ -13,7 +13,10 @@ fn example(name: &str, home: &Path) -> Command {
     std::fs::create_dir_all(&bin).unwrap();
     let link = |program: &Path, name: &str| std::os::unix::fs::symlink(program, bin.join(name)).unwrap();
     link(wharf_program(), "wharf");
-    link(Path::new(env!("CARGO_BIN_EXE_wharf-sim-lab")), "wharf-sim-lab");
+    let lab = Path::new(env!("CARGO_BIN_EXE_wharf-sim-lab"));
+    link(lab, "wharf-sim-lab");
+    // Built beside it.
+    link(&lab.with_file_name("wharf-sim"), "wharf-sim");
     let docker = World::docker_program();
     if Path::new(&docker).is_absolute() {
         link(Path::new(&docker), "docker");
@@ -39,6 +42,19 @@ fn the_same_command_makes_machines_in_public_azure_and_on_a_stamp() {
     for place in ["public", "stamp1"] {
         let hello = format!("hello from https://management.{place}.localhost:");
         assert!(said.contains(&hello), "{said}");
+    }
+    let left: Vec<_> = std::fs::read_dir(home.path()).unwrap().flatten().map(|one| one.file_name()).collect();
+    assert_eq!(left, ["bin"], "{said}");
+}
+
+#[test]
+fn a_fleet_is_applied_killed_applied_again_and_destroyed() {
+    let home = tempfile::tempdir().unwrap();
+    let output = example("fleet", home.path()).output().unwrap();
+    let said = text(&output);
+    assert!(output.status.success(), "{}\n{said}", output.status);
+    for line in ["fleet shop: 12 to create", "fleet shop: 12 as they should be", "fleet shop: 12 to remove"] {
+        assert!(said.contains(line), "{line}: {said}");
     }
     let left: Vec<_> = std::fs::read_dir(home.path()).unwrap().flatten().map(|one| one.file_name()).collect();
     assert_eq!(left, ["bin"], "{said}");
