@@ -47,7 +47,7 @@ pub(crate) fn admit(inner: &Inner, service: &str, api: &str) -> Option<Answer> {
     }
     let now = inner.now();
     if service == "ec2" && inner.config.throttled && !inner.state().buckets.take(api, now) {
-        inner.state().refused += 1;
+        inner.state().refused.push(api.to_owned());
         return refuse(503, "RequestLimitExceeded", "Request limit exceeded.");
     }
     None

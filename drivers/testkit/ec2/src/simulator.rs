@@ -143,10 +143,10 @@ impl Simulator {
         self.inner.state().calls.clone()
     }
 
-    /// How many calls the rate limits refused.
+    /// The actions of the calls that the rate limits refused, in order.
     #[must_use]
-    pub fn throttled(&self) -> usize {
-        self.inner.state().refused
+    pub fn throttled(&self) -> Vec<String> {
+        self.inner.state().refused.clone()
     }
 
     /// How many instances were ever made.

@@ -25,8 +25,8 @@ pub(crate) struct State {
     pub(crate) buckets: Buckets,
     /// Actions in the order they came.
     pub(crate) calls: Vec<String>,
-    /// Calls that the limits refused.
-    pub(crate) refused: usize,
+    /// The actions of calls that the limits refused.
+    pub(crate) refused: Vec<String>,
     /// Requests that are still to be carried out.
     pub(crate) late: usize,
 }
