@@ -128,7 +128,7 @@ fn a_dropping_forward_policy_is_answered_in_both_forms() {
 #[test]
 fn a_dockerd_next_door_goes_on_and_so_do_we() {
     let scene = Scene::new();
-    scene.host.put(&scene.world.lab.scratch().join("busybox.tar"), "/root/busybox.tar", 0o600);
+    scene.host.put(&scene.world.lab.scratch().join("busybox.tar"), "/srv/busybox.tar", 0o600);
     // We are there first, and made a router of the host: theirs is not to be stopped by that.
     scene.serve("ours", "8080:80");
     start_dockerd(&scene.host);
@@ -183,7 +183,7 @@ fn start_dockerd(host: &Host) {
 fn theirs_works(scene: &Scene, when: &str) {
     let there = scene.host.try_run(&format!("{THEIRS} inspect theirs")).status.success();
     if !there {
-        scene.host.run(&format!("{THEIRS} import /root/busybox.tar busybox"));
+        scene.host.run(&format!("{THEIRS} import /srv/busybox.tar busybox"));
         scene.host.run(&format!("{THEIRS} run -d --name theirs -p 9090:80 busybox busybox sh -c '{SERVE}'"));
     }
     let out = format!("{THEIRS} exec theirs busybox timeout 3 busybox wget -qO- http://10.99.0.1:7777/");

@@ -17,6 +17,7 @@ const FLEET: &str = "shop";
 struct Desk {
     _home: tempfile::TempDir,
     wharf: Wharf,
+    hosts: Arc<Hosts>,
     cloud: &'static str,
 }
 
@@ -34,7 +35,8 @@ impl Desk {
             keys: Keeping::default(),
         };
         Cloud::named(cloud).sign_in("home");
-        Self { wharf: open_in_memory(setup, Arc::new(Hosts::default())), _home: home, cloud }
+        let hosts = Arc::new(Hosts::default());
+        Self { wharf: open_in_memory(setup, Arc::clone(&hosts)), hosts, _home: home, cloud }
     }
 
     fn wish(&self, name: &str) -> CreateRequest {
@@ -175,6 +177,21 @@ async fn an_engine_is_given_other_options_where_it_is() {
     assert_eq!(desk.deeds(std::slice::from_ref(&wanted)).await, [of("web", &[])]);
     let after = desk.wharf.inspect(&wanted.name).await.unwrap();
     assert_eq!((after.summary.id, after.options), (id, wanted.options));
+}
+
+#[tokio::test(start_paused = true)]
+async fn options_that_did_not_reach_the_engine_are_brought_again() {
+    let desk = Desk::new("compare-half-configured");
+    let mut wanted = desk.wish("web");
+    desk.create(&wanted).await;
+    wanted.options.labels = vec!["role=web".to_owned()];
+    desk.hosts.fail(Some(Kind::Unreachable));
+    let failed = desk.wharf.configure(&wanted.name, &wanted.options, &call()).await.unwrap_err();
+    assert_eq!(failed.kind(), Kind::Unreachable);
+    desk.hosts.fail(None);
+    assert_eq!(desk.deeds(std::slice::from_ref(&wanted)).await, [of("web", &[Deed::Configure])]);
+    desk.wharf.configure(&wanted.name, &wanted.options, &call()).await.unwrap();
+    assert_eq!(desk.deeds(&[wanted]).await, [of("web", &[])]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -231,6 +231,8 @@ impl Wharf {
         if engine && !lacks && !options.is_empty() {
             change.deeds.push(Deed::Configure);
             change.because.extend(options);
+        } else if engine && !lacks && machine.configuring {
+            change.add(Deed::Configure, "its engine was not given its options to the end");
         }
         let soon = milliseconds(&*self.clock) / 1000 + ABOUT_TO_END.as_secs();
         let ends = machine.provisioned.as_ref().is_some_and(|engine| engine.expires < soon);

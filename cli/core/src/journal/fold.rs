@@ -68,6 +68,9 @@ pub struct Machine {
     pub powering: Option<Power>,
     /// A change of certificates without an end.
     pub certifying: bool,
+    /// Its engine should be otherwise than it is known to be: what it should be was not brought to it yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub configuring: bool,
     /// Another agent is on its way, and nobody saw how that ended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub upgrading: bool,
@@ -214,6 +217,7 @@ impl Machine {
             provisioned: None,
             powering: None,
             certifying: false,
+            configuring: false,
             upgrading: false,
             revoking: None,
             revocations: 0,

@@ -18,7 +18,9 @@ impl Machine {
         }
         match event {
             Event::Joined { fleet } => self.fleet.clone_from(fleet),
-            Event::Configured { options } => self.options = options.as_ref().clone(),
+            Event::Configured { options } => {
+                (self.options, self.configuring) = (options.as_ref().clone(), true);
+            }
             Event::Seen { reach } => self.reach = Some(reach.clone()),
             Event::HostKeys { keys } => self.host_keys.clone_from(keys),
             Event::JumpKeys { jumps } => self.jump_keys.clone_from(jumps),
@@ -36,7 +38,7 @@ impl Machine {
             Event::Provisioning { .. } => self.touched = true,
             Event::Provisioned { .. } if !self.touched => return Err("nothing was on its way".to_owned()),
             Event::Provisioned { engine, names, expires, agent, facts } => {
-                (self.imported, self.upgrading) = (None, false);
+                (self.imported, self.upgrading, self.configuring) = (None, false, false);
                 self.provisioned = Some(Provisioned {
                     engine: engine.clone(),
                     names: names.clone(),
