@@ -10,6 +10,7 @@ use crate::executable::Executable;
 use crate::prepare::Work;
 use crate::probe::probe;
 use crate::progress::{Event, Phase, Progress, Timing};
+use crate::verify::Version;
 use crate::{Error, Facts, Plan, Request, Step, Verb, Visit, rotate, verify};
 
 /// What came of it.
@@ -54,20 +55,36 @@ pub async fn provision(request: &Request, progress: &Progress) -> Result<Outcome
         version = watch.time(Phase::Verify, verified).await;
     }
     let version = version?;
-    let mut host_keys = vec![session.host_key().clone()];
+    let mut rotated = None;
     if rotate::wanted(&facts, request) {
         let rotation = rotate::rotate(&session, &facts, request, progress);
-        host_keys = watch.time(Phase::RotateHostKey, rotation).await?;
+        rotated = Some(watch.time(Phase::RotateHostKey, rotation).await?);
     }
-    Ok(Outcome {
+    let outcome = outcome(&session, facts, plan, certificate, version, watch);
+    Ok(match rotated {
+        Some(host_keys) => Outcome { host_keys, ..outcome },
+        None => outcome,
+    })
+}
+
+/// What came of a change that was verified: the host key is the one that answered.
+pub(crate) fn outcome(
+    session: &Session,
+    facts: Facts,
+    plan: Plan,
+    server_certificate: Certificate,
+    version: Version,
+    watch: Watch<'_>,
+) -> Outcome {
+    Outcome {
         facts,
-        host_keys,
-        server_certificate: certificate,
+        host_keys: vec![session.host_key().clone()],
+        server_certificate,
         engine_version: version.version,
         api_version: version.api_version,
         steps: plan.steps,
         timings: watch.timings,
-    })
+    }
 }
 
 pub(crate) async fn connect(visit: &Visit, progress: &Progress) -> Result<Session, Error> {

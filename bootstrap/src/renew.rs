@@ -2,7 +2,7 @@
 
 use crate::probe::probe;
 use crate::progress::{Phase, Progress};
-use crate::provision::{Outcome, Watch, connect, converge};
+use crate::provision::{Outcome, Watch, connect, converge, outcome};
 use crate::{Error, Plan, Request, verify};
 
 /// Signs a new certificate for the request's names, with a new key where wanted, and sees it in force. The agent must
@@ -27,13 +27,5 @@ pub async fn renew_certificate(
     let server_certificate = made.map_or_else(|| wharf_pki::Certificate::parse(&facts.agent.server), Ok)?;
     let verified = verify::verify(&session, &facts, request, &server_certificate);
     let version = watch.time(Phase::Verify, verified).await?;
-    Ok(Outcome {
-        facts,
-        host_keys: vec![session.host_key().clone()],
-        server_certificate,
-        engine_version: version.version,
-        api_version: version.api_version,
-        steps: plan.steps,
-        timings: watch.timings,
-    })
+    Ok(outcome(&session, facts, plan, server_certificate, version, watch))
 }

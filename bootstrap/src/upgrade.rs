@@ -12,10 +12,9 @@ use wharfd_client::Client;
 
 use crate::probe::probe;
 use crate::progress::{Phase, Progress};
-use crate::provision::{Agent, Outcome, Watch, connect, converge};
+use crate::provision::{Agent, Outcome, Watch, connect, converge, outcome};
 use crate::remote::{self, as_root, quote};
 use crate::service::{self, Service};
-use crate::verify::Version;
 use crate::{Error, Facts, Plan, Request, Verb, verify};
 
 /// How an upgrade ended, where the engine answers.
@@ -177,25 +176,6 @@ impl Swap<'_> {
     async fn run(&self, script: &str) -> Result<(), Error> {
         let command = Command::new(as_root(self.facts.access, script));
         remote::run(self.session, STEP, command, self.request.deadline).await.map(drop)
-    }
-}
-
-fn outcome(
-    session: &Session,
-    facts: Facts,
-    plan: Plan,
-    server_certificate: Certificate,
-    version: Version,
-    watch: Watch<'_>,
-) -> Outcome {
-    Outcome {
-        facts,
-        host_keys: vec![session.host_key().clone()],
-        server_certificate,
-        engine_version: version.version,
-        api_version: version.api_version,
-        steps: plan.steps,
-        timings: watch.timings,
     }
 }
 

@@ -4,13 +4,10 @@
 
 use std::sync::Arc;
 
-use wharf_core::{
-    Call, CreateRequest, EngineOptions, Keeping, Kind, MachineName, Person, Power, RemoveOptions, Setup,
-    Wharf,
-};
+use wharf_core::{Call, CreateRequest, EngineOptions, Kind, MachineName, Power, RemoveOptions, Wharf};
 use wharf_driver::{Configure as _, Factory, Settings};
 use wharf_driver_ssh::Ssh;
-use wharf_testkit::{Hosts, open_in_memory};
+use wharf_testkit::{Hosts, open_in_memory, setup};
 
 struct Desk {
     home: tempfile::TempDir,
@@ -25,16 +22,7 @@ impl Desk {
     }
 
     fn wharf(&self) -> Wharf {
-        let setup = Setup {
-            home: self.home.path().to_owned(),
-            cache: None,
-            drivers: vec![Factory::of::<Ssh>()],
-            program: "/bin/false".into(),
-            agent: None,
-            ssh: Person::default(),
-            person: "ada@engine".to_owned(),
-            keys: Keeping::default(),
-        };
+        let setup = setup(self.home.path(), Factory::of::<Ssh>());
         open_in_memory(setup, Arc::clone(&self.hosts))
     }
 

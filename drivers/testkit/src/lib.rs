@@ -20,11 +20,27 @@ pub use hosts::Hosts;
 pub use script::script;
 pub use suite::World;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use wharf_core::store::Folder;
-use wharf_core::{OsEntropy, Parts, Setup, Wharf};
+use wharf_core::{Factory, Keeping, OsEntropy, Parts, Person, Setup, Wharf};
 use wharf_driver::{Clock, SystemClock};
+
+/// What a person hands over who has no keys, no agent and this one driver.
+#[must_use]
+pub fn setup(home: &Path, driver: Factory) -> Setup {
+    Setup {
+        home: home.to_owned(),
+        cache: None,
+        drivers: vec![driver],
+        program: "/bin/false".into(),
+        agent: None,
+        ssh: Person::default(),
+        person: "ada@engine".to_owned(),
+        keys: Keeping::default(),
+    }
+}
 
 /// The engine over a real folder, with hosts in memory instead of SSH: for tests of the program.
 #[must_use]

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use wharf_core::{
-    Call, Change, Comparison, CreateRequest, Deed, EngineOptions, Factory, Keeping, Kind, MachineName,
-    Person, Power, RemoveOptions, Setup, Wharf,
+    Call, Change, Comparison, CreateRequest, Deed, EngineOptions, Factory, Kind, MachineName, Power,
+    RemoveOptions, Wharf,
 };
 use wharf_testkit::memory::{Cloud, Memory};
-use wharf_testkit::{Hosts, open_in_memory};
+use wharf_testkit::{Hosts, open_in_memory, setup};
 
 const FLEET: &str = "shop";
 
@@ -24,16 +24,7 @@ struct Desk {
 impl Desk {
     fn new(cloud: &'static str) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let setup = Setup {
-            home: home.path().to_owned(),
-            cache: None,
-            drivers: vec![Factory::of::<Memory>()],
-            program: "/bin/false".into(),
-            agent: None,
-            ssh: Person::default(),
-            person: "ada@engine".to_owned(),
-            keys: Keeping::default(),
-        };
+        let setup = setup(home.path(), Factory::of::<Memory>());
         Cloud::named(cloud).sign_in("home");
         let hosts = Arc::new(Hosts::default());
         Self { wharf: open_in_memory(setup, Arc::clone(&hosts)), hosts, _home: home, cloud }

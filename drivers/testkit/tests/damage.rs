@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use wharf_core::{
-    Call, CreateRequest, EngineOptions, Factory, Keeping, Kind, MachineName, Person, Power, RemoveOptions,
-    Setup, Sink, Wharf, What,
+    Call, CreateRequest, EngineOptions, Factory, Kind, MachineName, Power, RemoveOptions, Sink, Wharf, What,
 };
 use wharf_testkit::memory::{Cloud, Memory};
-use wharf_testkit::{Hosts, open_in_memory};
+use wharf_testkit::{Hosts, open_in_memory, setup};
 
 /// A store with a machine in a cloud of its own.
 struct Desk {
@@ -34,16 +33,7 @@ impl Desk {
     }
 
     fn wharf(&self) -> Wharf {
-        let setup = Setup {
-            home: self.home.path().to_owned(),
-            cache: None,
-            drivers: vec![Factory::of::<Memory>()],
-            program: "/bin/false".into(),
-            agent: None,
-            ssh: Person::default(),
-            person: "ada@engine".to_owned(),
-            keys: Keeping::default(),
-        };
+        let setup = setup(self.home.path(), Factory::of::<Memory>());
         open_in_memory(setup, Arc::clone(&self.hosts))
     }
 

@@ -6,23 +6,14 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::json;
-use wharf_core::{Call, CreateRequest, EngineOptions, Factory, Keeping, Person, RemoveOptions, Setup, Wharf};
+use wharf_core::{Call, CreateRequest, EngineOptions, Factory, RemoveOptions, Setup, Wharf};
 use wharf_testkit::memory::{Cloud, Memory};
 use wharf_testkit::{Hosts, open_in_memory};
 
 const MANY: usize = 50;
 
 fn setup(home: &std::path::Path) -> Setup {
-    Setup {
-        home: home.to_owned(),
-        cache: None,
-        drivers: vec![Factory::of::<Memory>()],
-        program: "/bin/false".into(),
-        agent: None,
-        ssh: Person::default(),
-        person: "ada@engine".to_owned(),
-        keys: Keeping::default(),
-    }
+    wharf_testkit::setup(home, Factory::of::<Memory>())
 }
 
 fn request(cloud: &str, index: usize) -> CreateRequest {

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use wharf_core::{
-    Call, CreateRequest, EngineOptions, Factory, Issue, Issued, Keeping, Kind, MachineName, Person, Power,
-    Role, Setup, Wharf,
+    Call, CreateRequest, EngineOptions, Factory, Issue, Issued, Kind, MachineName, Power, Role, Wharf,
 };
 use wharf_testkit::memory::Memory;
-use wharf_testkit::{Hosts, open_in_memory};
+use wharf_testkit::{Hosts, open_in_memory, setup};
 
 struct Desk {
     home: tempfile::TempDir,
@@ -25,16 +24,7 @@ impl Desk {
     }
 
     fn wharf(&self) -> Wharf {
-        let setup = Setup {
-            home: self.home.path().to_owned(),
-            cache: None,
-            drivers: vec![Factory::of::<Memory>()],
-            program: "/bin/false".into(),
-            agent: None,
-            ssh: Person::default(),
-            person: "ada@engine".to_owned(),
-            keys: Keeping::default(),
-        };
+        let setup = setup(self.home.path(), Factory::of::<Memory>());
         open_in_memory(setup, Arc::clone(&self.hosts))
     }
 
