@@ -14,7 +14,8 @@ use crate::{Declared, Wish, pattern};
 pub(crate) const TOP: [&str; 4] = ["fleet", "env", "defaults", "machines"];
 pub(crate) const GROUP: [&str; 7] =
     ["driver", "cloud", "options", "labels", "engine", "bootstrap", "context"];
-pub(crate) const ENGINE: [&str; 4] = ["registry-mirrors", "insecure-registries", "options", "names"];
+pub(crate) const ENGINE: [&str; 5] =
+    ["registry-mirrors", "insecure-registries", "options", "environment", "names"];
 
 /// More machines than this are a slip.
 const MOST: usize = 5000;
@@ -138,7 +139,7 @@ impl Decoder<'_> {
                 "driver" => wish.driver = self.text(value, "driver"),
                 "cloud" => wish.cloud = self.text(value, "cloud"),
                 "options" => wish.options = self.options(value),
-                "labels" => wish.labels = self.labels(value),
+                "labels" => wish.labels = self.pairs(value, "label"),
                 "engine" => self.engine(value, &mut wish),
                 "bootstrap" => wish.bare = self.switch(value, "bootstrap") == Some(false),
                 "context" => wish.context = self.switch(value, "context"),
@@ -152,6 +153,10 @@ impl Decoder<'_> {
         let Some(entries) = self.map(node, "`engine`") else { return };
         self.known(entries, &ENGINE);
         for (key, value) in entries {
+            if key.value == "environment" {
+                wish.environment = self.pairs(value, "variable");
+                continue;
+            }
             let values = self.texts(value, &key.value);
             match key.value.as_str() {
                 "registry-mirrors" => wish.registry_mirrors = values,
@@ -170,23 +175,23 @@ impl Decoder<'_> {
     }
 
     /// A map, or a list of `key=value`.
-    fn labels(&mut self, node: &Node) -> Vec<Placed<String>> {
+    fn pairs(&mut self, node: &Node, what: &str) -> Vec<Placed<String>> {
         let Value::Map(entries) = &node.value else {
-            let labels = self.texts(node, "labels");
-            for label in &labels {
-                if label.value.split_once('=').is_none_or(|(key, _)| key.is_empty()) {
-                    self.wrong(label.at, format!("the label `{}` is not key=value", label.value));
+            let pairs = self.texts(node, what);
+            for pair in &pairs {
+                if pair.value.split_once('=').is_none_or(|(key, _)| key.is_empty()) {
+                    self.wrong(pair.at, format!("the {what} `{}` is not key=value", pair.value));
                 }
             }
-            return labels;
+            return pairs;
         };
-        let mut labels = Vec::with_capacity(entries.len());
+        let mut pairs = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             if let Some(text) = self.text(value, &key.value) {
-                labels.push(Placed::new(format!("{}={}", key.value, text.value), text.at));
+                pairs.push(Placed::new(format!("{}={}", key.value, text.value), text.at));
             }
         }
-        labels
+        pairs
     }
 
     fn map<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n Entries> {

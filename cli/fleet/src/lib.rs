@@ -80,6 +80,8 @@ pub struct Wish {
     pub insecure_registries: Vec<Placed<String>>,
     /// Further flags of the engine.
     pub engine_options: Vec<Placed<String>>,
+    /// Variables of the engine's environment, as `KEY=value`.
+    pub environment: Vec<Placed<String>>,
     /// Further names in the server's certificate.
     pub names: Vec<Placed<String>>,
     /// Whether no engine is wanted.

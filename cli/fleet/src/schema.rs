@@ -74,6 +74,14 @@ fn texts() -> Value {
     json!({ "oneOf": [text(), { "type": "array", "items": text() }] })
 }
 
+/// A map, or a list of `key=value`.
+fn pairs() -> Value {
+    json!({ "oneOf": [
+        { "type": "object", "additionalProperties": text() },
+        { "type": "array", "items": { "type": "string", "pattern": "^[^=]+=" } },
+    ] })
+}
+
 /// The drivers' options; one that several drivers have says what it does in each.
 fn known(options: &[Option]) -> Map<String, Value> {
     let mut known = Map::new();
@@ -96,14 +104,13 @@ fn group(drivers: &[String], options: &[Option]) -> Map<String, Value> {
         "Registries that are asked before the official one",
         "Registries that are spoken to without a verified certificate",
         "Further flags of the engine, as FLAG=VALUE",
+        "Variables of the engine's environment, such as HTTPS_PROXY",
         "Further names and addresses in the server's certificate",
     ];
-    let engine = under(&ENGINE, engine.map(|help| described(texts(), help)));
+    let mut engine = under(&ENGINE, engine.map(|help| described(texts(), help)));
+    engine["environment"] =
+        described(pairs(), engine["environment"]["description"].as_str().unwrap_or_default());
     let switch = json!({ "type": ["boolean", "string"] });
-    let labels = json!({ "oneOf": [
-        { "type": "object", "additionalProperties": text() },
-        { "type": "array", "items": { "type": "string", "pattern": "^[^=]+=" } },
-    ] });
     let group = [
         described(json!({ "type": "string", "examples": drivers }), "Where the machines are made"),
         described(json!({ "type": "string" }), "The cloud, as `wharf cloud ls` names it"),
@@ -111,7 +118,7 @@ fn group(drivers: &[String], options: &[Option]) -> Map<String, Value> {
             json!({ "type": "object", "properties": known(options) }),
             "The flags of `wharf create`, with or without the driver's name in front",
         ),
-        described(labels, "Labels of the engine"),
+        described(pairs(), "Labels of the engine"),
         described(
             json!({ "type": "object", "additionalProperties": false, "properties": engine }),
             "What the engine should be",

@@ -46,6 +46,7 @@ defaults:
 machines:
   web-{1..2}:
     labels: { role: web, version: 1.10 }
+    engine: { environment: { NO_PROXY: localhost } }
   db:
     options:
       disk-size: 0100
@@ -63,6 +64,7 @@ fn groups_are_laid_over_the_defaults() {
     assert_eq!(options(&fleet, "db"), ["size=big", "open-port=80", "open-port=443", "disk-size=0100"]);
     let labels: Vec<&str> = fleet.machines[0].wish.labels.iter().map(|label| label.value.as_str()).collect();
     assert_eq!(labels, ["team=shop", "role=web", "version=1.10"]);
+    assert_eq!(fleet.machines[0].wish.environment[0].value, "NO_PROXY=localhost");
     assert_eq!(fleet.machines[3].wish.driver.as_ref().unwrap().value, "azure");
 }
 

@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use wharf_core::{Change, Deed};
+use wharf_core::Deed;
 
 use super::Cx;
-use super::fleet::{
-    Carry, Files, Targets, carry_out, changes, count, load, named, object, replaced, troubles,
-};
+use super::fleet::{Carry, Files, Manner, Seen, carry_out, load};
 use super::plan::PATIENCE;
-use crate::error::{Error, Kind, Result, of_several};
+use crate::error::{Error, Kind, Result};
 use crate::ui::Board;
 
 /// Makes a fleet's machines what its file says
@@ -27,22 +25,13 @@ pub(crate) struct Args {
     #[command(flatten)]
     files: Files,
     #[command(flatten)]
-    targets: Targets,
+    manner: Manner,
     /// Carry out this plan, and nothing if anything has changed since
     #[arg(long, value_name = "FILE")]
     plan: Option<String>,
-    /// Do not ask
-    #[arg(short, long)]
-    yes: bool,
     /// Make machines again that cannot become what is wanted, with everything on them gone
     #[arg(long)]
     replace: bool,
-    /// Begin with further machines after one has failed
-    #[arg(long)]
-    keep_going: bool,
-    /// How many machines are worked on at once
-    #[arg(long, value_name = "NUMBER", default_value_t = 50)]
-    parallel: usize,
 }
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
@@ -54,27 +43,18 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let _lock = wharf.lock_fleet(&loaded.name, &call).await?;
     board.end(&loaded.name);
     let looking = cx.call("apply", PATIENCE, &board);
-    let found = wharf.compare(loaded.name.as_str(), &loaded.requests, &looking).await?;
-    let trouble: Vec<_> = found.trouble.into_iter().map(|(name, error)| (name, Error::from(error))).collect();
-    let planned = args.targets.choose(found.changes)?;
+    let seen = Seen::look(&wharf, &loaded.name, &loaded.requests, &args.manner.targets, &looking).await?;
     if let Some(file) = &args.plan {
-        hold_to(file, &object(&loaded.name, &planned, &trouble), cx)?;
+        hold_to(file, &seen.object(), cx)?;
     }
-    let kinds = troubles(&trouble, cx);
-    if let Some(kind) = of_several(planned.len() + trouble.len(), &kinds).filter(|_| !args.keep_going) {
-        cx.ui.note("nothing was done; --keep-going does what can be done to the others");
-        return Err(Error::told(kind));
-    }
+    let trouble = seen.troubles(cx);
+    args.manner.halt(&trouble, cx)?;
     if !args.replace {
-        refuse_replacing(&planned)?;
+        refuse_replacing(&seen)?;
     }
-    if !cx.ui.is_json() {
-        changes(&planned, cx)?;
-        cx.ui.note(&format!("fleet {}: {}", loaded.name, count(&planned, trouble.len())));
-    }
-    let pending = planned.iter().any(|change| !change.deeds.is_empty());
-    if pending && !args.yes {
-        confirm(&planned, cx)?;
+    seen.show(cx)?;
+    if seen.is_pending() {
+        args.manner.confirm(&question(&seen), cx)?;
     }
     let how = Carry {
         wharf: &wharf,
@@ -82,19 +62,10 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
         board: &board,
         cx,
         loaded: Some(&loaded),
-        parallel: args.parallel,
-        keep_going: args.keep_going,
+        manner: &args.manner,
         purge: false,
     };
-    let done = carry_out(&planned, &how).await;
-    if cx.ui.is_json() {
-        cx.ui.json(&object(&loaded.name, &planned, &trouble))?;
-    }
-    match (done, kinds.first()) {
-        (Ok(_), None) => Ok(()),
-        (Ok(_), Some(_)) => Err(Error::told(Kind::Partial)),
-        (Err(error), _) => Err(error),
-    }
+    carry_out(&seen, &how).await.and(trouble)
 }
 
 /// Refuses whatever is not exactly this plan any more.
@@ -120,39 +91,25 @@ fn hold_to(file: &str, now: &Value, cx: &Cx) -> Result<()> {
     Err(Error::new(Kind::Refused, message).hint("nothing was done; plan again, and look what is different"))
 }
 
-fn refuse_replacing(planned: &[Change]) -> Result<()> {
-    let names = replaced(planned);
+fn refuse_replacing(seen: &Seen) -> Result<()> {
+    let names: Vec<&str> = seen.with(Deed::Replace).map(|change| change.name.as_str()).collect();
     if names.is_empty() {
         return Ok(());
     }
-    let reasons = planned.iter().filter(|change| change.deeds.contains(&Deed::Replace));
-    let mut error = Error::new(
-        Kind::Refused,
-        format!("{} can become what is wanted only by being made again", names.join(", ")),
-    )
-    .hint("--replace does that, and everything on them is gone; --target leaves them out");
-    for change in reasons {
-        error = error.fact(change.name.to_string(), change.because.join("; "));
-    }
-    Err(error)
+    let message = format!("{} can become what is wanted only by being made again", names.join(", "));
+    let error = Error::new(Kind::Refused, message)
+        .hint("--replace does that, and everything on them is gone; --target leaves them out");
+    Err(seen
+        .with(Deed::Replace)
+        .fold(error, |error, change| error.fact(change.name.to_string(), change.because.join("; "))))
 }
 
-fn confirm(planned: &[Change], cx: &Cx) -> Result<()> {
-    if !cx.ui.can_ask() {
-        return Err(Error::usage("nobody is there to confirm this").hint("--yes applies without asking"));
-    }
-    let gone: Vec<String> = [Deed::Remove, Deed::Replace]
-        .into_iter()
-        .filter(|deed| planned.iter().any(|change| change.deeds.contains(deed)))
-        .map(|deed| named(planned, deed))
-        .collect();
-    let question = match gone.as_slice() {
+/// Names what would be gone.
+fn question(seen: &Seen) -> String {
+    let gone: Vec<String> =
+        [Deed::Remove, Deed::Replace].into_iter().filter_map(|deed| seen.named(deed)).collect();
+    match gone.as_slice() {
         [] => "Go on?".to_owned(),
         gone => format!("This will {}, with everything on them. Go on?", gone.join(" and ")),
-    };
-    if cx.ui.confirm(&question)? {
-        Ok(())
-    } else {
-        Err(Error::failed("nothing was done").hint("answer `y`, or give --yes"))
     }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::Cx;
-use super::fleet::{Carry, Files, Targets, carry_out, changes, count, fleet_name, load, object, troubles};
+use super::fleet::{Carry, Files, Manner, Seen, carry_out, fleet_name, load};
 use super::plan::PATIENCE;
-use crate::error::{Error, Kind, Result, of_several};
+use crate::error::Result;
 use crate::ui::Board;
 
 /// Removes all machines of a fleet
@@ -24,16 +24,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", conflicts_with = "files")]
     fleet: Option<String>,
     #[command(flatten)]
-    targets: Targets,
-    /// Do not ask
-    #[arg(short, long)]
-    yes: bool,
-    /// Begin with further machines after one has failed
-    #[arg(long)]
-    keep_going: bool,
-    /// How many machines are worked on at once
-    #[arg(long, value_name = "NUMBER", default_value_t = 50)]
-    parallel: usize,
+    manner: Manner,
     /// On hosts that existed before: take the agent and its data away, too
     #[arg(long)]
     purge: bool,
@@ -51,22 +42,14 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let _lock = wharf.lock_fleet(&name, &call).await?;
     board.end(&name);
     let looking = cx.call("destroy", PATIENCE, &board);
-    let found = wharf.compare(name.as_str(), &[], &looking).await?;
-    let trouble: Vec<_> = found.trouble.into_iter().map(|(name, error)| (name, Error::from(error))).collect();
-    let mut planned = args.targets.choose(found.changes)?;
+    let mut seen = Seen::look(&wharf, &name, &[], &args.manner.targets, &looking).await?;
     // That the file declares them no more is not why.
-    planned.iter_mut().for_each(|change| change.because.clear());
-    let kinds = troubles(&trouble, cx);
-    if let Some(kind) = of_several(planned.len() + trouble.len(), &kinds).filter(|_| !args.keep_going) {
-        cx.ui.note("nothing was done; --keep-going removes the others");
-        return Err(Error::told(kind));
-    }
-    if !cx.ui.is_json() {
-        changes(&planned, cx)?;
-        cx.ui.note(&format!("fleet {name}: {}", count(&planned, trouble.len())));
-    }
-    if !planned.is_empty() && !args.yes {
-        confirm(planned.len(), cx)?;
+    seen.changes.iter_mut().for_each(|change| change.because.clear());
+    let trouble = seen.troubles(cx);
+    args.manner.halt(&trouble, cx)?;
+    seen.show(cx)?;
+    if seen.is_pending() {
+        args.manner.confirm("This removes the machines, their containers and their data. Go on?", cx)?;
     }
     let how = Carry {
         wharf: &wharf,
@@ -74,29 +57,8 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
         board: &board,
         cx,
         loaded: None,
-        parallel: args.parallel,
-        keep_going: args.keep_going,
+        manner: &args.manner,
         purge: args.purge,
     };
-    let done = carry_out(&planned, &how).await;
-    if cx.ui.is_json() {
-        cx.ui.json(&object(&name, &planned, &trouble))?;
-    }
-    match (done, kinds.first()) {
-        (Ok(_), None) => Ok(()),
-        (Ok(_), Some(_)) => Err(Error::told(Kind::Partial)),
-        (Err(error), _) => Err(error),
-    }
-}
-
-fn confirm(count: usize, cx: &Cx) -> Result<()> {
-    if !cx.ui.can_ask() {
-        return Err(Error::usage("nobody is there to confirm this").hint("--yes removes without asking"));
-    }
-    let machines = if count == 1 { "the machine" } else { "the machines" };
-    if cx.ui.confirm(&format!("This removes {machines}, the containers and their data. Go on?"))? {
-        Ok(())
-    } else {
-        Err(Error::failed("nothing was removed").hint("answer `y`, or give --yes"))
-    }
+    carry_out(&seen, &how).await.and(trouble)
 }

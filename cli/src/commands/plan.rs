@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Cx;
-use super::fleet::{Files, Targets, changes, count, load, object, troubles};
-use crate::error::{Error, Kind, Result, of_several};
+use super::fleet::{Files, Seen, Targets, load};
+use crate::error::{Error, Kind, Result};
 use crate::files;
 use crate::ui::Board;
 
@@ -36,10 +36,8 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let loaded = load(&args.files, &clouds, cx)?;
     let wharf = cx.wharf_at(&clouds, None);
     let call = cx.call("plan", PATIENCE, &Board::new(&cx.ui));
-    let found = wharf.compare(loaded.name.as_str(), &loaded.requests, &call).await?;
-    let trouble: Vec<_> = found.trouble.into_iter().map(|(name, error)| (name, Error::from(error))).collect();
-    let planned = args.targets.choose(found.changes)?;
-    let plan = object(&loaded.name, &planned, &trouble);
+    let seen = Seen::look(&wharf, &loaded.name, &loaded.requests, &args.targets, &call).await?;
+    let plan = seen.object();
     if let Some(out) = &args.out {
         let text = serde_json::to_string_pretty(&plan)
             .map_err(|e| Error::failed("the plan cannot be written down").caused_by(&e))?;
@@ -47,16 +45,8 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     }
     if cx.ui.is_json() {
         cx.ui.json(&plan)?;
-    } else {
-        changes(&planned, cx)?;
-        cx.ui.note(&format!("fleet {}: {}", loaded.name, count(&planned, trouble.len())));
     }
-    let kinds = troubles(&trouble, cx);
-    if let Some(kind) = of_several(planned.len() + trouble.len(), &kinds) {
-        return Err(Error::told(kind));
-    }
-    if planned.iter().any(|change| !change.deeds.is_empty()) {
-        return Err(Error::told(Kind::Pending));
-    }
-    Ok(())
+    seen.show(cx)?;
+    seen.troubles(cx)?;
+    if seen.is_pending() { Err(Error::told(Kind::Pending)) } else { Ok(()) }
 }

@@ -12,6 +12,7 @@ defaults:
 machines:
   web-{1..2}:
     labels: { role: web }
+    engine: { environment: [NO_PROXY=localhost] }
   db:
     options: { size: 4 }
 ";
@@ -128,7 +129,7 @@ fn nobody_is_asked_where_nobody_sits() {
     db        memory   create
     ! fleet shop: 3 to create
     ! error: nobody is there to confirm this
-    ! hint: --yes applies without asking
+    ! hint: --yes goes on without asking
     [exit 2]
     ");
     let said_no = sandbox.answer(&["apply"], "n\n");
@@ -144,7 +145,7 @@ fn nobody_is_asked_where_nobody_sits() {
     web-2     memory   remove
     ! fleet shop: 3 to remove
     ! error: nobody is there to confirm this
-    ! hint: --yes removes without asking
+    ! hint: --yes goes on without asking
     [exit 2]
     ");
     let gone = sandbox.answer(&["destroy", "--fleet", "shop"], "y\n");

@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::stream::{self, StreamExt as _};
 use wharf_core::{Call, Change, Connection, Deed, Life, MachineName, Power, RemoveOptions, Wharf};
 
-use super::Loaded;
-use super::show::word;
+use super::{Loaded, Manner, Seen};
 use crate::commands::{Cx, context, create, rm};
 use crate::error::{Error, Kind, Result, of_several};
 use crate::ui::{Board, natural};
@@ -22,10 +21,7 @@ pub(crate) struct Carry<'a> {
     pub(crate) cx: &'a Cx,
     /// What is wanted; nothing is, when a fleet is destroyed.
     pub(crate) loaded: Option<&'a Loaded>,
-    /// How many machines are worked on at once.
-    pub(crate) parallel: usize,
-    /// Whether the others go on after one failed.
-    pub(crate) keep_going: bool,
+    pub(crate) manner: &'a Manner,
     /// Take agents and their data off hosts that existed before.
     pub(crate) purge: bool,
 }
@@ -37,11 +33,19 @@ enum End {
     NotBegun,
 }
 
-/// Carries the changes out, shows what failed, and counts.
+/// Carries out what was seen, shows what failed, and for programs what it was.
 ///
 /// # Errors
 /// The kind of what failed; it was shown already.
-pub(crate) async fn carry_out(changes: &[Change], how: &Carry<'_>) -> Result<usize> {
+pub(crate) async fn carry_out(seen: &Seen, how: &Carry<'_>) -> Result<()> {
+    let done = work(&seen.changes, how).await;
+    if how.cx.ui.is_json() {
+        how.cx.ui.json(&seen.object())?;
+    }
+    done
+}
+
+async fn work(changes: &[Change], how: &Carry<'_>) -> Result<()> {
     let stop = AtomicBool::new(false);
     let pending: Vec<&Change> = changes.iter().filter(|change| !change.deeds.is_empty()).collect();
     let work = async |change: &&Change| {
@@ -51,19 +55,19 @@ pub(crate) async fn carry_out(changes: &[Change], how: &Carry<'_>) -> Result<usi
         let end = match how.machine(change).await {
             Ok(()) => End::Done,
             Err(error) => {
-                stop.store(!how.keep_going, Ordering::Relaxed);
+                stop.store(!how.manner.keep_going, Ordering::Relaxed);
                 End::Failed(error)
             }
         };
         (change.name.clone(), end)
     };
     let mut ends: Vec<(MachineName, End)> =
-        stream::iter(pending.iter().map(work)).buffer_unordered(how.parallel.max(1)).collect().await;
+        stream::iter(pending.iter().map(work)).buffer_unordered(how.manner.parallel.max(1)).collect().await;
     ends.sort_by(|(a, _), (b, _)| natural(a.as_str(), b.as_str()));
     tell(&ends, how)
 }
 
-fn tell(ends: &[(MachineName, End)], how: &Carry<'_>) -> Result<usize> {
+fn tell(ends: &[(MachineName, End)], how: &Carry<'_>) -> Result<()> {
     let mut kinds: Vec<Kind> = Vec::new();
     for (name, end) in ends {
         if let End::Failed(error) = end {
@@ -77,10 +81,7 @@ fn tell(ends: &[(MachineName, End)], how: &Carry<'_>) -> Result<usize> {
         how.cx.ui.note(&format!("not begun: {}", left.join(", ")));
         kinds.resize(kinds.len() + left.len(), kinds.first().copied().unwrap_or(Kind::Cancelled));
     }
-    match of_several(ends.len(), &kinds) {
-        None => Ok(ends.len()),
-        Some(kind) => Err(Error::told(kind)),
-    }
+    of_several(ends.len(), &kinds).map_or(Ok(()), |kind| Err(Error::told(kind)))
 }
 
 impl Carry<'_> {
@@ -174,17 +175,4 @@ const fn past(deed: Deed) -> &'static str {
         Deed::Renew => "renewed",
         Deed::Remove => "removed",
     }
-}
-
-/// The changes that would destroy what is on a machine.
-pub(crate) fn replaced(changes: &[Change]) -> Vec<&str> {
-    let replaces = |change: &&Change| change.deeds.contains(&Deed::Replace);
-    changes.iter().filter(replaces).map(|change| change.name.as_str()).collect()
-}
-
-/// What a question names.
-pub(crate) fn named(changes: &[Change], deed: Deed) -> String {
-    let with = changes.iter().filter(|change| change.deeds.contains(&deed));
-    let names: Vec<&str> = with.map(|change| change.name.as_str()).collect();
-    format!("{} {}", word(deed), names.join(", "))
 }

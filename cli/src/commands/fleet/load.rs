@@ -117,6 +117,7 @@ impl Reader<'_> {
             ("engine-registry-mirror", &wish.registry_mirrors),
             ("engine-insecure-registry", &wish.insecure_registries),
             ("engine-opt", &wish.engine_options),
+            ("engine-env", &wish.environment),
             ("tls-san", &wish.names),
         ] {
             values.iter().for_each(|value| flag(name, &value.value));

@@ -6,15 +6,16 @@
 
 mod carry;
 mod load;
-mod show;
+mod seen;
 
 use wharf_core::{Change, MachineName};
 
+use super::Cx;
 use crate::error::{Error, Result};
 
-pub(super) use carry::{Carry, carry_out, named, replaced};
+pub(super) use carry::{Carry, carry_out};
 pub(super) use load::{Loaded, load};
-pub(super) use show::{changes, count, object, troubles};
+pub(super) use seen::Seen;
 
 /// Which file is meant.
 #[derive(Debug, clap::Args)]
@@ -22,6 +23,51 @@ pub(crate) struct Files {
     /// The fleet file; several are laid over each other in this order
     #[arg(short = 'f', long = "file", value_name = "FILE", default_value = "fleet.yaml")]
     pub(super) files: Vec<String>,
+}
+
+/// How a verb that changes machines goes about it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Manner {
+    #[command(flatten)]
+    pub(super) targets: Targets,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(super) yes: bool,
+    /// Begin with further machines after one has failed
+    #[arg(long)]
+    pub(super) keep_going: bool,
+    /// How many machines are worked on at once
+    #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+    pub(super) parallel: usize,
+}
+
+impl Manner {
+    /// Ends before anything is done where something is wrong with some machines, unless the others are to go on.
+    ///
+    /// # Errors
+    /// What is wrong, which was shown already.
+    pub(super) fn halt(&self, trouble: &Result<()>, cx: &Cx) -> Result<()> {
+        let (Err(error), false) = (trouble, self.keep_going) else { return Ok(()) };
+        cx.ui.note("nothing was done; --keep-going goes on with the others");
+        Err(Error::told(error.kind))
+    }
+
+    /// Asks, unless that was agreed to beforehand.
+    ///
+    /// # Errors
+    /// When nobody can be asked, or the answer is no.
+    pub(super) fn confirm(&self, question: &str, cx: &Cx) -> Result<()> {
+        if self.yes {
+            return Ok(());
+        }
+        if !cx.ui.can_ask() {
+            return Err(Error::usage("nobody is there to confirm this").hint("--yes goes on without asking"));
+        }
+        if cx.ui.confirm(question)? {
+            return Ok(());
+        }
+        Err(Error::failed("nothing was done").hint("answer `y`, or give --yes"))
+    }
 }
 
 /// Which of its machines are meant.
@@ -37,7 +83,7 @@ impl Targets {
     ///
     /// # Errors
     /// When a target is no pattern, or is no machine of the fleet.
-    pub(super) fn choose(&self, changes: Vec<Change>) -> Result<Vec<Change>> {
+    fn choose(&self, changes: Vec<Change>) -> Result<Vec<Change>> {
         if self.targets.is_empty() {
             return Ok(changes);
         }
