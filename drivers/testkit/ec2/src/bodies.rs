@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use wharf_sim::body::{Birth, Body};
+use wharf_sim::body::Birth;
 
 use crate::simulator::Inner;
 use crate::state::Phase;
@@ -36,16 +36,14 @@ pub(crate) fn make(
         rules: Vec::new(),
     };
     let (inner, id) = (Arc::clone(inner), id.to_owned());
+    let mut turn = inner.turns.next(&id);
     tokio::spawn(async move {
+        turn.comes().await;
         let made = inner.bodies.create(birth).await;
         let mut state = inner.state();
         let Some(life) = state.instances.get_mut(&id) else { return };
-        life.busy = false;
+        life.asked = life.asked.saturating_sub(1);
         match made {
-            // Ended meanwhile.
-            Ok(body) if life.phase == Phase::Terminated => {
-                tokio::spawn(async move { drop(body.destroy().await) });
-            }
             Ok(body) => life.body = Some(body),
             Err(why) => life.early = Some(format!("Client.InstanceInitiatedShutdown: {why}")),
         }
@@ -54,22 +52,27 @@ pub(crate) fn make(
 
 /// Has what stands behind the instance follow its new phase.
 pub(crate) fn follow(inner: &Arc<Inner>, id: &str, phase: Phase) {
-    let body: Arc<dyn Body> = {
+    if !inner.bodies.real() {
+        return;
+    }
+    {
         let mut state = inner.state();
         let Some(life) = state.instances.get_mut(id) else { return };
-        let Some(body) = life.body.clone() else { return };
-        life.busy = true;
-        body
-    };
+        life.asked += 1;
+    }
     let (inner, id) = (Arc::clone(inner), id.to_owned());
+    let mut turn = inner.turns.next(&id);
     tokio::spawn(async move {
-        let done = match phase {
-            Phase::Running => body.start().await,
-            Phase::Stopped => body.stop().await,
-            Phase::Terminated => body.destroy().await,
+        turn.comes().await;
+        let body = inner.state().instances.get(&id).and_then(|life| life.body.clone());
+        let done = match (body, phase) {
+            (None, _) => Ok(()),
+            (Some(body), Phase::Running) => body.start().await,
+            (Some(body), Phase::Stopped) => body.stop().await,
+            (Some(body), Phase::Terminated) => body.destroy().await,
         };
         if let Some(life) = inner.state().instances.get_mut(&id) {
-            life.busy = false;
+            life.asked = life.asked.saturating_sub(1);
             if let (Err(why), Phase::Running) = (done, phase) {
                 life.early = Some(format!("Server.InternalError: {why}"));
             }

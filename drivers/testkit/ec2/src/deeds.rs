@@ -186,7 +186,7 @@ async fn run(inner: &Arc<Inner>, params: Params, headers: &HeaderMap, early: Opt
         number: state.instances.len(),
         early,
         body: None,
-        busy: inner.bodies.real(),
+        asked: usize::from(inner.bodies.real()),
         fixed: fixed.clone(),
     };
     state.tokens.insert(token, (digest, id.clone()));

@@ -10,7 +10,7 @@ use axum::body::Bytes;
 use axum::extract;
 use axum::response::Response;
 use http::{HeaderMap, Method, Uri};
-use wharf_sim::body::{Bodies, NoBodies};
+use wharf_sim::body::{Bodies, NoBodies, Turns};
 
 use crate::config::Config;
 use crate::credential::{Call, Doubt, Signature};
@@ -36,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) upstream: Upstream,
     pub(crate) faults: Faults,
     pub(crate) bodies: Arc<dyn Bodies>,
+    pub(crate) turns: Turns,
     began: Instant,
     state: Mutex<State>,
     /// Instances are made one after the other: two calls under one token never make two.
@@ -74,6 +75,7 @@ impl Simulator {
             upstream,
             faults: Faults::default(),
             bodies,
+            turns: Turns::default(),
             began: Instant::now(),
             state: Mutex::default(),
             making: tokio::sync::Mutex::default(),

@@ -52,8 +52,8 @@ pub(crate) struct Life {
     pub(crate) early: Option<String>,
     /// What stands behind it, once it is there.
     pub(crate) body: Option<Arc<dyn Body>>,
-    /// Whether what stands behind it is still being changed.
-    pub(crate) busy: bool,
+    /// How much of what was asked of what stands behind it is not done yet.
+    pub(crate) asked: usize,
     /// Where it is reached, when something real stands behind it.
     pub(crate) fixed: Option<String>,
 }
@@ -73,11 +73,11 @@ impl Life {
         let over = |duration: Duration| passed >= duration.as_secs_f64();
         match self.phase {
             Phase::Running if self.early.is_some() && over(durations.boot / 2) => ("terminated", 48),
-            Phase::Running if self.busy || !over(durations.boot) => ("pending", 0),
+            Phase::Running if self.asked > 0 || !over(durations.boot) => ("pending", 0),
             Phase::Running => ("running", 16),
-            Phase::Stopped if self.busy || !over(durations.stop) => ("stopping", 64),
+            Phase::Stopped if self.asked > 0 || !over(durations.stop) => ("stopping", 64),
             Phase::Stopped => ("stopped", 80),
-            Phase::Terminated if self.busy || !over(durations.end) => ("shutting-down", 32),
+            Phase::Terminated if self.asked > 0 || !over(durations.end) => ("shutting-down", 32),
             Phase::Terminated => ("terminated", 48),
         }
     }

@@ -1,6 +1,7 @@
 //! What stands behind a simulated machine: nothing, an sshd, or a real host that whoever starts the cloud plugs in.
 
 mod sshd;
+mod turns;
 
 use std::fmt;
 use std::future::Future;
@@ -9,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 pub use sshd::SshdBodies;
+pub use turns::{Turn, Turns};
 
 /// The future that a body's verbs return.
 pub type Doing<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;

@@ -4,18 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Cloud, Order, deeds};
-use crate::body::Body;
+use crate::body::{Body, Turns};
 use crate::resource::{BodyState, machine};
 
 impl Cloud {
     /// Lives: does what is due when it is due, and works on bodies, until the task is dropped.
     pub(crate) async fn live(self: Arc<Self>) {
         let mut at_work = tokio::task::JoinSet::new();
+        let turns = Turns::default();
         loop {
             let next = self.catch_up();
             let orders = std::mem::take(&mut self.state().orders);
             for order in orders {
-                at_work.spawn(Arc::clone(&self).obey(order));
+                let (cloud, mut turn) = (Arc::clone(&self), turns.next(order.machine()));
+                at_work.spawn(async move {
+                    turn.comes().await;
+                    cloud.obey(order).await;
+                    drop(turn);
+                });
             }
             let wait = next.map_or(Duration::from_secs(3600), |at| at.saturating_sub(self.clock().now()));
             // A manual clock does not pass by waiting: look again soon.
@@ -31,8 +37,14 @@ impl Cloud {
     async fn obey(self: Arc<Self>, order: Order) {
         match order {
             Order::Create(id) => self.create_body(&id).await,
-            Order::Start(id) => self.with_body(&id, |body| Box::pin(async move { body.start().await })).await,
-            Order::Stop(id) => self.with_body(&id, |body| Box::pin(async move { body.stop().await })).await,
+            Order::Start(id) => {
+                let done = self.with_body(&id, |body| Box::pin(async move { body.start().await })).await;
+                self.obeyed(&id, done);
+            }
+            Order::Stop(id) => {
+                let done = self.with_body(&id, |body| Box::pin(async move { body.stop().await })).await;
+                self.obeyed(&id, done);
+            }
             Order::Restart(id) => {
                 let restart = |body: Arc<dyn Body>| -> crate::body::Doing<'static, ()> {
                     Box::pin(async move {
@@ -40,20 +52,34 @@ impl Cloud {
                         body.start().await
                     })
                 };
-                self.with_body(&id, restart).await;
+                let done = self.with_body(&id, restart).await;
+                self.obeyed(&id, done);
             }
             Order::Rules(id) => {
                 let rules = {
                     let state = self.state();
                     state.resources.get(&id).map(|vm| machine::rules(&state, vm)).unwrap_or_default()
                 };
-                self.with_body(&id, |body| Box::pin(async move { body.admit(rules).await })).await;
+                // Rules that do not hold show by themselves: something answers, or nothing does.
+                let _ = self.with_body(&id, |body| Box::pin(async move { body.admit(rules).await })).await;
             }
-            Order::Destroy(body) => {
+            Order::Destroy(_, body) => {
                 // The machine is gone; nobody is left to tell.
                 let _ = body.destroy().await;
             }
         }
+    }
+
+    /// The operation that a change of power belongs to can end.
+    fn obeyed(&self, id: &str, how: Result<(), String>) {
+        let now = self.clock().now();
+        let mut state = self.state();
+        if let Some(machine) = state.resources.get_mut(id).and_then(|vm| vm.machine.as_mut()) {
+            machine.obeys.over(how);
+        }
+        deeds::body_obeyed(&mut state, id, now);
+        drop(state);
+        self.changed.notify_one();
     }
 
     async fn create_body(&self, id: &str) {
@@ -80,7 +106,7 @@ impl Cloud {
             };
             // Rules may have changed meanwhile.
             state.orders.push(Order::Rules(id.to_owned()));
-            deeds::body_came(&mut state, id, now);
+            deeds::body_obeyed(&mut state, id, now);
             orphan
         };
         if let Some(body) = orphan {
@@ -89,15 +115,18 @@ impl Cloud {
         self.changed.notify_one();
     }
 
-    async fn with_body(&self, id: &str, what: impl FnOnce(Arc<dyn Body>) -> crate::body::Doing<'static, ()>) {
+    async fn with_body(
+        &self,
+        id: &str,
+        what: impl FnOnce(Arc<dyn Body>) -> crate::body::Doing<'static, ()>,
+    ) -> Result<(), String> {
         let body = {
             let state = self.state();
             match state.resources.get(id).and_then(|vm| vm.machine.as_ref()).map(|m| m.body.clone()) {
                 Some(BodyState::Here(body)) => body,
-                _ => return,
+                _ => return Ok(()),
             }
         };
-        // A body that will not obey shows it by itself: nothing answers, or something still does.
-        let _ = what(body).await;
+        what(body).await
     }
 }

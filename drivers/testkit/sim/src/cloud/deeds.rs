@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::deployment::{self, Wait};
 use super::{Cloud, Deed, Due, Fate, Order, State, Status};
 use crate::error::ArmError;
-use crate::resource::{self, BodyState, Kind, Resource, key, machine};
+use crate::resource::{self, BodyState, Kind, Obedience, Resource, key, machine};
 
 /// For how long an interface of a machine that failed stays reserved, in the real cloud's time.
 const RESERVED: Duration = Duration::from_secs(180);
@@ -54,7 +54,7 @@ fn carry_out(cloud: &Cloud, state: &mut State, deed: &Deed, at: Duration) -> Opt
         Deed::MachineReady(id) => return machine_ready(cloud, state, id, at),
         Deed::Remove(id) => remove(cloud, state, id, at),
         Deed::RemoveGroup(group) => return Some(remove_group(cloud, state, group, at)),
-        Deed::Power(id, power) => power_off_or_on(cloud, state, id, power),
+        Deed::Power(id, power) => return power_off_or_on(cloud, state, id, power, at),
     }
     Some(Status::Succeeded)
 }
@@ -131,7 +131,7 @@ fn remove(cloud: &Cloud, state: &mut State, id: &str, at: Duration) {
     }
     if gone.kind == Kind::Machine {
         if let Some(BodyState::Here(body)) = gone.machine.as_ref().map(|m| m.body.clone()) {
-            state.orders.push(Order::Destroy(body));
+            state.orders.push(Order::Destroy(id.to_owned(), body));
         }
         for along in machine::goes_along(&gone) {
             remove(cloud, state, &along, at);
@@ -183,7 +183,23 @@ fn group_gone(state: &mut State, group: &str, left: &[String]) -> Status {
     ))
 }
 
-fn power_off_or_on(cloud: &Cloud, state: &mut State, id: &str, power: &'static str) {
+fn power_off_or_on(
+    cloud: &Cloud,
+    state: &mut State,
+    id: &str,
+    power: &'static str,
+    at: Duration,
+) -> Option<Status> {
+    let obeys = state.resources.get(id).and_then(|vm| vm.machine.as_ref()).map(|m| m.obeys.clone());
+    match obeys {
+        Some(Obedience::AtWork(_)) => return None,
+        Some(Obedience::Failed(why)) => {
+            let message = format!("An internal execution error occurred. Please retry later. ({why})");
+            let error = ArmError::conflict("InternalExecutionError", message);
+            return Some(fail(cloud, state, &Deed::Power(id.to_owned(), power), &error, at));
+        }
+        Some(Obedience::Done) | None => {}
+    }
     settle(state, id, "Succeeded");
     if let Some(machine) = state.resources.get_mut(id).and_then(|vm| vm.machine.as_mut()) {
         machine.power = power;
@@ -193,6 +209,7 @@ fn power_off_or_on(cloud: &Cloud, state: &mut State, id: &str, power: &'static s
         "running" => dynamic_addresses(cloud, state, id, true),
         _ => {}
     }
+    Some(Status::Succeeded)
 }
 
 /// A dynamic address is there while its machine runs.
@@ -244,12 +261,15 @@ fn refresh_rules(state: &mut State) {
     state.orders.extend(here.into_iter().map(Order::Rules));
 }
 
-/// Says that an operation waiting for a body may go on.
-pub(super) fn body_came(state: &mut State, machine: &str, now: Duration) {
-    let waiting = state.operations.values().filter(|o| o.status == Status::InProgress);
-    let waiting = waiting.filter(|o| o.deed == Deed::MachineReady(machine.to_owned()));
-    let ids: Vec<_> = waiting.map(|o| o.id.clone()).collect();
-    for id in ids {
+/// Says that operations waiting for a body may go on. One that is not due yet looks by itself when it is.
+pub(super) fn body_obeyed(state: &mut State, machine: &str, now: Duration) {
+    let waiting = state.operations.values().filter(|o| match &o.deed {
+        Deed::MachineReady(id) | Deed::Power(id, _) => o.status == Status::InProgress && id == machine,
+        _ => false,
+    });
+    let due: Vec<_> =
+        waiting.filter(|o| !state.ends_by(&o.id, Duration::MAX)).map(|o| o.id.clone()).collect();
+    for id in due {
         state.schedule(now, Due::End(id));
     }
 }

@@ -70,8 +70,22 @@ pub(crate) enum Order {
     Start(String),
     Stop(String),
     Restart(String),
-    Destroy(std::sync::Arc<dyn crate::body::Body>),
+    Destroy(String, std::sync::Arc<dyn crate::body::Body>),
     Rules(String),
+}
+
+impl Order {
+    /// The machine that it is about.
+    pub(crate) fn machine(&self) -> &str {
+        match self {
+            Self::Create(id)
+            | Self::Start(id)
+            | Self::Stop(id)
+            | Self::Restart(id)
+            | Self::Rules(id)
+            | Self::Destroy(id, _) => id,
+        }
+    }
 }
 
 /// A policy assignment that denies.

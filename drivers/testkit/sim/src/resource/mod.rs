@@ -49,6 +49,8 @@ pub(crate) struct Resource {
 pub(crate) struct MachineState {
     pub(crate) power: &'static str,
     pub(crate) body: BodyState,
+    /// What became of the last change of its body's power.
+    pub(crate) obeys: Obedience,
     /// Whether it ran once: its create succeeded.
     pub(crate) provisioned: bool,
     /// The error of a create that failed.
@@ -67,6 +69,34 @@ pub(crate) enum BodyState {
     Here(Arc<dyn Body>),
     /// It could not be made, because.
     Failed(String),
+}
+
+/// Whether a body does what was asked of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Obedience {
+    /// It did, or nothing was asked.
+    #[default]
+    Done,
+    /// It is at it, with so many things to do.
+    AtWork(usize),
+    /// It could not, because.
+    Failed(String),
+}
+
+impl Obedience {
+    /// Something more is asked.
+    pub(crate) fn asked(&mut self) {
+        *self = Self::AtWork(if let Self::AtWork(more) = self { *more + 1 } else { 1 });
+    }
+
+    /// Something that was asked is over.
+    pub(crate) fn over(&mut self, how: Result<(), String>) {
+        *self = match (&self, how) {
+            (Self::AtWork(more @ 2..), _) => Self::AtWork(more - 1),
+            (_, Ok(())) => Self::Done,
+            (_, Err(why)) => Self::Failed(why),
+        };
+    }
 }
 
 /// A body sent for a resource, checked against its version's description.

@@ -8,7 +8,7 @@ use crate::cloud::{Deed, Order, State, Work};
 use crate::description::Description;
 use crate::error::ArmError;
 use crate::http::Answer;
-use crate::resource::{Kind, Resource, key, machine};
+use crate::resource::{BodyState, Kind, Resource, key, machine};
 
 /// `…/virtualMachines/NAME/ACTION`.
 pub(super) fn action(
@@ -134,9 +134,16 @@ fn power(
         (vm.provisioning, vm.busy) = ("Updating", Some(operation.id.clone()));
         if let Some(machine) = &mut vm.machine {
             machine.power = passing;
+            let order = order(id);
+            if matches!(
+                (&machine.body, &order),
+                (BodyState::Here(_), Order::Start(_) | Order::Stop(_) | Order::Restart(_))
+            ) {
+                machine.obeys.asked();
+            }
+            state.orders.push(order);
         }
     }
-    state.orders.push(order(id));
     Ok(operation.announce(Answer::empty(202), cloud, true))
 }
 

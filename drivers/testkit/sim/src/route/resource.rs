@@ -7,7 +7,7 @@ use crate::cloud::{Deed, State, Work};
 use crate::description::{Description, Role};
 use crate::error::{ArmError, group_not_found, in_progress, resource_not_found};
 use crate::http::Answer;
-use crate::resource::{self, BodyState, Kind, MachineState, Put, Resource, key, view};
+use crate::resource::{self, BodyState, Kind, MachineState, Obedience, Put, Resource, key, view};
 
 /// `…/providers/NAMESPACE/KIND/NAME`.
 pub(super) fn one(
@@ -149,7 +149,13 @@ pub(super) fn write(
     let begin =
         apply::Begin { style: kind.style(), location: &put.location, version: &version.version, deed, work };
     let operation = apply::begin(cloud, state, request.effect, begin);
-    let fresh = MachineState { power: "starting", body: BodyState::None, provisioned: false, failure: None };
+    let fresh = MachineState {
+        power: "starting",
+        body: BodyState::None,
+        obeys: Obedience::Done,
+        provisioned: false,
+        failure: None,
+    };
     let resource = Resource {
         kind,
         id: before.as_ref().map_or_else(|| put.id.clone(), |before| before.id.clone()),
