@@ -3,6 +3,7 @@
 
 mod adopt;
 mod architecture;
+mod aws;
 mod azure;
 mod bootstrap;
 mod certs;

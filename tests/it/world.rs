@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 
 use wharf_tests::{Host, Lab, static_agent, wharf_program};
 
+use crate::docker::wait_until;
+
 pub(crate) struct World {
     pub(crate) lab: Lab,
     /// `WHARF_HOME`.
@@ -23,7 +25,16 @@ impl World {
 
     /// `wharf` with these arguments, in a clean environment.
     pub(crate) fn wharf(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-        let mut wharf = self.clean(wharf_program());
+        self.wharf_by(wharf_program(), arguments)
+    }
+
+    /// The same by another program, with more drivers than everyday's.
+    pub(crate) fn wharf_by(
+        &self,
+        program: impl AsRef<OsStr>,
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Command {
+        let mut wharf = self.clean(program);
         wharf.env("WHARF_AGENT", static_agent()).args(arguments);
         wharf
     }
@@ -84,6 +95,32 @@ impl World {
         expect_success(&mut self.wharf(self.create_arguments(name, host)))
     }
 
+    /// From now on this computer reaches the lab's machines from `address`.
+    pub(crate) fn come_from(&self, address: &str) {
+        let ip = |arguments: &[&str]| drop(expect_success(self.lab.command("ip").args(arguments)));
+        ip(&["address", "replace", &format!("{address}/24"), "dev", "br0"]);
+        ip(&["route", "replace", "10.99.0.0/24", "dev", "br0", "src", address]);
+    }
+
+    /// Whether this port takes connections from `source`, an address of this computer.
+    pub(crate) fn opens(&self, source: &str, address: &str, port: u16) -> bool {
+        let probe = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1, (sys.argv[3], 0))";
+        let mut python = self.lab.command("python3");
+        python.args(["-c", probe, address, &port.to_string(), source]);
+        python.output().unwrap().status.success()
+    }
+
+    /// No host of a simulated cloud is left, and no context of a machine.
+    pub(crate) fn no_machine_is_left(&self) {
+        let hosts = self.lab.scratch().parent().unwrap().join("hosts");
+        wait_until("the hosts are gone", || {
+            let left = std::fs::read_dir(&hosts).unwrap().flatten();
+            left.filter(|host| host.file_name().to_string_lossy().starts_with('v')).count() == 0
+        });
+        let contexts = expect_success(&mut self.docker("default", ["context", "ls", "-q"]));
+        assert_eq!(contexts.trim(), "default");
+    }
+
     fn clean(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = self.lab.command(program);
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -95,6 +132,20 @@ impl World {
 
 pub(crate) fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Ended with `code` and these words, and with advice that has `hint` where it failed.
+pub(crate) fn ended(output: &Output, code: i32, says: &str, hint: &str) -> String {
+    let said = text(output);
+    assert_eq!(output.status.code(), Some(code), "{says}: {said}");
+    assert!(said.contains(says), "{says}: {said}");
+    if code == 0 {
+        assert!(!said.contains("error: "), "{said}");
+    } else {
+        let advice = said.lines().filter(|line| line.contains("hint: ")).collect::<String>();
+        assert!(advice.contains(hint) && !advice.is_empty(), "{says}, `{hint}`: {said}");
+    }
+    said
 }
 
 pub(crate) fn expect_success(command: &mut Command) -> String {

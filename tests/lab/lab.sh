@@ -9,6 +9,8 @@
 #                                  the same for a simulated cloud's: nobody's keys, and what standard input says is run
 #                                  as root before sshd first starts; ADDRESS or PRIVATE may be empty. One of the kind
 #                                  cloud-init reads its seed instead, which stands in its upper layer already
+#   lab.sh move LAB NAME ADDRESS PRIVATE
+#                                  give a host other addresses, at once if it is on
 #   lab.sh stop|start|remove LAB NAME
 #                                  cut a host's power, boot it again, or take it away
 #   lab.sh down LAB                end every host and remove everything; harmless when there is nothing
@@ -132,6 +134,19 @@ network() {
     } >"$upper/etc/lab-network"
 }
 
+move() {
+    local lab=$1 name=$2 address=$3 private=$4 dir=$1/hosts/$2 child
+    network "$dir" "$address" "$private"
+    [ -e "$dir/launcher" ] || return 0
+    for child in $(descendants "$(cat "$dir/launcher")"); do
+        # The host is who is on a network of its own.
+        [ "$(readlink "/proc/$child/ns/net")" != "$(stat -L -c 'net:[%i]' "/run/netns/$(netns "$lab")")" ] || continue
+        nsenter --target "$child" --net -- ip address flush dev host0 scope global
+        nsenter --target "$child" --net -- sh -e "$dir/upper/etc/lab-network"
+        return
+    done
+}
+
 keys() {
     local dir=$1 name=$2 upper=$1/upper home
     mkdir -p "$upper/root/.ssh" "$upper/home/ann/.ssh" "$upper/home/bob/.ssh"
@@ -238,7 +253,7 @@ sweep() {
 }
 
 case "$1" in
-    up | host | machine | start | stop | remove | boot | nspawn | down) "$@" ;;
+    up | host | machine | move | start | stop | remove | boot | nspawn | down) "$@" ;;
     guard)
         cat >/dev/null
         down "$2"

@@ -43,9 +43,18 @@ struct Machine {
     lab: PathBuf,
     namespace: String,
     name: String,
-    addresses: Vec<String>,
+    addresses: Arc<Mutex<Addresses>>,
+    /// What the cloud's rules were when they were last said.
+    rules: Arc<Mutex<Vec<Vec<Rule>>>>,
     cloud_init: bool,
     firewall: Arc<Mutex<()>>,
+}
+
+/// Where a host is reached.
+#[derive(Debug, Clone, Default)]
+struct Addresses {
+    public: Option<String>,
+    private: Option<String>,
 }
 
 impl Machines {
@@ -65,12 +74,13 @@ impl Bodies for Machines {
     fn create(&self, birth: Birth) -> Doing<'_, Arc<dyn Body>> {
         let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
         let addresses =
-            [&birth.public_address, &birth.private_address].into_iter().flatten().cloned().collect();
+            Addresses { public: birth.public_address.clone(), private: birth.private_address.clone() };
         let machine = Machine {
             lab: self.lab.clone(),
             namespace: self.namespace.clone(),
             name: format!("v{number}"),
-            addresses,
+            addresses: Arc::new(Mutex::new(addresses)),
+            rules: Arc::new(Mutex::new(birth.rules.clone())),
             cloud_init: self.cloud_init,
             firewall: Arc::clone(&self.firewall),
         };
@@ -87,6 +97,24 @@ impl Bodies for Machines {
 }
 
 impl Body for Machine {
+    fn move_to(&self, public: Option<String>) -> Doing<'_, ()> {
+        let machine = self.clone();
+        Box::pin(blocking(move || {
+            let addresses = {
+                let mut addresses = machine.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+                addresses.public = public;
+                addresses.clone()
+            };
+            // Closed before it is there.
+            let rules = machine.rules.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            machine.nft(&machine.ruleset(&rules))?;
+            let mut command = lab_script();
+            command.arg("move").arg(&machine.lab).arg(&machine.name);
+            let [public, private] = [addresses.public, addresses.private].map(Option::unwrap_or_default);
+            feed(command.arg(public).arg(private), "")
+        }))
+    }
+
     fn start(&self) -> Doing<'_, ()> {
         let machine = self.clone();
         Box::pin(blocking(move || machine.script("start")))
@@ -107,7 +135,10 @@ impl Body for Machine {
 
     fn admit(&self, rules: Vec<Vec<Rule>>) -> Doing<'_, ()> {
         let machine = self.clone();
-        Box::pin(blocking(move || machine.nft(&machine.ruleset(&rules))))
+        Box::pin(blocking(move || {
+            machine.rules.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&rules);
+            machine.nft(&machine.ruleset(&rules))
+        }))
     }
 
     fn console(&self) -> Doing<'_, String> {
@@ -215,9 +246,11 @@ impl Machine {
             let _ = writeln!(text, "jump list{number}");
         }
         text.push_str("}\n");
+        let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let addresses: Vec<String> = addresses.public.into_iter().chain(addresses.private).collect();
         for hook in ["output", "forward"] {
             let _ = writeln!(text, "chain {hook} {{ type filter hook {hook} priority 0;");
-            for address in &self.addresses {
+            for address in &addresses {
                 let _ = writeln!(text, "ip daddr {address} tcp flags & (syn | ack) == syn jump judge");
             }
             text.push_str("}\n");

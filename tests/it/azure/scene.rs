@@ -85,15 +85,9 @@ impl Scene {
     /// Nothing in the cloud, no host, nothing in the store, and no context.
     pub(super) fn nothing_is_left(&self) {
         wait_until("the cloud holds nothing", || self.simulator.cloud().holds().is_empty());
-        let hosts = self.world.lab.scratch().parent().unwrap().join("hosts");
-        wait_until("the hosts are gone", || {
-            let left = std::fs::read_dir(&hosts).unwrap().flatten();
-            left.filter(|host| host.file_name().to_string_lossy().starts_with('v')).count() == 0
-        });
         assert_eq!(self.wharf_ok(&["ls", "-q"]), "");
         assert!(!self.world.store.join("machines/web1").exists());
-        let contexts = expect_success(&mut self.world.docker("default", ["context", "ls", "-q"]));
-        assert_eq!(contexts.trim(), "default");
+        self.world.no_machine_is_left();
     }
 
     /// Whoever signed in did so where this cloud's people do.

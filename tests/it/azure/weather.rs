@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 use wharf_sim::{Config, Effect, Fault, Flavour, Policy, Simulator};
 
 use super::scene;
-use crate::world::{World, text};
+use crate::world::{World, ended, text};
 
 /// A cloud in some weather, and the person's environment in it.
 struct Town<'w> {
@@ -53,15 +53,7 @@ impl<'w> Town<'w> {
     /// `create` ends with `code` and these words, and whatever it left is gone after `rm`.
     fn ends(self, code: i32, says: &str, hint: &str, more: &[&str]) {
         let output = self.create(more);
-        let said = text(&output);
-        assert_eq!(output.status.code(), Some(code), "{says}: {said}");
-        assert!(said.contains(says), "{says}: {said}");
-        if code == 0 {
-            assert!(!said.contains("error: "), "{said}");
-        } else {
-            let advice = said.lines().filter(|line| line.contains("hint: ")).collect::<String>();
-            assert!(advice.contains(hint) && !advice.is_empty(), "{says}, `{hint}`: {said}");
-        }
+        let said = ended(&output, code, says, hint);
         self.ends_clean(&said);
     }
 

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use wharf_sim::body::Birth;
+use wharf_sim::body::{Birth, Body, Doing};
 
+use crate::rules::rules;
 use crate::simulator::Inner;
 use crate::state::Phase;
 
@@ -39,6 +40,8 @@ pub(crate) fn make(
     let mut turn = inner.turns.next(&id);
     tokio::spawn(async move {
         turn.comes().await;
+        let groups = inner.state().instances.get(&id).map(|life| life.groups.clone()).unwrap_or_default();
+        let birth = Birth { rules: rules(&inner, &groups).await, ..birth };
         let made = inner.bodies.create(birth).await;
         let mut state = inner.state();
         let Some(life) = state.instances.get_mut(&id) else { return };
@@ -52,30 +55,73 @@ pub(crate) fn make(
 
 /// Has what stands behind the instance follow its new phase.
 pub(crate) fn follow(inner: &Arc<Inner>, id: &str, phase: Phase) {
+    let doing = move |body: Arc<dyn Body>, public: Option<String>| -> Doing<'static, ()> {
+        Box::pin(async move {
+            match phase {
+                Phase::Running => {
+                    body.move_to(public).await?;
+                    body.start().await
+                }
+                Phase::Stopped => body.stop().await,
+                Phase::Terminated => body.destroy().await,
+            }
+        })
+    };
+    ask(inner, id, true, doing);
+}
+
+/// Has what stands behind the instance be reached where the instance is now.
+pub(crate) fn move_there(inner: &Arc<Inner>, id: &str) {
+    ask(inner, id, false, |body, public| Box::pin(async move { body.move_to(public).await }));
+}
+
+/// Has what stands behind every instance of this group heed its rules, which have changed.
+pub(crate) fn heed(inner: &Arc<Inner>, group: &str) {
+    let state = inner.state();
+    let of_group = state.instances.iter().filter(|(_, life)| life.groups.iter().any(|one| one == group));
+    let of_group: Vec<(String, Vec<String>)> =
+        of_group.map(|(id, life)| (id.clone(), life.groups.clone())).collect();
+    drop(state);
+    for (id, groups) in of_group {
+        let cloud = Arc::clone(inner);
+        ask(inner, &id, false, move |body, _| {
+            Box::pin(async move { body.admit(rules(&cloud, &groups).await).await })
+        });
+    }
+}
+
+/// Asks something of what stands behind the instance, once it has done everything before. A new `phase` is there when
+/// this is done, and never when it fails.
+fn ask(
+    inner: &Arc<Inner>,
+    id: &str,
+    phase: bool,
+    what: impl FnOnce(Arc<dyn Body>, Option<String>) -> Doing<'static, ()> + Send + 'static,
+) {
     if !inner.bodies.real() {
         return;
     }
     {
         let mut state = inner.state();
         let Some(life) = state.instances.get_mut(id) else { return };
-        life.asked += 1;
+        life.asked += usize::from(phase);
     }
     let (inner, id) = (Arc::clone(inner), id.to_owned());
     let mut turn = inner.turns.next(&id);
     tokio::spawn(async move {
         turn.comes().await;
-        let body = inner.state().instances.get(&id).and_then(|life| life.body.clone());
-        let done = match (body, phase) {
-            (None, _) => Ok(()),
-            (Some(body), Phase::Running) => body.start().await,
-            (Some(body), Phase::Stopped) => body.stop().await,
-            (Some(body), Phase::Terminated) => body.destroy().await,
+        let there = {
+            let state = inner.state();
+            let life = state.instances.get(&id);
+            life.and_then(|life| Some((life.body.clone()?, state.address(life))))
         };
-        if let Some(life) = inner.state().instances.get_mut(&id) {
+        let done = match there {
+            Some((body, public)) => what(body, public).await,
+            None => Ok(()),
+        };
+        if let Some(life) = inner.state().instances.get_mut(&id).filter(|_| phase) {
             life.asked = life.asked.saturating_sub(1);
-            if let (Err(why), Phase::Running) = (done, phase) {
-                life.early = Some(format!("Server.InternalError: {why}"));
-            }
+            life.early = done.err().map(|why| format!("Server.InternalError: {why}")).or(life.early.take());
         }
     });
 }

@@ -15,6 +15,8 @@ pub struct Config {
     pub key: String,
     /// Its secret.
     pub secret: String,
+    /// Who is let in for an hour without a key of its own.
+    pub role: Role,
     /// How far its clock is ahead of the caller's.
     pub ahead: Duration,
     /// What every call with this session token is told: that it has expired.
@@ -25,6 +27,21 @@ pub struct Config {
     pub full: Vec<char>,
     /// Whether there is a default VPC.
     pub default_vpc: bool,
+}
+
+/// A role of the account, and what is handed out to whoever takes it on.
+#[derive(Debug, Clone)]
+pub struct Role {
+    /// Its name.
+    pub name: String,
+    /// What whoever takes it on must show: a job's token, the portal's, or a container's.
+    pub proof: String,
+    /// The access key.
+    pub key: String,
+    /// Its secret.
+    pub secret: String,
+    /// The session token that goes with both.
+    pub token: String,
 }
 
 /// How long things take, in the account's own time.
@@ -56,6 +73,13 @@ impl Default for Config {
             },
             key: "AKIAWHARFTESTS000001".to_owned(),
             secret: "wharf-tests-secret".to_owned(),
+            role: Role {
+                name: "deployer".to_owned(),
+                proof: "header.of-this-job.signature".to_owned(),
+                key: "ASIAWHARFTESTS000001".to_owned(),
+                secret: "wharf-tests-secret-for-an-hour".to_owned(),
+                token: "wharf-tests-session".to_owned(),
+            },
             ahead: Duration::ZERO,
             expired_token: "expired".to_owned(),
             denied: Vec::new(),

@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 
 use hmac::{Hmac, Mac as _};
 use http::{HeaderMap, Method, Uri};
-use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
@@ -75,15 +74,21 @@ impl<'a> Signature<'a> {
     /// Whether the account believes it.
     pub(crate) fn check(&self, call: Call<'_>, config: &Config, standing: Standing) -> Result<(), Doubt> {
         let text = |name: &str| call.headers.get(name).and_then(|value| value.to_str().ok());
-        if self.key != config.key || standing == Standing::Deleted {
+        // A key that lasts has no token, and one that does not has its own.
+        let (secret, session) = match self.key {
+            key if key == config.key => (&config.secret, None),
+            key if key == config.role.key => (&config.role.secret, Some(config.role.token.as_str())),
+            _ => return Err(Doubt::UnknownKey),
+        };
+        if standing == Standing::Deleted {
             return Err(Doubt::UnknownKey);
         }
         let date = text("x-amz-date").ok_or(Doubt::Unsigned)?;
         let digest = hex::decode(self.digest).map_err(|_| Doubt::WrongSignature)?;
         // Another secret: what was signed with the one that was handed out fits no more.
         let secret = match standing {
-            Standing::SecretChanged => format!("{} no more", config.secret),
-            _ => config.secret.clone(),
+            Standing::SecretChanged => format!("{secret} no more"),
+            _ => secret.clone(),
         };
         let wanted = self.wanted(call, date, &secret);
         if !covers(self.headers, call.headers)
@@ -95,9 +100,8 @@ impl<'a> Signature<'a> {
         match (standing, text("x-amz-security-token")) {
             (Standing::Expired, _) => return Err(Doubt::ExpiredToken),
             (_, Some(token)) if token == config.expired_token => return Err(Doubt::ExpiredToken),
-            // A key that lasts has no token.
-            (_, Some(_)) => return Err(Doubt::UnknownKey),
-            (_, None) => {}
+            (_, shown) if shown != session => return Err(Doubt::UnknownKey),
+            _ => {}
         }
         if is_in_time(date, SystemTime::now() + config.ahead) { Ok(()) } else { Err(Doubt::OutOfTime) }
     }
@@ -176,11 +180,7 @@ impl Doubt {
             (_, Self::OutOfTime) => (403, "SignatureDoesNotMatch", LATE),
             (_, Self::ExpiredToken) => (403, "ExpiredToken", EXPIRED),
         };
-        match service {
-            "ec2" => Answer::refusal(status, code, message),
-            "ssm" => Answer { status, body: json!({ "__type": code, "message": message }).to_string() },
-            _ => Answer::other_refusal(status, code, message),
-        }
+        Answer::refusal_of(service, status, code, message)
     }
 }
 

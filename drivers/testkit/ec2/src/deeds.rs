@@ -10,6 +10,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 
 use crate::bodies;
+use crate::identity;
 use crate::proxy::{Answer, Params};
 use crate::simulator::Inner;
 use crate::state::{Life, Phase};
@@ -34,21 +35,19 @@ const PARAMETERS: &[(&str, &str)] = &[
 
 /// Why a call of somebody who is known is refused before anybody looks at what it wants.
 pub(crate) fn admit(inner: &Inner, service: &str, api: &str) -> Option<Answer> {
-    let refuse = |status, code: &str, message: &str| {
-        Some(if service == "ec2" {
-            Answer::refusal(status, code, message)
-        } else {
-            Answer::other_refusal(status, code, message)
-        })
-    };
     if inner.config.denied.iter().any(|denied| denied == api) {
         let message = format!("You are not authorized to perform: {service}:{api}.");
-        return refuse(403, "UnauthorizedOperation", &message);
+        let (status, code) = match service {
+            "ec2" => (403, "UnauthorizedOperation"),
+            "ssm" => (400, "AccessDeniedException"),
+            _ => (403, "AccessDenied"),
+        };
+        return Some(Answer::refusal_of(service, status, code, &message));
     }
     let now = inner.now();
     if service == "ec2" && inner.config.throttled && !inner.state().buckets.take(api, now) {
         inner.state().refused.push(api.to_owned());
-        return refuse(503, "RequestLimitExceeded", "Request limit exceeded.");
+        return Some(Answer::refusal(503, "RequestLimitExceeded", "Request limit exceeded."));
     }
     None
 }
@@ -68,6 +67,7 @@ pub(crate) async fn carry_out(
             Some(answer) => answer,
             None => inner.upstream.send(headers, body).await,
         },
+        "AssumeRole" => identity::assumed(&inner.config.role),
         _ if service != "ec2" => inner.upstream.send(headers, body).await,
         "RunInstances" => run(inner, params, headers, early).await,
         "DescribeInstances" => describe(inner, params, headers).await,
@@ -80,16 +80,18 @@ pub(crate) async fn carry_out(
         },
         "GetConsoleOutput" => console(inner, &params).await,
         "DeleteSecurityGroup" => delete_group(inner, &params, headers, body).await,
-        "CreateSecurityGroup" | "AllocateAddress" => {
+        "CreateSecurityGroup" => {
             let answer = inner.upstream.send(headers, body).await;
             let made = Element::parse(&answer.body).unwrap_or_default();
-            let id = made.say(if api == "AllocateAddress" { "allocationId" } else { "groupId" }).to_owned();
-            let mut state = inner.state();
-            state.elastic.insert(id.clone(), made.say("publicIp").to_owned());
-            state.made.insert(id, inner.now());
-            drop(state);
+            inner.state().made.insert(made.say("groupId").to_owned(), inner.now());
             answer
         }
+        "AuthorizeSecurityGroupIngress" | "RevokeSecurityGroupIngress" => {
+            let answer = inner.upstream.send(headers, body).await;
+            bodies::heed(inner, params.get("GroupId").map_or("", String::as_str));
+            answer
+        }
+        "AllocateAddress" => allocate(inner, headers, body).await,
         "AssociateAddress" | "ReleaseAddress" => {
             let answer = inner.upstream.send(headers, body).await;
             if answer.is_success() {
@@ -112,15 +114,37 @@ pub(crate) async fn carry_out(
     }
 }
 
+/// An elastic address, one at which something real can be reached where that matters.
+async fn allocate(inner: &Inner, headers: &HeaderMap, body: String) -> Answer {
+    let mut answer = inner.upstream.send(headers, body).await;
+    let Some(mut made) = Element::parse(&answer.body).filter(|_| answer.is_success()) else { return answer };
+    if let Some(address) = inner.bodies.next_address() {
+        made.at("publicIp").text = address.to_string();
+    }
+    let id = made.say("allocationId").to_owned();
+    let mut state = inner.state();
+    state.elastic.insert(id.clone(), made.say("publicIp").to_owned());
+    state.made.insert(id, inner.now());
+    drop(state);
+    answer.body = made.document();
+    answer
+}
+
 /// Whose an elastic address is from now on.
-fn tie(inner: &Inner, params: &Params) {
+fn tie(inner: &Arc<Inner>, params: &Params) {
     let (address, instance) = (params.get("AllocationId"), params.get("InstanceId"));
+    let mut moved = Vec::new();
     for (id, life) in &mut inner.state().instances {
+        let before = life.elastic.clone();
         if Some(id) == instance {
             life.elastic = address.cloned();
         } else if life.elastic.as_ref() == address {
             life.elastic = None;
         }
+        moved.extend((life.elastic != before).then(|| id.clone()));
+    }
+    for id in moved {
+        bodies::move_there(inner, &id);
     }
 }
 
@@ -253,8 +277,7 @@ fn mend(inner: &Inner, item: &mut Element) {
         item.at("stateReason").at("message").text = xml::escaped(&format!("{code}: {why}"));
     }
     let up = !matches!(name, "terminated" | "shutting-down");
-    let elastic = life.elastic.as_ref().and_then(|id| state.elastic.get(id)).cloned();
-    item.at("ipAddress").text = elastic.or_else(|| life.address()).filter(|_| up).unwrap_or_default();
+    item.at("ipAddress").text = state.address(life).filter(|_| up).unwrap_or_default();
 }
 
 async fn describe(inner: &Inner, mut params: Params, headers: &HeaderMap) -> Answer {
@@ -393,7 +416,10 @@ async fn change(inner: &Arc<Inner>, api: &str, params: &Params, headers: &Header
         }
         changed = life.phase != phase;
         if changed {
-            life.starts += usize::from(phase == Phase::Running);
+            if phase == Phase::Running {
+                life.starts += 1;
+                life.fixed = inner.bodies.next_address().map(|address| address.to_string());
+            }
             (life.phase, life.since) = (phase, now);
         }
     }
@@ -427,6 +453,10 @@ fn lagging(inner: &Inner, api: &str, mut answer: Answer) -> Answer {
         return answer;
     };
     let state = inner.state();
+    for item in document.at(set).children.iter_mut().filter(|item| item.child("publicIp").is_some()) {
+        let known = state.elastic.get(item.say(id)).cloned();
+        item.at("publicIp").text = known.unwrap_or_else(|| item.say("publicIp").to_owned());
+    }
     let young = |item: &Element| {
         let made = state.made.get(item.say(id));
         made.is_some_and(|made| inner.now() - made < inner.config.durations.lag.as_secs_f64())

@@ -91,6 +91,20 @@ impl Answer {
         Self { status, body }
     }
 
+    /// A refusal in the words of `service`.
+    pub(crate) fn refusal_of(service: &str, status: u16, code: &str, message: &str) -> Self {
+        match service {
+            "ec2" => Self::refusal(status, code, message),
+            "ssm" => Self::json_refusal(status, code, message),
+            _ => Self::other_refusal(status, code, message),
+        }
+    }
+
+    /// A refusal of services that speak JSON.
+    pub(crate) fn json_refusal(status: u16, code: &str, message: &str) -> Self {
+        Self { status, body: serde_json::json!({ "__type": code, "message": message }).to_string() }
+    }
+
     pub(crate) fn is_success(&self) -> bool {
         self.status < 300
     }

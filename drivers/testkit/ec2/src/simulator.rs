@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::credential::{Call, Doubt, Signature};
 use crate::deeds;
 use crate::fault::{Effect, Fault, Faults};
+use crate::identity;
 use crate::moto::Moto;
 use crate::proxy::{self, Params, Upstream};
 use crate::state::State;
@@ -221,6 +222,9 @@ async fn answer(
 ) -> Response {
     let text = String::from_utf8_lossy(&body).into_owned();
     let params: Params = serde_urlencoded::from_str(&text).unwrap_or_default();
+    if let Some(answer) = identity::route(&inner.config.role, &method, &uri, &headers, &params) {
+        return answer;
+    }
     let Some(signature) = Signature::of(&headers) else {
         return Doubt::Unsigned.refusal("ec2").into_response();
     };
@@ -240,7 +244,7 @@ async fn answer(
     // Carried out whether or not anybody waits: a cloud finishes what it began.
     let fault = inner.faults.take(&api);
     if let Some(Effect::Refuse { status, code }) = &fault {
-        return proxy::Answer::refusal(*status, code, "a fault of the test").into_response();
+        return proxy::Answer::refusal_of(service, *status, code, "a fault of the test").into_response();
     }
     if let Some(Effect::KeyBecomes(standing)) = &fault {
         inner.state().standing = *standing;

@@ -31,6 +31,13 @@ pub(crate) struct State {
     pub(crate) late: usize,
 }
 
+impl State {
+    /// Where an instance is reached from outside now; `None` where it has no such address or is off.
+    pub(crate) fn address(&self, life: &Life) -> Option<String> {
+        life.elastic.as_ref().and_then(|id| self.elastic.get(id)).cloned().or_else(|| life.address())
+    }
+}
+
 /// One instance.
 #[derive(Debug, Clone)]
 pub(crate) struct Life {

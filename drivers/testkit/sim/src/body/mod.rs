@@ -34,6 +34,8 @@ pub trait Bodies: fmt::Debug + Send + Sync {
 
 /// One machine's body.
 pub trait Body: fmt::Debug + Send + Sync {
+    /// Gives it another public address, or takes it away; at once if it is on.
+    fn move_to(&self, public: Option<String>) -> Doing<'_, ()>;
     /// Boots it again; its disk is as it was.
     fn start(&self) -> Doing<'_, ()>;
     /// Takes its power.

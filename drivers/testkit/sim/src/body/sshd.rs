@@ -54,9 +54,7 @@ impl Bodies for SshdBodies {
             {
                 return Err("a body that is only an sshd runs no commands and keeps no files".to_owned());
             }
-            let outside = birth.public_address.as_ref().map(|address| format!("{address}:22"));
-            let outside =
-                outside.map(|a| a.parse::<SocketAddr>()).transpose().map_err(|error| error.to_string())?;
+            let outside = Mutex::new(door(birth.public_address.as_deref())?);
             let port = free_port().map_err(|error| error.to_string())?;
             write(&folder, &data, port).map_err(|error| format!("{}: {error}", folder.display()))?;
             if data.config.ssh_keys.0.is_empty() {
@@ -85,7 +83,7 @@ impl Bodies for SshdBodies {
 struct Sshd {
     folder: PathBuf,
     port: u16,
-    outside: Option<SocketAddr>,
+    outside: Mutex<Option<SocketAddr>>,
     rules: Arc<Mutex<Vec<Vec<Rule>>>>,
     running: tokio::sync::Mutex<Option<Running>>,
 }
@@ -94,18 +92,41 @@ struct Sshd {
 #[derive(Debug)]
 struct Running {
     _sshd: Child,
-    relay: Option<JoinHandle<()>>,
+    relay: Relay,
 }
 
-impl Drop for Running {
+/// What listens outside, where anything does; it ends when this is dropped.
+#[derive(Debug)]
+struct Relay(Option<JoinHandle<()>>);
+
+impl Drop for Relay {
     fn drop(&mut self) {
-        if let Some(relay) = &self.relay {
+        if let Some(relay) = &self.0 {
             relay.abort();
         }
     }
 }
 
+/// Where SSH answers at this address.
+fn door(address: Option<&str>) -> Result<Option<SocketAddr>, String> {
+    let parsed = address.map(|address| address.parse().map(|ip| SocketAddr::new(ip, 22))).transpose();
+    parsed.map_err(|error| error.to_string())
+}
+
 impl Body for Sshd {
+    fn move_to(&self, public: Option<String>) -> Doing<'_, ()> {
+        Box::pin(async move {
+            let outside = door(public.as_deref())?;
+            *self.outside.lock().unwrap_or_else(PoisonError::into_inner) = outside;
+            if let Some(running) = &mut *self.running.lock().await {
+                // It may be the same door.
+                running.relay = Relay(None);
+                running.relay = self.relay(outside).await.map_err(|error| error.to_string())?;
+            }
+            Ok(())
+        })
+    }
+
     fn start(&self) -> Doing<'_, ()> {
         Box::pin(async move {
             let mut running = self.running.lock().await;
@@ -173,14 +194,15 @@ impl Sshd {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let relay = match self.outside {
-            Some(outside) => {
-                let listener = TcpListener::bind(outside).await?;
-                Some(tokio::spawn(relay(listener, self.port, Arc::clone(&self.rules))))
-            }
-            None => None,
-        };
+        let outside = *self.outside.lock().unwrap_or_else(PoisonError::into_inner);
+        let relay = self.relay(outside).await?;
         Ok(Running { _sshd: sshd, relay })
+    }
+
+    async fn relay(&self, outside: Option<SocketAddr>) -> io::Result<Relay> {
+        let Some(outside) = outside else { return Ok(Relay(None)) };
+        let listener = TcpListener::bind(outside).await?;
+        Ok(Relay(Some(tokio::spawn(relay(listener, self.port, Arc::clone(&self.rules))))))
     }
 }
 

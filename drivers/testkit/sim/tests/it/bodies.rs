@@ -158,6 +158,10 @@ impl Slow {
 }
 
 impl Body for Slow {
+    fn move_to(&self, _: Option<String>) -> Doing<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
     fn start(&self) -> Doing<'_, ()> {
         self.work("start", true)
     }
