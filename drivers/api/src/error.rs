@@ -52,13 +52,22 @@ pub struct Error {
     facts: Vec<(&'static str, String)>,
     hint: Option<String>,
     retry_after: Option<Duration>,
+    leaves_nothing: Option<bool>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
     /// A failure of `kind` that `message` describes.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), facts: Vec::new(), hint: None, retry_after: None, source: None }
+        Self {
+            kind,
+            message: message.into(),
+            facts: Vec::new(),
+            hint: None,
+            retry_after: None,
+            leaves_nothing: None,
+            source: None,
+        }
     }
 
     /// Adds a fact to read: a request id, a region, a path.
@@ -87,6 +96,26 @@ impl Error {
     pub const fn after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
+    }
+
+    /// Adds that nothing was made, and that nothing will be: the other side itself said no.
+    #[must_use]
+    pub const fn leaving_nothing(mut self) -> Self {
+        self.leaves_nothing = Some(true);
+        self
+    }
+
+    /// Adds that something may have been made all the same, or may still be.
+    #[must_use]
+    pub const fn leaving_something(mut self) -> Self {
+        self.leaves_nothing = Some(false);
+        self
+    }
+
+    /// Whether nothing was made. Unless it was said, two kinds promise that; after any other one only asking tells.
+    #[must_use]
+    pub fn leaves_nothing(&self) -> bool {
+        self.leaves_nothing.unwrap_or(matches!(self.kind, Kind::Refused | Kind::NameTaken))
     }
 
     /// What to branch on.

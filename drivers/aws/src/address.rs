@@ -7,7 +7,7 @@ use wharf_driver::{Context, Error, Kind, Result};
 use crate::action::Action;
 use crate::catalog::filter;
 use crate::client::Connection;
-use crate::errors::Trouble;
+use crate::errors::{Fault, Trouble};
 use crate::instance::pause;
 use crate::resource::Resource;
 use crate::tags;
@@ -39,7 +39,7 @@ pub(crate) async fn perform(
                 let error = Error::from(trouble);
                 return Err(Error::new(Kind::Transient, error.to_string()).caused_by(error));
             }
-            Err(trouble) => return Err(trouble.into()),
+            Err(trouble) => return Err(Error::from(trouble).leaving_something()),
         }
     }
     Ok(Resource::Address { id, name: action.name.clone() })
@@ -106,7 +106,7 @@ async fn take(connection: &Connection, action: &Action, cx: &Context) -> Result<
     let call = connection.ec2.allocate_address().domain(DomainType::Vpc).tag_specifications(tagged);
     match connection.call("AllocateAddress", call.send()).await {
         Ok(taken) => Ok(Address::builder().set_allocation_id(taken.allocation_id).build()),
-        Err(Trouble::Said(fault)) if fault.status < 500 => Err(fault.into_error()),
+        Err(trouble @ Trouble::Said(Fault { status: ..500, .. })) => Err(trouble.of_making()),
         Err(lost) => {
             for _ in 0..LOOKS {
                 if let Some(there) = own(connection, cx).await?.into_iter().next() {

@@ -57,6 +57,14 @@ impl Trouble {
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Said(fault) if fault.is_not_found())
     }
+
+    /// What became of the one call that would have made something: a clear no leaves nothing.
+    pub(crate) fn of_making(self) -> Error {
+        match self {
+            Self::Said(fault) if fault.is_no() => fault.into_error().leaving_nothing(),
+            trouble => trouble.into(),
+        }
+    }
 }
 
 impl Fault {
@@ -67,6 +75,11 @@ impl Fault {
     /// Whether a zone has no room for the machine, and another one may.
     pub(crate) fn is_capacity(&self) -> bool {
         CAPACITY.contains(&self.code.as_str())
+    }
+
+    /// Whether the call was not carried out, and will not be: what fails on the way may have been.
+    fn is_no(&self) -> bool {
+        self.status < 500 || self.is_capacity() || judge(&self.code, self.status).0 == Kind::Throttled
     }
 
     /// As what the engine branches on.

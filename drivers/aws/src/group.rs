@@ -90,7 +90,8 @@ pub(crate) async fn perform(
     let wanted = wanted(wish, &has);
     let missing: Vec<&Rule> = wanted.iter().filter(|rule| !has.iter().any(|one| one.same(rule))).collect();
     if !missing.is_empty() {
-        authorize(connection, &id, &missing).await?;
+        // The group is there, whatever becomes of its rules.
+        authorize(connection, &id, &missing).await.map_err(Error::leaving_something)?;
     }
     Ok(resource(id, action, wish))
 }
@@ -138,7 +139,7 @@ async fn create(connection: &Connection, action: &Action, wish: &Group, cx: &Con
             let error = Error::from(trouble);
             Err(Error::new(Kind::Transient, error.to_string()).caused_by(error))
         }
-        Err(trouble) => Err(trouble.into()),
+        Err(trouble) => Err(trouble.of_making()),
     }
 }
 

@@ -60,7 +60,9 @@ pub(crate) async fn perform(
                 Err(error) if error.kind() == Kind::Quota => full.push((place, error)),
                 done => return done,
             },
-            Err(Trouble::Said(fault)) if fault.is_capacity() => full.push((place, fault.into_error())),
+            Err(Trouble::Said(fault)) if fault.is_capacity() => {
+                full.push((place, Trouble::Said(fault).of_making()));
+            }
             // Ended so long ago that no list shows it any more; its token stays spent.
             Err(trouble) if trouble.is("IdempotentInstanceTerminated") => gone = index + 1,
             Err(trouble) => return Err(refused(trouble)),
@@ -336,13 +338,14 @@ fn refused(trouble: Trouble) -> Error {
     if passing.iter().any(|code| trouble.is(code)) {
         // Made a moment ago; not every server knows it yet.
         let error = Error::from(trouble);
-        return Error::new(Kind::Transient, error.to_string()).caused_by(error);
+        return Error::new(Kind::Transient, error.to_string()).leaving_nothing().caused_by(error);
     }
     if trouble.is("IdempotentParameterMismatch") {
         return Error::from(trouble)
+            .leaving_something()
             .hint("the machine was begun with another wish: `rm` it, and create it anew");
     }
-    trouble.into()
+    trouble.of_making()
 }
 
 /// No zone had room; what the last one said, and which were asked.
@@ -350,7 +353,8 @@ fn no_room(wish: &Machine, full: Vec<(&Place, Error)>) -> Error {
     let zones: Vec<&str> = full.iter().map(|(place, _)| place.zone.as_str()).collect();
     let message = format!("no room for {} in {}", wish.instance_type, zones.join(", "));
     let error = Error::new(Kind::Quota, message)
-        .hint("try another --aws-instance-type, or leave --aws-zone and --aws-subnet-id open, or try later");
+        .hint("try another --aws-instance-type, or leave --aws-zone and --aws-subnet-id open, or try later")
+        .leaving_nothing();
     match full.into_iter().next_back() {
         Some((_, cause)) => error.caused_by(cause),
         None => error,

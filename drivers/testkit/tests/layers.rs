@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use wharf_driver::{Clock, Context, Factory, Kind, SystemClock, layers};
 use wharf_testkit::memory::{Cloud, Habits, Memory};
-use wharf_testkit::suite::Desk;
-use wharf_testkit::{Fault, FaultLayer, When, World};
+use wharf_testkit::suite::{Bench, Desk};
+use wharf_testkit::{Fault, FaultLayer, Switch, When, World};
 
 struct Layered {
     cloud: &'static str,
@@ -90,4 +90,56 @@ async fn an_interruption_ends_a_call_and_nothing_is_called_any_more() {
     let (done, took) = perform("interrupted", Vec::new(), |cx| cx.cancel.cancel()).await;
     assert_eq!((done, took), (Err(Kind::Cancelled), Duration::ZERO));
     assert_eq!(Cloud::named("interrupted").calls().get("make"), None);
+}
+
+/// What `perform` promises of what it left.
+async fn leaves_nothing(cloud: &'static str, faults: Vec<Fault>) -> bool {
+    let desk = Desk::new(Layered { cloud, faults }).await;
+    let plan = desk.driver.plan(&desk.spec, None, &desk.cx).await.unwrap();
+    desk.driver.perform(&plan.steps[0].action, &[], &desk.cx).await.unwrap_err().leaves_nothing()
+}
+
+const LOST: Fault = Fault { verb: "perform", call: 0, when: When::After, kind: Kind::Transient };
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_after_an_answer_that_was_lost_promises_nothing() {
+    let refused = |call| Fault { verb: "perform", call, when: When::Before, kind: Kind::Refused };
+    assert!(leaves_nothing("refused", vec![refused(0)]).await);
+    assert!(!leaves_nothing("refused after a loss", vec![LOST, refused(1)]).await);
+}
+
+/// A driver whose calls go wrong below the engine, counted over all its processes.
+struct Faulty {
+    cloud: &'static str,
+    factory: Factory,
+}
+
+impl World for Faulty {
+    fn factory(&self) -> Factory {
+        self.factory.clone()
+    }
+
+    fn config(&self) -> Value {
+        json!({ "cloud": self.cloud, "fail": null })
+    }
+
+    fn remains(&self) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async { Cloud::named(self.cloud).everything() })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_command_began_a_refusal_does_not_end() {
+    let call = |call, when, kind| Fault { verb: "perform", call, when, kind };
+    // Network and disk are begun at once: the first command loses the answers to both, the second one is refused.
+    let lost = [0, 1].map(|index| call(index, When::After, Kind::Failed));
+    let refused = [2, 3].map(|index| call(index, When::Before, Kind::Refused));
+    let factory = Factory::of::<Memory>().layered(FaultLayer::wrap([lost, refused].concat()));
+    let bench = Bench::new(Faulty { cloud: "begun before", factory });
+    for kind in [wharf_core::Kind::Failed, wharf_core::Kind::Refused] {
+        let error = bench.create(&Switch::default()).await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert_eq!(bench.world.remains().await.len(), 2);
+    }
+    bench.gone("what was begun").await;
 }

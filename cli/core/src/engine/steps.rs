@@ -109,8 +109,8 @@ impl Work<'_> {
             }
             Err(error) => {
                 self.say(What::StepFailed { name: step.name.clone() });
-                // These kinds promise that nothing was made; after any other one only asking tells.
-                if matches!(error.kind(), DriverKind::Refused | DriverKind::NameTaken) {
+                // What another command began, this one's refusal does not end.
+                if error.leaves_nothing() && !matches!(status, Status::Started { .. }) {
                     self.record(Event::Undone { step: index, because: error.to_string() }).await?;
                 } else {
                     // Its last call is over: nobody needs to wait for the command's own deadline any more.

@@ -56,14 +56,18 @@ impl Retry {
         F: Future<Output = Result<T>>,
     {
         let mut attempt = 0;
+        // What an attempt before may have made, no later refusal undoes.
+        let mut unsure = false;
+        let over = |error: Error, unsure| if unsure { error.leaving_something() } else { error };
         loop {
             let error = match call().await {
                 Err(error) if error.kind().retryable() && attempt + 1 < self.backoff.attempts => error,
-                done => return done,
+                done => return done.map_err(|error| over(error, unsure)),
             };
+            unsure |= !error.leaves_nothing();
             let pause = error.retry_after().unwrap_or_else(|| self.backoff.pause(attempt));
             if self.clock.now() + pause >= cx.deadline {
-                return Err(error);
+                return Err(over(error, unsure));
             }
             attempt += 1;
             tracing::debug!(verb, attempt, ?pause, %error, "again after a passing fault");
