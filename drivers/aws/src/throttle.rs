@@ -3,7 +3,8 @@
 //! an account may have others, and other programs use the same ones, so a refusal slows the action down, and success
 //! lets it grow fast again.
 //!
-//! A call takes its token when it is let in and waits its turn over the clock that came in; nobody overtakes.
+//! A call takes its token when it goes, and not before: those that waited while the computer had no time for them would
+//! all go at once otherwise. Nobody overtakes. Waiting is over the clock that came in.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,10 +26,11 @@ struct Bucket {
     usual: f64,
     /// Tokens a second, as learnt.
     rate: f64,
-    /// May be below nothing: that many are waited for.
     level: f64,
     at: Instant,
     closed_until: Option<Instant>,
+    /// Held by the one who is next.
+    next: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// After a refusal the action is left alone for so long.
@@ -47,13 +49,10 @@ impl Throttle {
 
     /// Waits until a call of `api` may go.
     pub(crate) async fn admit(&self, api: &'static str) {
-        let wait = self.take(api);
-        if !wait.is_zero() {
+        let next = Arc::clone(&self.bucket(&mut self.buckets(), api).next);
+        let _turn = next.lock().await;
+        while let Some(wait) = self.take(api) {
             tracing::debug!(api, ?wait, "kept below the rate limit");
-            self.clock.sleep(wait).await;
-        }
-        // Closed meanwhile by somebody else's refusal.
-        while let Some(wait) = self.closed(api) {
             self.clock.sleep(wait).await;
         }
     }
@@ -72,27 +71,36 @@ impl Throttle {
         }
     }
 
-    fn take(&self, api: &'static str) -> Duration {
+    /// Takes a token, or says for how long there is none.
+    fn take(&self, api: &'static str) -> Option<Duration> {
         let now = self.clock.now();
         let mut buckets = self.buckets();
-        let bucket = buckets.entry(api).or_insert_with(|| {
-            let (size, rate) = published(api);
-            Bucket { size, usual: rate, rate, level: size, at: now, closed_until: None }
-        });
+        let bucket = self.bucket(&mut buckets, api);
         let passed = now.saturating_duration_since(bucket.at).as_secs_f64();
-        bucket.level = passed.mul_add(bucket.rate, bucket.level).min(bucket.size) - 1.0;
+        bucket.level = passed.mul_add(bucket.rate, bucket.level).min(bucket.size);
         bucket.at = now;
-        if bucket.level >= 0.0 {
-            Duration::ZERO
-        } else {
-            Duration::from_secs_f64(-bucket.level / bucket.rate)
+        let closed = bucket.closed_until.and_then(|until| until.checked_duration_since(now));
+        if let Some(wait) = closed.filter(|wait| !wait.is_zero()) {
+            return Some(wait);
         }
+        if bucket.level >= 1.0 {
+            bucket.level -= 1.0;
+            return None;
+        }
+        // No shorter than what a clock tells apart.
+        Some(Duration::from_secs_f64((1.0 - bucket.level) / bucket.rate).max(Duration::from_micros(100)))
     }
 
-    fn closed(&self, api: &'static str) -> Option<Duration> {
-        let now = self.clock.now();
-        let until = self.buckets().get(api)?.closed_until?;
-        until.checked_duration_since(now).filter(|left| !left.is_zero())
+    fn bucket<'b>(
+        &self,
+        buckets: &'b mut BTreeMap<&'static str, Bucket>,
+        api: &'static str,
+    ) -> &'b mut Bucket {
+        buckets.entry(api).or_insert_with(|| {
+            let (size, rate) = published(api);
+            let (at, next) = (self.clock.now(), Arc::default());
+            Bucket { size, usual: rate, rate, level: size, at, closed_until: None, next }
+        })
     }
 
     fn buckets(&self) -> MutexGuard<'_, BTreeMap<&'static str, Bucket>> {
@@ -118,21 +126,44 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_burst_goes_at_once_and_the_rest_at_the_rate() {
-        let throttle = Throttle::new(Arc::new(SystemClock::new()));
-        let waits: Vec<Duration> = (0..8).map(|_| throttle.take("RunInstances")).collect();
-        assert!(waits[..2].iter().all(Duration::is_zero), "{waits:?}");
-        assert!(waits[3] > Duration::from_millis(700) && waits[7] > Duration::from_millis(2800), "{waits:?}");
+    /// When each of `count` calls that come at once goes.
+    async fn times(throttle: &Throttle, api: &'static str, count: usize) -> Vec<Duration> {
+        let began = tokio::time::Instant::now();
+        let calls = (0..count).map(|_| async {
+            throttle.admit(api).await;
+            began.elapsed()
+        });
+        futures_util::future::join_all(calls).await
     }
 
-    #[test]
-    fn a_refusal_slows_the_action_down_and_no_other() {
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_goes_at_once_and_the_rest_at_the_rate() {
         let throttle = Throttle::new(Arc::new(SystemClock::new()));
-        throttle.take("RunInstances");
-        throttle.take("DescribeInstances");
+        let went = times(&throttle, "RunInstances", 8).await;
+        assert!(went[..2].iter().all(Duration::is_zero), "{went:?}");
+        assert!(went[3] > Duration::from_millis(700) && went[7] > Duration::from_millis(2800), "{went:?}");
+        assert!(went.is_sorted() && went[7] < Duration::from_secs(4), "{went:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waited_while_the_computer_stood_still_does_not_go_with_the_others() {
+        let throttle = Throttle::new(Arc::new(SystemClock::new()));
+        let (went, ()) = tokio::join!(times(&throttle, "RunInstances", 12), async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::advance(Duration::from_secs(60)).await;
+        });
+        // What a full bucket holds goes at once; the others wait from then on.
+        let late: Vec<_> = went.iter().filter(|at| **at > Duration::from_millis(60_200)).collect();
+        assert!(late.len() >= 7, "{went:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_slows_the_action_down_and_no_other() {
+        let throttle = Throttle::new(Arc::new(SystemClock::new()));
+        times(&throttle, "RunInstances", 1).await;
+        times(&throttle, "DescribeInstances", 1).await;
         throttle.learn("RunInstances", true);
-        assert!(throttle.closed("RunInstances").is_some() && throttle.closed("DescribeInstances").is_none());
-        assert!(throttle.take("RunInstances") > Duration::from_millis(900));
+        assert!(times(&throttle, "DescribeInstances", 1).await[0].is_zero());
+        assert!(times(&throttle, "RunInstances", 1).await[0] > Duration::from_millis(900));
     }
 }
