@@ -1,12 +1,17 @@
 //! Machines that share: what later ones write, what is asked for all of them at once, and the published limits.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
+use serde_json::Value;
 use wharf_core::{CreateRequest, RemoveOptions, Wharf};
 use wharf_driver::State;
-use wharf_testkit::suite::Bench;
+use wharf_ec2_sim::Effect;
+use wharf_ec2_sim::body::{Birth, Bodies, Body, Doing, Rule};
+use wharf_testkit::suite::{Bench, Desk};
 use wharf_testkit::{Switch, World as _};
 
-use crate::world::Cloud;
+use crate::world::{Cloud, TIMES};
 
 fn process(bench: &Bench<Cloud>) -> Wharf {
     bench.process(&Switch::default(), |driver| driver)
@@ -57,7 +62,7 @@ async fn ls_is_one_list_for_all_machines() {
 
 #[tokio::test]
 async fn a_hundred_at_once_stay_below_every_limit() {
-    let bench = Bench::new(Cloud::at(5.0, |config| config.throttled = true).within(30));
+    let bench = Bench::new(Cloud::apart(5.0, |config| config.throttled = true).within(30));
     let wharf = process(&bench);
     let names: Vec<String> = (0..100).map(|number| format!("web{number}")).collect();
     join_all(names.iter().map(|name| create(&bench, &wharf, name, true))).await;
@@ -66,4 +71,91 @@ async fn a_hundred_at_once_stay_below_every_limit() {
     join_all(names.iter().map(|name| remove(&bench, &wharf, name))).await;
     assert_eq!(bench.world.remains().await, [""; 0]);
     assert_eq!(bench.world.simulator.throttled(), [""; 0], "calls were too many");
+}
+
+/// A machine with an address of its own, by the driver's verbs alone.
+async fn made(desk: &Desk<Cloud>) -> Vec<Value> {
+    let mut made = Vec::new();
+    for step in desk.driver.plan(&desk.spec, None, &desk.cx).await.unwrap().steps {
+        made.push(desk.driver.perform(&step.action, &made, &desk.cx).await.unwrap());
+    }
+    made
+}
+
+#[tokio::test]
+async fn a_lost_store_finds_its_machines_by_their_tags() {
+    let desk = Desk::new(Cloud::new().with("aws-elastic-address", &["true"])).await;
+    let made = made(&desk).await;
+    // Lists show what is new a moment later.
+    let mut found = desk.driver.find_owned(&desk.cx).await.unwrap();
+    while found.len() < made.len() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        found = desk.driver.find_owned(&desk.cx).await.unwrap();
+    }
+    let shared = |resource: &Value| resource["shared"] == true;
+    for (resource, owner, since) in &found {
+        assert!(made.contains(resource), "{resource} is none of {made:?}");
+        assert_eq!(owner.store, desk.spec.owner.store);
+        assert!(shared(resource) || *owner == desk.spec.owner, "{owner:?}");
+        assert_eq!(*since, std::time::UNIX_EPOCH + std::time::Duration::from_secs(desk.spec.owner.made));
+    }
+    found.sort_by_key(|(resource, _, _)| {
+        ["address", "instance", "group"].iter().position(|kind| resource["kind"] == *kind)
+    });
+    for (resource, _, _) in &found {
+        desk.driver.destroy(resource, &desk.cx).await.unwrap();
+    }
+    assert_eq!(desk.world.remains().await, [""; 0]);
+}
+
+/// A body that only talks.
+#[derive(Debug)]
+struct Talking;
+
+impl Bodies for Talking {
+    fn create(&self, _: Birth) -> Doing<'_, Arc<dyn Body>> {
+        Box::pin(async { Ok(Arc::new(Self) as Arc<dyn Body>) })
+    }
+}
+
+impl Body for Talking {
+    fn move_to(&self, _: Option<String>) -> Doing<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn start(&self) -> Doing<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn stop(&self) -> Doing<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn destroy(&self) -> Doing<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn admit(&self, _: Vec<Vec<Rule>>) -> Doing<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn console(&self) -> Doing<'_, String> {
+        Box::pin(async { Ok("cloud-init: \u{fc}ber \u{26a0}\n".repeat(40)) })
+    }
+}
+
+#[tokio::test]
+async fn the_console_shows_what_a_machine_says() {
+    let desk = Desk::new(Cloud::with_bodies(TIMES, |_| {}, Arc::new(Talking))).await;
+    // Older types show nothing while they run, unless they are asked for what they had shown before.
+    let refused = Effect::Refuse { status: 400, code: "UnsupportedOperation".into() };
+    desk.world.simulator.add_fault("GetConsoleOutput", refused, 1);
+    let made = made(&desk).await;
+    let said = desk.driver.console(&made, &desk.cx).await.unwrap().unwrap();
+    assert_eq!(said, "cloud-init: \u{fc}ber \u{26a0}\n".repeat(40));
+    assert_eq!(desk.world.simulator.count("GetConsoleOutput"), 2);
+
+    let silent = Desk::new(Cloud::new()).await;
+    let made = self::made(&silent).await;
+    assert_eq!(silent.driver.console(&made, &silent.cx).await.unwrap(), None);
 }

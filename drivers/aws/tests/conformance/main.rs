@@ -4,6 +4,7 @@
 
 mod fleet;
 mod life;
+mod networks;
 mod suite;
 mod weather;
 mod world;

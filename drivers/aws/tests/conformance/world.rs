@@ -9,21 +9,24 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use wharf_driver::{Clock, Configure as _, Factory, Settings};
 use wharf_driver_aws::Aws;
+use wharf_ec2_sim::body::{Bodies, NoBodies};
 use wharf_ec2_sim::{Config, Moto, Simulator};
 use wharf_testkit::{Fast, World};
 
 /// How many times as fast as a real cloud.
-const TIMES: f64 = 200.0;
+pub(crate) const TIMES: f64 = 200.0;
 
 /// One moto for all accounts of this program; it ends with it.
-static MOTO: LazyLock<(Moto, tempfile::TempDir)> = LazyLock::new(|| {
+static MOTO: LazyLock<(Moto, tempfile::TempDir)> = LazyLock::new(moto);
+
+fn moto() -> (Moto, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let python = std::env::var_os("WHARF_TEST_MOTO").map(PathBuf::from);
     let python = python.unwrap_or_else(|| {
         panic!("WHARF_TEST_MOTO names the Python that moto is installed for; tests/run.sh sets it")
     });
     (Moto::start(&python, folder.path()).unwrap(), folder)
-});
+}
 
 pub(crate) struct Cloud {
     pub(crate) simulator: Simulator,
@@ -33,6 +36,8 @@ pub(crate) struct Cloud {
     stride: usize,
     minutes: u64,
     runtime: Option<tokio::runtime::Runtime>,
+    /// Its own, where it has one.
+    busy_moto: Option<(Moto, tempfile::TempDir)>,
 }
 
 impl Cloud {
@@ -48,12 +53,34 @@ impl Cloud {
 
     /// An account that is `times` as fast.
     pub(crate) fn at(times: f64, change: impl FnOnce(&mut Config)) -> Self {
+        Self::with_bodies(times, change, Arc::new(NoBodies))
+    }
+
+    /// One that keeps moto so busy that no other account should have to wait for it.
+    pub(crate) fn apart(times: f64, change: impl FnOnce(&mut Config)) -> Self {
+        let own = moto();
+        let mut cloud = Self::within_moto(&own.0, times, change, Arc::new(NoBodies));
+        cloud.busy_moto = Some(own);
+        cloud
+    }
+
+    /// An account whose instances have these bodies.
+    pub(crate) fn with_bodies(times: f64, change: impl FnOnce(&mut Config), bodies: Arc<dyn Bodies>) -> Self {
+        Self::within_moto(&MOTO.0, times, change, bodies)
+    }
+
+    fn within_moto(
+        moto: &Moto,
+        times: f64,
+        change: impl FnOnce(&mut Config),
+        bodies: Arc<dyn Bodies>,
+    ) -> Self {
         let mut config = Config { times, ..Config::default() };
         change(&mut config);
         // Its own threads: it goes on when a test's runtime is busy, as a cloud does.
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let start = || runtime.block_on(Simulator::start(&MOTO.0, config)).unwrap();
+        let start = || runtime.block_on(Simulator::with_bodies(moto, config, bodies)).unwrap();
         let simulator = std::thread::scope(|scope| scope.spawn(start).join().unwrap());
         let mut settings = Settings::default();
         settings.set("aws-endpoint-url", vec![simulator.endpoint()]);
@@ -66,6 +93,7 @@ impl Cloud {
             stride: 0,
             minutes: 20,
             runtime: Some(runtime),
+            busy_moto: None,
         }
     }
 
@@ -73,6 +101,15 @@ impl Cloud {
     pub(crate) fn with(mut self, flag: &str, values: &[&str]) -> Self {
         self.settings.set(flag, values.iter().map(|&value| value.to_owned()).collect());
         self
+    }
+
+    /// What the account's owner did before: an action, and the first `fact` of its answer.
+    pub(crate) fn owner(&self, params: &[(&str, &str)], fact: &str) -> String {
+        let runtime = self.runtime.as_ref().unwrap();
+        let doing = || runtime.block_on(self.simulator.owner_does(params, fact));
+        let said = std::thread::scope(|scope| scope.spawn(doing).join().unwrap());
+        assert!(!said.is_empty(), "{params:?} told no {fact}");
+        said
     }
 
     /// With this in the person's environment; an empty value is as good as none.

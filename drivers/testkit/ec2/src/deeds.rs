@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::bodies;
 use crate::identity;
+use crate::ipv6;
 use crate::proxy::{Answer, Params};
 use crate::simulator::Inner;
 use crate::state::{Life, Phase};
@@ -183,6 +184,10 @@ async fn run(inner: &Arc<Inner>, params: Params, headers: &HeaderMap, early: Opt
     if let Some(refusal) = full(inner, &params).await {
         return refusal;
     }
+    let ipv6 = match ipv6::addresses(inner, &params).await {
+        Ok(addresses) => addresses,
+        Err(refusal) => return refusal,
+    };
     let body = serde_urlencoded::to_string(&params).unwrap_or_default();
     let answer = inner.upstream.send(headers, body).await;
     let Some(mut document) = Element::parse(&answer.body).filter(|_| answer.is_success()) else {
@@ -206,6 +211,7 @@ async fn run(inner: &Arc<Inner>, params: Params, headers: &HeaderMap, early: Opt
         spot: params.get("InstanceMarketOptions.MarketType").is_some_and(|kind| kind == "spot"),
         public: is_public,
         elastic: None,
+        ipv6,
         starts: 0,
         number: state.instances.len(),
         early,
@@ -278,6 +284,7 @@ fn mend(inner: &Inner, item: &mut Element) {
     }
     let up = !matches!(name, "terminated" | "shutting-down");
     item.at("ipAddress").text = state.address(life).filter(|_| up).unwrap_or_default();
+    ipv6::show(item, &life.ipv6);
 }
 
 async fn describe(inner: &Inner, mut params: Params, headers: &HeaderMap) -> Answer {

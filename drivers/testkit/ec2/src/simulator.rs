@@ -152,6 +152,17 @@ impl Simulator {
         self.inner.state().refused.clone()
     }
 
+    /// Does something as the account's owner, who is bound by nothing, and returns the first `fact` of the answer.
+    pub async fn owner_does(&self, params: &[(&str, &str)], fact: &str) -> String {
+        let version = ("Version", "2016-11-15");
+        let params: Vec<_> = params.iter().copied().chain([version]).collect();
+        let answer = self.inner.upstream.ask("ec2", &params).await;
+        let document = Element::parse(&answer.body).unwrap_or_default();
+        let mut found = Vec::new();
+        document.all(fact, &mut found);
+        found.first().map(|element| element.text.clone()).unwrap_or_default()
+    }
+
     /// How many instances were ever made.
     #[must_use]
     pub fn born(&self) -> usize {

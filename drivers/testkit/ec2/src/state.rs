@@ -51,6 +51,8 @@ pub(crate) struct Life {
     pub(crate) public: bool,
     /// The id of the elastic address that it has.
     pub(crate) elastic: Option<String>,
+    /// Its IPv6 addresses, which stay.
+    pub(crate) ipv6: Vec<String>,
     /// How often it was started.
     pub(crate) starts: usize,
     /// Its number among all.
