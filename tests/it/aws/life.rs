@@ -66,3 +66,20 @@ fn an_instance_lets_in_who_made_it_at_an_address_that_stays() {
     account.is_empty("rm");
     scene.world.no_machine_is_left();
 }
+
+#[test]
+fn an_instance_that_is_only_an_ssh_server_is_signed_in_to() {
+    let Some(program) = program("an_instance_that_is_only_an_ssh_server_is_signed_in_to") else { return };
+    let scene = Scene::new(program);
+    let account = scene.with_sshds();
+    account.wharf_ok(&[&CREATE[..], &["--no-bootstrap"]].concat());
+    let said = || account.wharf_ok(&["ssh", "web1", "echo", "in", "an", "account"]);
+    assert_eq!(said(), "in an account\n");
+    let before = account.address("web1");
+    account.wharf_ok(&["stop", "web1"]);
+    account.wharf_ok(&["start", "web1"]);
+    assert_ne!(account.address("web1"), before);
+    assert_eq!(said(), "in an account\n", "it is the same host, by its key");
+    account.wharf_ok(&["rm", "-y", "web1"]);
+    account.is_empty("rm");
+}

@@ -6,8 +6,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
+use wharf_ec2_sim::body::{Bodies, NoBodies, SshdBodies};
 use wharf_ec2_sim::{Config, Moto, Simulator};
-use wharf_sim::body::{Bodies, NoBodies};
 
 use crate::docker::wait_until;
 use crate::world::{World, expect_success, text};
@@ -48,6 +48,12 @@ impl Scene {
     /// An account whose instances are hosts, and in which a minute takes three seconds beside what these really take.
     pub(super) fn with_hosts(&self) -> Account<'_> {
         self.account(Config { times: 20.0, throttled: true, ..Config::default() }, self.world.lab.machines())
+    }
+
+    /// An account whose instances are SSH servers and nothing else.
+    pub(super) fn with_sshds(&self) -> Account<'_> {
+        let config = Config { times: 20.0, throttled: true, ..Config::default() };
+        self.account(config, Arc::new(SshdBodies::new(self.world.lab.scratch().join("sshds"))))
     }
 
     /// An account whose instances are records.
