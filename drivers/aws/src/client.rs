@@ -25,6 +25,7 @@ use crate::config::{Config, region_of};
 use crate::credential;
 use crate::errors::{self, Trouble};
 use crate::observe::Looking;
+use crate::offer::Offers;
 use crate::throttle::Throttle;
 
 /// A connection.
@@ -44,6 +45,7 @@ pub(crate) struct Connection {
     pub(crate) who: String,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) looking: Looking,
+    pub(crate) offers: Offers,
     throttle: Throttle,
 }
 
@@ -125,6 +127,7 @@ async fn open(config: &Config, cx: &Context) -> Result<Connection> {
         region,
         clock: Arc::clone(session.clock()),
         looking: Looking::default(),
+        offers: Offers::default(),
         throttle: Throttle::new(Arc::clone(session.clock())),
     })
 }

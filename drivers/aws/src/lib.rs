@@ -26,6 +26,7 @@ mod image;
 mod instance;
 mod names;
 mod observe;
+mod offer;
 mod parameter;
 mod perform;
 mod plan;

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use wharf_driver::{Error, Kind, MachineSpec, Plan, Result, Step, Verb};
 
 use crate::action::{Action, Group, Machine, Place, What};
-use crate::catalog::{self, Type};
 use crate::client::Connection;
 use crate::config::{Config, Disk};
-use crate::image::{self, Found};
+use crate::image::Found;
 use crate::names;
+use crate::offer::Offer;
 use crate::seed;
 
 /// What an image that says nothing else gets.
@@ -34,24 +34,18 @@ pub(crate) async fn plan(
         Some(file) => Some((file.clone(), seed::check(file)?)),
         None => None,
     };
-    let wished = catalog::choose_type(connection, config).await?;
-    let (image, (vpc, places)) = tokio::try_join!(
-        image::find(connection, &config.image, &wished.architecture),
-        catalog::places(connection, config, &wished),
-    )?;
-    fits(&image, &wished)?;
-    let groups = catalog::groups(connection, &config.groups, &vpc).await?;
+    let Offer { wished, image, vpc, places, groups } = &*connection.offers.of(connection, config).await?;
     let draft = Draft { connection, config, spec, client };
-    let disk = disk(&config.disk, &image)?;
+    let disk = disk(&config.disk, image)?;
     let mut steps = Vec::new();
-    let group = groups.is_empty().then(|| draft.group(&vpc));
+    let group = groups.is_empty().then(|| draft.group(vpc));
     let machine = Machine {
         image: image.id.clone(),
         root_device: config.disk.device.clone().unwrap_or_else(|| image.root_device.clone()),
         instance_type: wished.name.clone(),
-        places,
+        places: places.clone(),
         group: group.as_ref().map(|step| step.action.name.clone()),
-        groups,
+        groups: groups.clone(),
         disk,
         // An elastic one takes its place, and two are not paid for.
         public: config.public_address,
@@ -72,23 +66,12 @@ pub(crate) async fn plan(
     };
     steps.extend(group);
     let after = (0..steps.len()).collect();
-    steps.push(draft.machine(machine, &image, after));
+    steps.push(draft.machine(machine, image, after));
     if config.elastic {
         let needs = vec![steps.len() - 1];
         steps.push(draft.own("ip", What::Address, needs, "elastic address", ""));
     }
     Ok(Plan { steps })
-}
-
-fn fits(image: &Found, wished: &Type) -> Result<()> {
-    if image.architecture == wished.architecture {
-        return Ok(());
-    }
-    let message = format!(
-        "the image {} is for {}, and {} is {}",
-        image.id, image.architecture, wished.name, wished.architecture
-    );
-    Err(Error::new(Kind::Refused, message).hint("choose another --aws-instance-type or --aws-ami"))
 }
 
 fn disk(wished: &Disk, image: &Found) -> Result<Disk> {
