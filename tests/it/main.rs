@@ -14,6 +14,7 @@ mod docker;
 mod doctor;
 mod examples;
 mod firewalls;
+mod fleets;
 mod inits;
 mod jumps;
 mod keyring;

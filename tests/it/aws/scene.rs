@@ -8,12 +8,13 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 use wharf_ec2_sim::body::{Bodies, NoBodies, SshdBodies};
 use wharf_ec2_sim::{Config, Moto, Simulator};
+use wharf_tests::Lab;
 
 use crate::docker::wait_until;
 use crate::world::{World, expect_success, text};
 
 /// The program with the driver; `None` where it was not built, which `test` says then.
-pub(super) fn program(test: &str) -> Option<OsString> {
+pub(crate) fn program(test: &str) -> Option<OsString> {
     let program = std::env::var_os("WHARF_TEST_WHARF_AWS");
     if program.is_none() {
         wharf_tests::skip(test, "WHARF_TEST_WHARF_AWS names no program with the driver aws");
@@ -38,11 +39,7 @@ pub(super) struct Account<'s> {
 impl Scene {
     pub(super) fn new(program: OsString) -> Self {
         let world = World::new();
-        let python = PathBuf::from(std::env::var_os("WHARF_TEST_MOTO").expect("tests/run.sh sets it"));
-        let folder = world.lab.scratch().join("moto");
-        std::fs::create_dir_all(&folder).unwrap();
-        let moto = world.lab.enter(|| Moto::start(&python, &folder)).unwrap();
-        Self { program, moto, world }
+        Self { program, moto: moto(&world.lab), world }
     }
 
     /// An account whose instances are hosts, and in which a minute takes three seconds beside what these really take.
@@ -64,19 +61,35 @@ impl Scene {
     }
 
     fn account(&self, config: Config, bodies: Arc<dyn Bodies>) -> Account<'_> {
-        let (simulator, runtime) = self.world.lab.enter(|| {
-            let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-            let simulator = runtime.block_on(Simulator::with_bodies(&self.moto, config, bodies)).unwrap();
-            (simulator, runtime)
-        });
-        let environment = vec![
-            ("AWS_ENDPOINT_URL", simulator.endpoint()),
-            ("AWS_REGION", "us-east-1".to_owned()),
-            ("AWS_ACCESS_KEY_ID", simulator.config().key.clone()),
-            ("AWS_SECRET_ACCESS_KEY", simulator.config().secret.clone()),
-        ];
+        let (simulator, runtime) = start(&self.world.lab, &self.moto, config, bodies);
+        let mut environment = keys(&simulator);
+        environment.push(("AWS_ENDPOINT_URL", simulator.endpoint()));
+        environment.push(("AWS_REGION", "us-east-1".to_owned()));
         Account { scene: self, simulator, runtime: Some(runtime), environment }
     }
+}
+
+/// moto on the lab's network.
+pub(crate) fn moto(lab: &Lab) -> Moto {
+    let python = PathBuf::from(std::env::var_os("WHARF_TEST_MOTO").expect("tests/run.sh sets it"));
+    let folder = lab.scratch().join("moto");
+    std::fs::create_dir_all(&folder).unwrap();
+    lab.enter(|| Moto::start(&python, &folder)).unwrap()
+}
+
+/// An account on the lab's network.
+pub(crate) fn start(lab: &Lab, moto: &Moto, config: Config, bodies: Arc<dyn Bodies>) -> (Simulator, Runtime) {
+    lab.enter(|| {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let simulator = runtime.block_on(Simulator::with_bodies(moto, config, bodies)).unwrap();
+        (simulator, runtime)
+    })
+}
+
+/// What signs in to it.
+pub(crate) fn keys(simulator: &Simulator) -> Vec<(&'static str, String)> {
+    let Config { key, secret, .. } = simulator.config();
+    vec![("AWS_ACCESS_KEY_ID", key.clone()), ("AWS_SECRET_ACCESS_KEY", secret.clone())]
 }
 
 impl Account<'_> {

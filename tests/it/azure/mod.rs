@@ -3,9 +3,8 @@
 
 mod clients;
 mod flavours;
-mod fleet;
 mod kills;
 mod private;
 mod proxy;
-mod scene;
+pub(crate) mod scene;
 mod weather;

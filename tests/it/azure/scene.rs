@@ -135,7 +135,7 @@ pub(super) fn clock() -> Clock {
 }
 
 /// A cloud on the network `at`, whose machines have no bodies unless `change` gives them some.
-pub(super) fn start(flavour: Flavour, at: &Lab, change: impl FnOnce(&mut Config)) -> (Simulator, Runtime) {
+pub(crate) fn start(flavour: Flavour, at: &Lab, change: impl FnOnce(&mut Config)) -> (Simulator, Runtime) {
     let mut config = Config::new(flavour, clock());
     config.throttled = false;
     change(&mut config);
@@ -147,7 +147,7 @@ pub(super) fn start(flavour: Flavour, at: &Lab, change: impl FnOnce(&mut Config)
 }
 
 /// What a person sets to use this cloud, and nothing else.
-pub(super) fn environment(simulator: &Simulator) -> Vec<(&'static str, String)> {
+pub(crate) fn environment(simulator: &Simulator) -> Vec<(&'static str, String)> {
     let account = &simulator.config().account;
     vec![
         ("AZURE_ENDPOINT", simulator.endpoint().to_owned()),

@@ -1,51 +1,74 @@
-//! A fleet over two clouds: applied and killed wherever it is, applied again, and destroyed the same way.
+//! A fleet over three clouds (public Azure, a stamp, EC2): applied and killed wherever it is, applied again, and destroyed the same way.
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::Runtime;
+use wharf_ec2_sim::Moto;
+use wharf_ec2_sim::body::{Bodies, NoBodies};
 use wharf_sim::{Config, Flavour, Simulator};
 
-use super::scene;
+use crate::aws::scene::{self as aws, program};
+use crate::azure::scene as azure;
 use crate::world::{World, expect_success, text};
 
-/// A person's computer that knows two clouds by name.
+/// A person's computer that knows three clouds by name.
 struct Fleet {
+    program: OsString,
     public: Simulator,
     stamp: Simulator,
+    account: wharf_ec2_sim::Simulator,
     runtimes: Vec<Runtime>,
+    _moto: Moto,
     world: World,
 }
 
 impl Fleet {
     /// Of machines that are records.
-    fn new(file: &str) -> Self {
-        Self::with(file, World::new(), |_| {})
+    fn new(program: OsString, file: &str) -> Self {
+        let quick = wharf_ec2_sim::Config { times: 200.0, ..wharf_ec2_sim::Config::default() };
+        Self::with(program, file, World::new(), quick, Arc::new(NoBodies), |_| {})
     }
 
-    /// Of machines that are hosts; both clouds give them names and addresses of one lab.
-    fn of_hosts(file: &str) -> Self {
+    /// Of machines that are hosts; all clouds give them names and addresses of one lab.
+    fn of_hosts(program: OsString, file: &str) -> Self {
         let world = World::new();
         let hosts = world.lab.machines();
-        Self::with(file, world, |config| config.bodies = hosts.clone())
+        let account = wharf_ec2_sim::Config { times: 20.0, ..wharf_ec2_sim::Config::default() };
+        let change = |config: &mut Config| config.bodies = hosts.clone();
+        Self::with(program, file, world, account, hosts.clone(), change)
     }
 
-    fn with(file: &str, world: World, change: impl Fn(&mut Config)) -> Self {
-        let (public, first) = scene::start(Flavour::Public, &world.lab, &change);
-        let (stamp, second) = scene::start(Flavour::Hub2020, &world.lab, &change);
-        for (name, cloud) in [("public", &public), ("stamp", &stamp)] {
-            let mut add = world.wharf(["cloud", "add", cloud.endpoint(), "--name", name]);
-            expect_success(add.envs(scene::environment(cloud)).env("WHARF_KEYRING", "off"));
-            let secret = world.home.join(format!("{name}.secret"));
+    fn with(
+        program: OsString,
+        file: &str,
+        world: World,
+        account: wharf_ec2_sim::Config,
+        bodies: Arc<dyn Bodies>,
+        change: impl Fn(&mut Config),
+    ) -> Self {
+        let (public, first) = azure::start(Flavour::Public, &world.lab, &change);
+        let (stamp, second) = azure::start(Flavour::Hub2020, &world.lab, &change);
+        let moto = aws::moto(&world.lab);
+        let (account, third) = aws::start(&world.lab, &moto, account, bodies);
+        let runtimes = vec![first, second, third];
+        let fleet = Self { program, public, stamp, account, runtimes, _moto: moto, world };
+        for (name, cloud) in [("public", &fleet.public), ("stamp", &fleet.stamp)] {
+            let mut add = fleet.command(&["cloud", "add", cloud.endpoint(), "--name", name]);
+            expect_success(add.envs(azure::environment(cloud)));
+            let secret = fleet.world.home.join(format!("{name}.secret"));
             write(&secret, &cloud.config().account.secret);
-            let profile = world.home.join(format!(".config/wharf/clouds/{name}.yaml"));
+            let profile = fleet.world.home.join(format!(".config/wharf/clouds/{name}.yaml"));
             let text = std::fs::read_to_string(&profile).unwrap();
             let place = format!("file: {}", secret.display());
             write(&profile, &text.replace("env: AZURE_CLIENT_SECRET", &place));
         }
-        let fleet = Self { public, stamp, runtimes: vec![first, second], world };
+        let endpoint = fleet.account.endpoint();
+        fleet.ends(&["cloud", "add", &endpoint, "--driver", "aws", "--name", "ec2"], 0);
         fleet.write(file);
         fleet
     }
@@ -55,8 +78,9 @@ impl Fleet {
     }
 
     fn command(&self, arguments: &[&str]) -> std::process::Command {
-        let mut command = self.world.wharf(arguments);
+        let mut command = self.world.wharf_by(&self.program, arguments);
         command.current_dir(&self.world.home).env("WHARF_KEYRING", "off");
+        command.envs(aws::keys(&self.account));
         command
     }
 
@@ -79,17 +103,23 @@ impl Fleet {
         child.wait().unwrap();
     }
 
-    fn machines(&self) -> [usize; 2] {
-        [&self.public, &self.stamp].map(|cloud| {
+    fn instances(&self) -> Vec<String> {
+        self.runtimes[2].block_on(self.account.holds())
+    }
+
+    fn machines(&self) -> [usize; 3] {
+        let [public, stamp] = [&self.public, &self.stamp].map(|cloud| {
             let holds = cloud.cloud().holds();
             holds.iter().filter(|id| id.contains("/virtualMachines/") && !id.contains("/extensions/")).count()
-        })
+        });
+        [public, stamp, self.instances().iter().filter(|id| id.starts_with("i-")).count()]
     }
 
     fn nothing_is_left(&self) {
         for cloud in [&self.public, &self.stamp] {
             assert_eq!(cloud.cloud().holds(), Vec::<String>::new());
         }
+        assert_eq!(self.instances(), Vec::<String>::new());
         assert_eq!(self.ends(&["ls", "-q"], 0), "");
     }
 }
@@ -122,26 +152,28 @@ impl Dice {
     }
 }
 
-const FORTY: &str = "\
+const SIXTY: &str = "\
 fleet: shop
 defaults: { bootstrap: false, options: { allow-from: any } }
 machines:
   web-{01..20}: { cloud: public }
   stamp-{01..20}: { cloud: stamp }
+  ec2-{01..20}: { cloud: ec2 }
 ";
 
 #[test]
-fn forty_machines_in_two_clouds_survive_twenty_kills() {
-    let (fleet, mut dice) = (Fleet::new(FORTY), Dice::new());
+fn sixty_machines_in_three_clouds_survive_twenty_kills() {
+    let Some(program) = program("sixty_machines_in_three_clouds_survive_twenty_kills") else { return };
+    let (fleet, mut dice) = (Fleet::new(program, SIXTY), Dice::new());
     for _ in 0..20 {
-        fleet.kill(&["apply", "--yes"], dice.below(Duration::from_secs(3)));
+        fleet.kill(&["apply", "--yes"], dice.below(Duration::from_secs(4)));
     }
     fleet.ends(&["apply", "--yes"], 0);
-    assert_eq!(fleet.machines(), [20, 20]);
+    assert_eq!(fleet.machines(), [20, 20, 20]);
     let said = fleet.ends(&["plan"], 0);
-    assert!(said.contains("fleet shop: 40 as they should be"), "{said}");
-    for _ in 0..5 {
-        fleet.kill(&["destroy", "--yes"], dice.below(Duration::from_secs(3)));
+    assert!(said.contains("fleet shop: 60 as they should be"), "{said}");
+    for _ in 0..20 {
+        fleet.kill(&["destroy", "--yes"], dice.below(Duration::from_secs(2)));
     }
     // What a killed apply had not begun is no part of it any more; what it had is.
     fleet.ends(&["destroy", "--yes"], 0);
@@ -150,12 +182,15 @@ fn forty_machines_in_two_clouds_survive_twenty_kills() {
 
 #[test]
 fn of_two_applies_at_once_one_works_and_the_other_finds_it_done() {
-    let fleet = Fleet::new(&FORTY.replace("{01..20}", "{1..4}"));
+    let Some(program) = program("of_two_applies_at_once_one_works_and_the_other_finds_it_done") else {
+        return;
+    };
+    let fleet = Fleet::new(program, &SIXTY.replace("{01..20}", "{1..4}"));
     let mut both = [fleet.begin(&["apply", "--yes"]), fleet.begin(&["apply", "--yes"])];
     for one in &mut both {
         assert!(one.wait().unwrap().success());
     }
-    assert_eq!(fleet.machines(), [4, 4]);
+    assert_eq!(fleet.machines(), [4, 4, 4]);
     fleet.ends(&["plan"], 0);
     fleet.ends(&["destroy", "--yes"], 0);
     fleet.nothing_is_left();
@@ -166,20 +201,25 @@ fleet: real
 defaults: { options: { allow-from: any } }
 machines:
   web-{1..3}: { cloud: public, labels: { role: web } }
-  stamp-{1..2}: { cloud: stamp }
+  stamp-{1..3}: { cloud: stamp }
+  ec2-{1..3}: { cloud: ec2 }
 ";
 
 #[test]
 fn real_hosts_survive_three_kills_and_are_configured_where_they_are() {
-    let fleet = Fleet::of_hosts(REAL);
-    let mut dice = Dice::new();
+    let Some(program) = program("real_hosts_survive_three_kills_and_are_configured_where_they_are") else {
+        return;
+    };
+    let (fleet, mut dice) = (Fleet::of_hosts(program, REAL), Dice::new());
     for _ in 0..3 {
         fleet.kill(&["apply", "--yes"], Duration::from_secs(2) + dice.below(Duration::from_secs(10)));
     }
     fleet.ends(&["apply", "--yes"], 0);
     fleet.ends(&["plan"], 0);
-    for machine in ["web-1", "web-2", "web-3", "stamp-1", "stamp-2"] {
-        fleet.world.docker_ok(machine, &["version"]);
+    let machines =
+        ["web", "stamp", "ec2"].map(|group| (1..=3).map(move |number| format!("{group}-{number}")));
+    for machine in machines.into_iter().flatten() {
+        fleet.world.docker_ok(&machine, &["version"]);
     }
     fleet.write(&REAL.replace("role: web", "role: front"));
     fleet.ends(&["plan"], 11);
