@@ -32,6 +32,7 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
         .route("/containers/json", get(list))
         .route("/containers/prune", post(prune))
         .route("/containers/{id}", delete(remove))
+        .route("/containers/{id}/{alias}", delete(unlink))
         .route("/containers/{id}/json", get(inspect))
         .route("/containers/{id}/start", post(start))
         .route("/containers/{id}/stop", post(stop))
@@ -183,10 +184,22 @@ pub(super) fn size(parameters: &Parameters) -> Result<Size> {
 
 async fn remove(State(engine): Shared, Path(id): Path<String>, parameters: Parameters) -> Result<StatusCode> {
     if parameters.flag("link") {
-        // Names of links have two parts, which are no path of this route.
+        // Names of links have two parts, as those of the next route.
         return Err(Error::conflict("Conflict, cannot remove the default link name of the container").into());
     }
     engine.containers.find(&id)?.remove(parameters.flag("force"), parameters.flag("v")).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn unlink(
+    State(engine): Shared,
+    Path((parent, alias)): Path<(String, String)>,
+    parameters: Parameters,
+) -> Result<StatusCode> {
+    if !parameters.flag("link") {
+        return Err(Error::not_found(format!("No such container: {parent}/{alias}")).into());
+    }
+    engine.containers.unlink(&parent, &alias).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

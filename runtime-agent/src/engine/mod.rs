@@ -3,6 +3,7 @@
 pub(crate) mod build;
 pub(crate) mod containers;
 pub(crate) mod dockerfile;
+pub(crate) mod download;
 pub(crate) mod error;
 pub(crate) mod events;
 pub(crate) mod exec;

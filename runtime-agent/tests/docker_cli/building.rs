@@ -316,6 +316,23 @@ fn what_is_on_the_network_is_fetched() {
     assert!(said.contains("\n2\n"), "only their owner reads them: {said}");
     let said = engine.api("POST", "/build?remote=http://127.0.0.1:8099/Dockerfile&q=1");
     assert!(said.contains("sha256:"), "a lone Dockerfile is a context: {said}");
+    engine.inside(&["tar", "-czf", &format!("{folder}/root.tar.gz"), "-C", &folder, "a.txt"]);
+    let url = "http://127.0.0.1:8099/root.tar.gz";
+    let said = engine.ok(&["import", "-c", "CMD [\"/a.txt\"]", url, "got:1"]);
+    assert!(said.starts_with(&format!("Downloading from {url}\nsha256:")), "{said}");
+    assert_eq!(engine.ok(&["inspect", "-f", "{{.Comment}}", "got:1"]), format!("Imported from {url}\n"));
+    let tar = engine.folder().join("got.tar").display().to_string();
+    engine.ok(&["create", "--name", "got", "got:1"]);
+    engine.ok(&["export", "-o", &tar, "got"]);
+    assert!(engine.inside(&["tar", "-tf", &tar]).lines().any(|name| name == "a.txt"));
+    engine.ok(&["rm", "got"]);
+    for (from, why) in [
+        ("http://127.0.0.1:8099/none", "failed to GET http://127.0.0.1:8099/none with status 404"),
+        ("http://127.0.0.1:8098/x", "failed to fetch http://127.0.0.1:8098/x"),
+    ] {
+        let refused = engine.docker(&["import", from, "got:2"]);
+        assert!(refused.code != 0 && refused.stderr.contains(why), "{from}: {refused:?}");
+    }
     let context =
         Context::new(&engine, "none", &[("Dockerfile", "FROM busybox\nADD http://127.0.0.1:8099/none /")]);
     let missing = context.build(&engine, &[]);

@@ -42,6 +42,32 @@ fn a_linked_container_finds_the_other_wherever_it_is() {
 }
 
 #[test]
+fn a_link_is_cut_and_both_containers_stay() {
+    let engine = engine!("a_link_is_cut_and_both_containers_stay");
+    engine.ok(&["run", "-d", "--name", "db", "busybox", "sleep", "600"]);
+    let links = ["--link", "db:store", "--link", "db:other"];
+    engine.ok(&[&["run", "-d", "--name", "web"], &links[..], &["busybox", "sleep", "600"]].concat());
+    let finds = |alias: &str| engine.docker(&["exec", "web", "grep", "-q", alias, "/etc/hosts"]).code == 0;
+    assert!(finds("store") && finds("other"));
+    assert_eq!(engine.ok(&["rm", "--link", "web/store"]), "web/store\n");
+    assert!(!finds("store") && finds("other"));
+    let left = ["inspect", "-f", "{{json .HostConfig.Links}}", "web"];
+    assert_eq!(engine.ok(&left), "[\"/db:/web/other\"]\n");
+    engine.ok(&["restart", "-t", "0", "web"]);
+    assert!(!finds("store") && finds("other"), "nor after a start");
+    for (name, why) in [
+        ("web/store", "No such container: web/store"),
+        ("nobody/store", "No such container: nobody/store"),
+        ("web", "cannot remove the default link name"),
+    ] {
+        let refused = engine.docker(&["rm", "--link", name]);
+        assert!(refused.code != 0 && refused.stderr.contains(why), "{name}: {refused:?}");
+    }
+    assert!(engine.docker(&["rm", "-f", "web/other"]).stderr.contains("No such container: web/other"));
+    assert_eq!(engine.ok(&["ps", "-q"]).lines().count(), 2, "both are there");
+}
+
+#[test]
 fn an_image_is_mounted_and_stays_as_it_is() {
     let mut engine = engine!("an_image_is_mounted_and_stays_as_it_is");
     engine.ok(&["tag", "busybox", "data:v1"]);

@@ -80,7 +80,8 @@ const ROUTES: &[Route] = &[
     route("POST", "/containers/{}/rename", Operator, Confined),
     route("POST", "/containers/{}/resize", Operator, Nothing),
     route("POST", "/containers/{}/update", Operator, Update),
-    route("DELETE", "/containers/{}", Operator, Nothing),
+    // A link's name has two parts.
+    route("DELETE", "/containers/{*}", Operator, Nothing),
     route("GET", "/containers/{}/logs", Operator, Nothing),
     route("POST", "/containers/{}/attach", Operator, Confined),
     route("GET", "/containers/{}/attach/ws", Operator, Confined),

@@ -15,10 +15,12 @@ use super::{credentials, platform};
 use crate::api::error::Result;
 use crate::api::version::ApiVersion;
 use crate::engine::Engine;
+use crate::engine::download;
 use crate::engine::error::Error;
 use crate::engine::images::import::Import;
 use crate::engine::images::pull::Pull;
 use crate::registry::Reference;
+use crate::tls::{Identity, Role};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -34,6 +36,7 @@ pub(super) struct Wanted {
 pub(super) async fn create(
     State(engine): State<Arc<Engine>>,
     Extension(version): Extension<ApiVersion>,
+    Extension(identity): Extension<Identity>,
     headers: HeaderMap,
     uri: Uri,
     wanted: Result<Query<Wanted>, QueryRejection>,
@@ -52,19 +55,40 @@ pub(super) async fn create(
         })
         .await;
     }
-    if wanted.from_src != "-" {
-        let text = "only fromSrc=- is supported: send the archive in the body";
-        return Err(Error::unimplemented(text).into());
-    }
     let import = Import {
         reference: import_reference(&wanted)?,
-        message: wanted.message,
+        message: match wanted.message.as_str() {
+            "" => format!("Imported from {}", wanted.from_src),
+            _ => wanted.message.clone(),
+        },
         // A list has one parameter per change, which the plain extractor doesn't read.
         changes: changes(uri.query().unwrap_or_default()),
         platform: asked,
     };
-    let reader = body_reader(body);
-    progress::run(move |report| async move { engine.images.import(import, reader, &report).await }).await
+    if wanted.from_src == "-" {
+        let reader = body_reader(body);
+        return progress::run(
+            move |report| async move { engine.images.import(import, reader, &report).await },
+        )
+        .await;
+    }
+    let (url, allowed) = (address(&wanted.from_src)?, identity.role == Role::Admin);
+    progress::run(move |report| async move {
+        let store = engine.images.store();
+        let said = report.say(format!("Downloading from {url}"));
+        let fetched = download::fetch(&url, store, allowed, said).await?;
+        let file = fetched.file.reopen().map_err(|e| Error::internal("reading a download", e))?;
+        engine.images.import(import, tokio::fs::File::from_std(file), &report).await
+    })
+    .await
+}
+
+/// Where an archive is fetched from; as with dockerd, without a scheme it is `http`.
+fn address(source: &str) -> Result<String> {
+    if source.is_empty() {
+        return Err(Error::invalid("fromImage or fromSrc must be given").into());
+    }
+    Ok(if source.contains("://") { source.to_owned() } else { format!("http://{source}") })
 }
 
 /// One pull, or one per tag when no tag was asked for.

@@ -11,10 +11,10 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use tokio::io::AsyncRead;
 use tokio_util::io::SyncIoBridge;
 
-use super::download::{self, Download};
 use super::output::Output;
 use crate::engine::Engine;
 use crate::engine::dockerfile::{self, clean};
+use crate::engine::download::{self, Download};
 use crate::engine::error::{Error, Result};
 use crate::engine::glob;
 use crate::store::archive::Reader;
@@ -52,7 +52,8 @@ impl Context {
                 blocking(move || Self::unpack(&store, archive)).await
             }
             Origin::Url(url) => {
-                let fetched = download::fetch(&url, &store, may_download, output).await?;
+                let said = format!("Downloading {url}\n");
+                let fetched = download::fetch(&url, &store, may_download, output.say(&said)).await?;
                 blocking(move || Self::from_download(&store, fetched)).await
             }
         }

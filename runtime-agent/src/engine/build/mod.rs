@@ -19,7 +19,6 @@
 mod arguments;
 mod context;
 mod copy;
-mod download;
 mod output;
 mod run;
 mod stage;

@@ -116,6 +116,22 @@ pub(super) async fn follow(world: &Arc<World>, moved: &ContainerRecord) {
     }
 }
 
+/// Takes the link `parent/alias` away: both containers stay, and a parent that runs finds the other no longer.
+pub(super) async fn cut(world: &Arc<World>, parent: &str, alias: &str) -> Result<()> {
+    let none = || Error::not_found(format!("No such container: {parent}/{alias}"));
+    let container = world.index.find(parent).map_err(|_| none())?;
+    let link = container.snapshot().record.links.iter().find(|link| link.alias == alias).cloned();
+    let link = link.ok_or_else(none)?;
+    let gone = link.clone();
+    container.note(move |record| record.links.retain(|one| *one != gone)).await?;
+    if container.snapshot().record.state.status.has_process()
+        && let Err(error) = correct(world, &container, &link, "").await
+    {
+        tracing::warn!(%error, container = container.id, "a link that was cut is still in the container's hosts file");
+    }
+    Ok(())
+}
+
 /// In place: the file is mounted inside, and may hold what somebody wrote there.
 async fn correct(world: &World, container: &Container, link: &Link, line: &str) -> std::io::Result<()> {
     let path = world.folder_of(&container.id).join(PLACES[1].0);

@@ -144,6 +144,11 @@ impl Containers {
         renamed
     }
 
+    /// Takes away the link of `parent` that is called `alias`.
+    pub(crate) async fn unlink(&self, parent: &str, alias: &str) -> Result<()> {
+        links::cut(&self.world, parent, alias).await
+    }
+
     /// Removes every container that does not run and matches.
     pub(crate) async fn prune(&self, filter: &Filter) -> Result<PruneResponse> {
         let mut pruned = PruneResponse::default();

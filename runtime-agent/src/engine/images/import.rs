@@ -74,10 +74,7 @@ pub(super) fn import_layer(store: &Store, archive: impl Read) -> store::Result<(
 
 fn configuration(import: &Import, config: Config, diff_id: Digest) -> Configuration {
     let platform = import.platform.clone().unwrap_or_else(Platform::host);
-    let comment = match import.message.as_str() {
-        "" => "Imported from -".to_owned(),
-        message => message.to_owned(),
-    };
+    let comment = import.message.clone();
     let history = History { created: Some(now()), comment: comment.clone(), ..History::default() };
     Configuration {
         comment,

@@ -12,12 +12,13 @@ use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 
+use super::Build;
 use super::stage::Stage;
 use super::steps::expanded;
-use super::{Build, download};
 use crate::engine::containers::ground::MADE;
 use crate::engine::containers::new_id;
 use crate::engine::dockerfile::Transfer;
+use crate::engine::download;
 use crate::engine::error::{Error, Result};
 use crate::engine::images::Image;
 use crate::store::snapshots::Loan;
@@ -153,7 +154,9 @@ impl Build<'_> {
                     return Err(Error::invalid("source can't be a URL for COPY"));
                 }
                 let store = self.engine.images.store();
-                let fetched = download::fetch(text, store, self.wish.may_download, self.output).await?;
+                let said = format!("Downloading {text}\n");
+                let allowed = self.wish.may_download;
+                let fetched = download::fetch(text, store, allowed, self.output.say(&said)).await?;
                 found.push(Source::downloaded(text, &wanted.destination, fetched)?);
                 continue;
             }

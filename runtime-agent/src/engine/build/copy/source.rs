@@ -10,8 +10,8 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
-use crate::engine::build::download::Download;
 use crate::engine::dockerfile::clean;
+use crate::engine::download::Download;
 use crate::engine::error::{Error, Result};
 use crate::engine::glob;
 

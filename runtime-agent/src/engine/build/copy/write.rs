@@ -7,10 +7,10 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, OFlags, Uid};
 
 use super::source::{Content, Source, open};
-use crate::engine::build::download::is_archive;
 use crate::engine::containers::inside::Inside;
 use crate::engine::containers::user::Accounts;
 use crate::engine::dockerfile::clean;
+use crate::engine::download::is_archive;
 use crate::engine::error::{Error, Result};
 use crate::store;
 use crate::store::archive::Reader;

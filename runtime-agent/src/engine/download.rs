@@ -1,4 +1,4 @@
-//! What the engine itself fetches: `ADD https://…`, and a context that is an address.
+//! What the engine itself fetches: `ADD https://…`, a context that is an address, an archive to import.
 
 use std::io::{Read as _, Seek as _, Write as _};
 use std::time::Duration;
@@ -6,24 +6,29 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use tempfile::NamedTempFile;
 
-use super::output::Output;
 use crate::engine::error::{Error, Result};
 use crate::store::Store;
 use crate::store::archive::Reader;
 use crate::store::archive::compression::{Compression, decompress};
 
 /// A file from the network.
-pub(super) struct Download {
-    pub(super) file: NamedTempFile,
+pub(crate) struct Download {
+    pub(crate) file: NamedTempFile,
     /// What its address, or the server, calls it.
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
 }
 
 /// Fetches a file. Whoever has no right to the host has none to what only the host can reach.
-pub(super) async fn fetch(url: &str, store: &Store, allowed: bool, output: &Output) -> Result<Download> {
+/// `begun` is done once the server has something to give.
+pub(crate) async fn fetch(
+    url: &str,
+    store: &Store,
+    allowed: bool,
+    begun: impl Future<Output = ()>,
+) -> Result<Download> {
     if !allowed {
         return Err(Error::forbidden(format!(
-            "the role operator may not have the engine fetch {url}: fetch it in a RUN, or send it in the context"
+            "the role operator may not have the engine fetch {url}: fetch it yourself, and send it"
         )));
     }
     let failed = |error: reqwest::Error| Error::invalid(format!("failed to fetch {url}: {}", causes(&error)));
@@ -38,7 +43,7 @@ pub(super) async fn fetch(url: &str, store: &Store, allowed: bool, output: &Outp
     let ingest = store.ingest();
     let mut file = NamedTempFile::new_in(&ingest).map_err(|e| Error::internal("making a file", e))?;
     let mut body = answer.bytes_stream();
-    output.say(&format!("Downloading {url}\n")).await;
+    begun.await;
     while let Some(piece) = body.next().await {
         file.write_all(&piece.map_err(failed)?).map_err(|e| Error::internal("writing a download", e))?;
         store.leave_a_reserve()?;
@@ -49,7 +54,7 @@ pub(super) async fn fetch(url: &str, store: &Store, allowed: bool, output: &Outp
 
 impl Download {
     /// Whether it can be unpacked; otherwise it is taken for text.
-    pub(super) fn is_archive(&mut self) -> bool {
+    pub(crate) fn is_archive(&mut self) -> bool {
         let mut first = [0; 6];
         let packed = self.file.read_exact(&mut first).is_ok() && Compression::of(&first) != Compression::None;
         let rewound = self.file.rewind().is_ok();
@@ -58,13 +63,13 @@ impl Download {
 }
 
 /// Whether it begins with an archive's entry, packed or not.
-pub(super) fn is_archive(file: std::fs::File) -> bool {
+pub(crate) fn is_archive(file: std::fs::File) -> bool {
     let Ok((contents, _)) = decompress(std::io::BufReader::new(file)) else { return false };
     matches!(Reader::new(std::io::BufReader::new(contents)).next(), Ok(Some(_)))
 }
 
 /// Whether a source is to be fetched.
-pub(super) fn is_url(source: &str) -> bool {
+pub(crate) fn is_url(source: &str) -> bool {
     let lower = source.get(..8).unwrap_or(source).to_ascii_lowercase();
     lower.starts_with("http://") || lower.starts_with("https://")
 }
