@@ -16,8 +16,10 @@ use crate::{Error, Keeping, Kind, Result};
 /// What a program hands over once, at its start.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// The folder of the store.
+    /// The folder of the store, or of what stays on this computer of another store.
     pub home: PathBuf,
+    /// The store, where it is not that folder.
+    pub store: Option<Arc<dyn Store>>,
     /// The folder for what may be deleted at any time; `None` puts it into `home`.
     pub cache: Option<PathBuf>,
     /// The drivers of this build.
@@ -77,15 +79,18 @@ pub struct Parts {
 }
 
 impl Wharf {
-    /// The engine over the local folder, the system's clock and randomness, and SSH. Must be called within tokio.
+    /// The engine over the store or the local folder, the system's clock and randomness, and SSH. Must be called within tokio.
     #[must_use]
     pub fn open(setup: Setup) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-        let folder = Folder::new(setup.home.clone(), Arc::clone(&clock), Arc::clone(&entropy));
-        folder.sweep();
+        let store = setup.store.clone().unwrap_or_else(|| {
+            let folder = Folder::new(setup.home.clone(), Arc::clone(&clock), Arc::clone(&entropy));
+            folder.sweep();
+            Arc::new(folder)
+        });
         let bootstrap = OverSsh::new(setup.agent.clone(), setup.ssh.clone(), Arc::clone(&clock));
-        let parts = Parts { store: Arc::new(folder), clock, entropy, bootstrap: Arc::new(bootstrap) };
+        let parts = Parts { store, clock, entropy, bootstrap: Arc::new(bootstrap) };
         Self::with(setup, parts)
     }
 

@@ -161,6 +161,7 @@ impl Cx {
             settings::environment(&self.build.drivers, self.driver_flags.as_ref(), &self.config, &self.world);
         let wharf = (self.build.open)(Setup {
             home: self.config.store.clone(),
+            store: None,
             cache: Some(self.config.cache.clone()),
             drivers: self.build.drivers.iter().map(|entry| entry.factory.clone()).collect(),
             program: self.world.program.clone(),

@@ -147,8 +147,35 @@ impl Store for CrashStore {
         self.inner.get(subject, file)
     }
 
+    fn put_own<'a>(&'a self, lease: &'a Lease, file: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Stored<()>> {
+        Box::pin(async move {
+            self.switch.pass(&format!("before file {file}")).await;
+            self.inner.put_own(lease, file, bytes).await
+        })
+    }
+
+    fn own<'a>(&'a self, subject: &'a Subject, file: &'a str) -> BoxFuture<'a, Stored<Option<Vec<u8>>>> {
+        self.inner.own(subject, file)
+    }
+
     fn path(&self, subject: &Subject) -> PathBuf {
         self.inner.path(subject)
+    }
+
+    fn holder<'a>(&'a self, subject: &'a Subject) -> BoxFuture<'a, Stored<Option<String>>> {
+        self.inner.holder(subject)
+    }
+
+    fn unlock<'a>(&'a self, subject: &'a Subject) -> BoxFuture<'a, Stored<()>> {
+        self.inner.unlock(subject)
+    }
+
+    fn is_shared(&self) -> bool {
+        self.inner.is_shared()
+    }
+
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        self.inner.settled()
     }
 
     fn forget<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Stored<()>> {

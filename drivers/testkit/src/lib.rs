@@ -11,6 +11,7 @@ mod fault;
 mod hosts;
 pub mod memory;
 mod script;
+pub mod stores;
 pub mod suite;
 
 pub use crash::{CrashDriver, CrashHosts, CrashStore, Switch};
@@ -32,6 +33,7 @@ use wharf_driver::{Clock, SystemClock};
 pub fn setup(home: &Path, driver: Factory) -> Setup {
     Setup {
         home: home.to_owned(),
+        store: None,
         cache: None,
         drivers: vec![driver],
         program: "/bin/false".into(),

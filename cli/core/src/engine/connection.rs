@@ -41,10 +41,13 @@ impl Wharf {
         let call = Call::new("wharf env");
         let current = self.identity(&call).await?;
         let subject = Subject::Machine(name.clone());
-        let exported = self.store.get(&subject, "cert.pem").await?;
-        if machine.provisioned.is_some()
-            && exported.as_deref() != Some(current.client.certificate.pem().as_bytes())
-        {
+        let exported = self.store.own(&subject, "cert.pem").await?;
+        let renewed = machine.provisioned.is_some()
+            && exported.as_deref() != Some(current.client.certificate.pem().as_bytes());
+        // What others did to the machine is in its journal, and not yet in the files of this computer.
+        let behind = self.store.is_shared()
+            && self.store.own(&subject, CHECKPOINT).await?.as_deref() != Some(&checkpoint(&machine)?);
+        if renewed || behind {
             let work = Work::existing(self, name, &call).await?;
             work.export().await?;
         }
@@ -131,17 +134,26 @@ impl Work<'_> {
         // An engine that another program brought believes the certificates that came with it, and no others.
         if machine.imported.is_none() {
             let current = self.wharf.identity(self.call).await?;
-            self.ledger.put("ca.pem", current.authority_pem.as_bytes()).await?;
+            self.ledger.put_own("ca.pem", current.authority_pem.as_bytes()).await?;
             // The key goes first: the certificate that is there tells whether both are current.
-            self.ledger.put("key.pem", current.client.key_pem.expose().as_bytes()).await?;
-            self.ledger.put("cert.pem", current.client.certificate.pem().as_bytes()).await?;
+            self.ledger.put_own("key.pem", current.client.key_pem.expose().as_bytes()).await?;
+            self.ledger.put_own("cert.pem", current.client.certificate.pem().as_bytes()).await?;
         }
         let host_keys = self.wharf.host_keys(&machine).await?;
-        self.ledger.put(KNOWN_HOSTS, known_hosts(&machine, &host_keys).as_bytes()).await?;
-        let checkpoint = serde_json::to_vec_pretty(&machine)
-            .map_err(|e| Error::new(Kind::Failed, format!("cannot write a machine as JSON: {e}")))?;
-        self.ledger.put("machine.json", &checkpoint).await
+        self.ledger.put_own(KNOWN_HOSTS, known_hosts(&machine, &host_keys).as_bytes()).await?;
+        // It names the key to an SSH agent that has it.
+        let public = public_file(SIGN_IN);
+        if let Some(key) = self.ledger.get(&public).await? {
+            self.ledger.put_own(&public, &key).await?;
+        }
+        // Last: whoever finds it finds the others.
+        self.ledger.put_own(CHECKPOINT, &checkpoint(&machine)?).await
     }
+}
+
+fn checkpoint(machine: &Machine) -> Result<Vec<u8>> {
+    serde_json::to_vec_pretty(machine)
+        .map_err(|e| Error::new(Kind::Failed, format!("cannot write a machine as JSON: {e}")))
 }
 
 pub(crate) fn summary(machine: &Machine) -> Summary {
@@ -185,3 +197,5 @@ fn known_hosts(machine: &Machine, host_keys: &[String]) -> String {
 }
 
 const KNOWN_HOSTS: &str = "known_hosts";
+/// For people and scripts, and the last file that an export writes.
+const CHECKPOINT: &str = "machine.json";

@@ -122,8 +122,8 @@ impl Wharf {
 
     async fn make_client(&self, lease: &Lease, authority: &Authority) -> Result<Leaf> {
         let leaf = self.issue(authority)?;
-        self.store.put(lease, KEY, leaf.key_pem.expose().as_bytes()).await?;
-        self.store.put(lease, CERT, leaf.certificate.pem().as_bytes()).await?;
+        self.store.put_own(lease, KEY, leaf.key_pem.expose().as_bytes()).await?;
+        self.store.put_own(lease, CERT, leaf.certificate.pem().as_bytes()).await?;
         Ok(leaf)
     }
 
@@ -134,7 +134,10 @@ impl Wharf {
     }
 
     pub(crate) async fn text(&self, file: &str) -> Result<Option<String>> {
-        let bytes = self.store.get(&Subject::Authority, file).await?;
+        let bytes = match file {
+            CERT | KEY => self.store.own(&Subject::Authority, file).await?,
+            _ => self.store.get(&Subject::Authority, file).await?,
+        };
         bytes.map(String::from_utf8).transpose().map_err(|e| damaged(&format!("`{file}` is not text: {e}")))
     }
 }

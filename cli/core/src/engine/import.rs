@@ -57,12 +57,12 @@ impl Wharf {
 impl Work<'_> {
     async fn import(&self, request: &ImportRequest) -> Result<()> {
         if let Some(key) = &request.sign_in {
-            self.ledger.put(SIGN_IN, key.expose().as_bytes()).await?;
+            self.ledger.put_own(SIGN_IN, key.expose().as_bytes()).await?;
         }
         if let Some(certificates) = &request.certificates {
-            self.ledger.put("ca.pem", certificates.authority.as_bytes()).await?;
-            self.ledger.put("key.pem", certificates.key.expose().as_bytes()).await?;
-            self.ledger.put("cert.pem", certificates.client.as_bytes()).await?;
+            self.ledger.put_own("ca.pem", certificates.authority.as_bytes()).await?;
+            self.ledger.put_own("key.pem", certificates.key.expose().as_bytes()).await?;
+            self.ledger.put_own("cert.pem", certificates.client.as_bytes()).await?;
         }
         self.begin(&request.machine).await?;
         let driver = self.driver(&self.machine()?).await?;

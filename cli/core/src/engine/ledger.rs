@@ -99,6 +99,14 @@ impl Ledger {
         self.store.get(&self.lease.subject, file).await
     }
 
+    /// Replaces one of the machine's files on this computer, unless it holds these bytes already.
+    pub(crate) async fn put_own(&self, file: &str, bytes: &[u8]) -> Result<()> {
+        if self.store.own(&self.lease.subject, file).await?.as_deref() == Some(bytes) {
+            return Ok(());
+        }
+        self.store.put_own(&self.lease, file, bytes).await
+    }
+
     /// Forgets the machine.
     pub(crate) async fn forget(&self) -> Result<()> {
         self.store.forget(&self.lease).await

@@ -64,6 +64,14 @@ impl Work<'_> {
         due: impl Fn(&Self, usize) -> Result<bool>,
         act: impl Fn(usize) -> BoxFuture<'s, Result<()>>,
     ) -> Result<()> {
+        self.while_held(self.waves_to_the_end(due, act)).await
+    }
+
+    async fn waves_to_the_end<'s>(
+        &'s self,
+        due: impl Fn(&Self, usize) -> Result<bool>,
+        act: impl Fn(usize) -> BoxFuture<'s, Result<()>>,
+    ) -> Result<()> {
         let mut running = FuturesUnordered::new();
         let mut begun = vec![false; self.machine()?.steps().len()];
         let mut failure = None;

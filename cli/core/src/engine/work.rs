@@ -120,7 +120,16 @@ impl<'a> Work<'a> {
 
     /// Ends `doing` at the deadline or when it is cancelled.
     pub(crate) async fn bounded<T>(&self, what: &str, doing: impl Future<Output = Result<T>>) -> Result<T> {
-        bounded(self.wharf, self.call, self.until, what, doing).await
+        self.while_held(bounded(self.wharf, self.call, self.until, what, doing)).await
+    }
+
+    /// Ends `doing` when the machine's lock is lost: from then on it is another command's.
+    pub(crate) async fn while_held<T>(&self, doing: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.ledger.lease().ended.cancelled() => Err(lost()),
+            done = doing => done,
+        }
     }
 
     /// Waits between two questions; an error once there is no time left.
@@ -131,6 +140,7 @@ impl<'a> Work<'a> {
         tokio::select! {
             biased;
             () = self.call.cancel.cancelled() => Err(interrupted()),
+            () = self.ledger.lease().ended.cancelled() => Err(lost()),
             () = self.wharf.clock.sleep(pause) => Ok(()),
         }
     }
@@ -191,6 +201,11 @@ pub(crate) async fn bounded<T>(
 
 pub(crate) fn interrupted() -> Error {
     Error::new(Kind::Cancelled, "interrupted")
+}
+
+fn lost() -> Error {
+    Error::new(Kind::Locked, "the lock was lost to another command")
+        .hint("run the command again: it goes on where it stopped")
 }
 
 pub(crate) fn no_such_machine(name: &MachineName) -> Error {

@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
 use wharf_driver::{Clock, MachineName, StoreId};
 
 use crate::entropy::Entropy;
 use crate::journal::{Entry, parse, write_line};
 use crate::store::layout::Layout;
-use crate::store::lock::{self, Holder, Try, try_lock};
+use crate::store::lock::{self, Holder, Try, look, try_lock};
 use crate::store::replace::{failed, make_folder, replace, sync_folder};
 use crate::store::sweep::sweep;
 use crate::store::{Lease, Store, Subject, Wait, identity};
@@ -119,7 +120,7 @@ impl Folder {
         let holder = Holder { fence, process: std::process::id(), command: command.to_owned(), since };
         lock::write(&mut file, &holder).map_err(|e| failed("write", &self.layout.lock(subject), e))?;
         let guard = Guard { lock: Mutex::new(file), tail: Mutex::new(tail) };
-        Ok(Lease::new(subject.clone(), fence, torn, Box::new(guard)))
+        Ok(Lease::new(subject.clone(), fence, torn, CancellationToken::new(), Box::new(guard)))
     }
 
     fn append_now(&self, lease: &Lease, entry: &Entry) -> Result<()> {
@@ -144,8 +145,10 @@ impl Folder {
     fn guard<'a>(&self, lease: &'a Lease) -> Result<&'a Guard> {
         let lost = || Error::new(Kind::Locked, "the lock was lost to another command");
         let guard = lease.guard::<Guard>().ok_or_else(lost)?;
-        let fence = lock::read(&mut guard.lock.lock().unwrap_or_else(PoisonError::into_inner)).fence;
-        if fence == lease.fence { Ok(guard) } else { Err(lost()) }
+        let mut file = guard.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.layout.lock(&lease.subject);
+        let there = lock::still_there(&file, &path).map_err(|e| failed("read", &path, e))?;
+        if there && lock::read(&mut file).fence == lease.fence { Ok(guard) } else { Err(lost()) }
     }
 
     fn forget_now(&self, lease: &Lease) -> Result<()> {
@@ -254,8 +257,35 @@ impl Store for Folder {
         Box::pin(async move { read_if_there(&self.layout.folder(subject).join(file)) })
     }
 
+    fn put_own<'a>(&'a self, lease: &'a Lease, file: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<()>> {
+        self.put(lease, file, bytes)
+    }
+
+    fn own<'a>(&'a self, subject: &'a Subject, file: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        self.get(subject, file)
+    }
+
     fn path(&self, subject: &Subject) -> PathBuf {
         self.layout.folder(subject)
+    }
+
+    fn holder<'a>(&'a self, subject: &'a Subject) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(async {
+            let path = self.layout.lock(subject);
+            match look(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                looked => looked.map_err(|e| failed("read", &path, e)),
+            }
+        })
+    }
+
+    fn unlock<'a>(&'a self, subject: &'a Subject) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async {
+            let Some(by) = self.holder(subject).await? else { return Ok(()) };
+            let message = format!("{} is held by {by}, which is running", subject.describe());
+            Err(Error::new(Kind::Locked, message)
+                .hint("end that command: a lock of this computer ends with it"))
+        })
     }
 
     fn forget<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<()>> {

@@ -39,6 +39,17 @@ pub(super) fn try_lock(path: &Path) -> io::Result<Try> {
     }
 }
 
+/// Who holds the lock at `path`; `None` when nobody does.
+pub(super) fn look(path: &Path) -> io::Result<Option<String>> {
+    let mut file = File::open(path)?;
+    // Shared, so that nobody who only looks is told of another who does.
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(None),
+        Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => Ok(Some(read(&mut file).describe())),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 /// What `file` says; the default when it says nothing readable, as between truncation and writing.
 pub(super) fn read(file: &mut File) -> Holder {
     let mut text = String::new();
@@ -64,8 +75,8 @@ impl Holder {
     }
 }
 
-/// A machine may be forgotten while we wait for its lock: then ours is the lock of a file without a name.
-fn still_there(file: &File, path: &Path) -> io::Result<bool> {
+/// A machine may be forgotten while we wait for its lock, or by ourselves: then ours is the lock of a file without a name.
+pub(super) fn still_there(file: &File, path: &Path) -> io::Result<bool> {
     let ours = file.metadata()?;
     match std::fs::metadata(path) {
         Ok(there) => Ok((ours.dev(), ours.ino()) == (there.dev(), there.ino())),

@@ -3,6 +3,10 @@
 //! A store holds numbered events, one lock a machine with a fencing token, a checkpoint that can be rebuilt, and small
 //! files. Whoever appends holds the lock; a writer that lost it is refused by its token, and an event that is not the
 //! next one by its number. So an object store with conditional writes can stand behind the same seam.
+//!
+//! Files are of two sorts. What everybody needs who works with the machines goes with the store, wherever that is. What
+//! is a person's own (the certificate that signs in) and what is written for other programs to read stays on this
+//! computer, and can be made again from the rest.
 
 mod folder;
 mod identity;
@@ -21,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use wharf_driver::{MachineName, StoreId};
 
 pub use folder::Folder;
+pub use replace::{failed, make_folder, replace};
 
 use crate::Result;
 use crate::journal::Entry;
@@ -53,8 +58,32 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// One of the subject's files; `None` when it is not there.
     fn get<'a>(&'a self, subject: &'a Subject, file: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>>;
 
-    /// Where the subject's files are on this computer, for programs that read them there.
+    /// Replaces one of the subject's files that stay on this computer, under [`Store::path`].
+    fn put_own<'a>(&'a self, lease: &'a Lease, file: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<()>>;
+
+    /// One of the subject's files on this computer; `None` when it is not there.
+    fn own<'a>(&'a self, subject: &'a Subject, file: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>>;
+
+    /// Where the subject's own files are on this computer, for programs that read them there.
     fn path(&self, subject: &Subject) -> PathBuf;
+
+    /// Who holds the lock of `subject`, in words; `None` when nobody does.
+    fn holder<'a>(&'a self, subject: &'a Subject) -> BoxFuture<'a, Result<Option<String>>>;
+
+    /// Frees the lock of `subject` though somebody holds it, whose next write is then refused.
+    fn unlock<'a>(&'a self, subject: &'a Subject) -> BoxFuture<'a, Result<()>>;
+
+    /// Whether others work with this store from computers of their own. Then keys in it are encrypted, and what this
+    /// computer has of a machine may be older than its journal.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Returns once what is left to do for leases that were dropped is done. A program asks for it before it ends; where
+    /// it does not, others wait for those locks until they run out.
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 
     /// Forgets the machine of this lease, all at once: afterwards its name is free, and the lease is worth nothing.
     fn forget<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<()>>;
@@ -107,6 +136,8 @@ pub struct Lease {
     pub fence: u64,
     /// How many bytes of a torn last line were cut when the lock was taken.
     pub torn: usize,
+    /// Cancelled when the lock is lost: whoever held it does no more then.
+    pub ended: CancellationToken,
     /// What the implementation keeps.
     guard: Box<dyn Any + Send + Sync>,
 }
@@ -114,8 +145,14 @@ pub struct Lease {
 impl Lease {
     /// A lease with whatever `guard` holds the lock until it is dropped.
     #[must_use]
-    pub fn new(subject: Subject, fence: u64, torn: usize, guard: Box<dyn Any + Send + Sync>) -> Self {
-        Self { subject, fence, torn, guard }
+    pub fn new(
+        subject: Subject,
+        fence: u64,
+        torn: usize,
+        ended: CancellationToken,
+        guard: Box<dyn Any + Send + Sync>,
+    ) -> Self {
+        Self { subject, fence, torn, ended, guard }
     }
 
     /// What the implementation keeps.

@@ -11,7 +11,10 @@ const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
 /// Replaces `path` by `bytes`, readable by its owner alone.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// Those of the file system; the old file is then still there.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
     // One writer at a time holds the lock, so the name is ours; a left-over of a crash is overwritten.
@@ -28,7 +31,10 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Makes `folder` and those above it, for its owner alone.
-pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// Those of the file system.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)
 }
 
@@ -38,7 +44,8 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// The error of a failed file operation.
-pub(super) fn failed(what: &str, path: &Path, error: io::Error) -> Error {
+#[must_use]
+pub fn failed(what: &str, path: &Path, error: io::Error) -> Error {
     let hint = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "free some space, then run the command again: it continues where it stopped"

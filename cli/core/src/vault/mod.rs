@@ -170,7 +170,9 @@ impl Vault {
     }
 
     fn wanted(&self) -> Option<&Arc<dyn Keyring>> {
-        let refused = self.keeping.in_files || self.refused.load(Ordering::Relaxed);
+        // Others cannot ask this computer's keyring.
+        let in_files = self.keeping.in_files || self.store.is_shared();
+        let refused = in_files || self.refused.load(Ordering::Relaxed);
         self.keeping.keyring.as_ref().filter(|_| !refused)
     }
 
@@ -205,6 +207,7 @@ impl Vault {
     async fn write(&self, lease: &Lease, key: Key, secret: &Secret<String>) -> Result<()> {
         let encrypted = match &self.keeping.passphrase {
             Some(passphrase) => Some(cipher::encrypt(key.format, secret, passphrase)?),
+            None if self.store.is_shared() => return Err(no_passphrase(&lease.subject, key)),
             None => None,
         };
         let written = encrypted.as_ref().unwrap_or(secret);
@@ -264,6 +267,14 @@ impl fmt::Display for Place {
             Self::Keyring(name) => f.write_str(name),
         }
     }
+}
+
+fn no_passphrase(subject: &Subject, key: Key) -> Error {
+    let message = format!("{} would lie open in a store that is shared", describe(subject, key));
+    Error::new(Kind::Refused, message).hint(
+        "name a file with the team's passphrase with WHARF_PASSPHRASE_FILE: keys in a shared store are encrypted \
+         with it",
+    )
 }
 
 fn note_file(key: Key) -> String {

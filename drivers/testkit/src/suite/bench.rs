@@ -48,6 +48,7 @@ impl<W: World> Bench<W> {
         let killed = move |driver| Arc::new(CrashDriver::new(driver, crashing.clone())) as Arc<dyn AnyDriver>;
         let setup = Setup {
             home: self.home.path().to_owned(),
+            store: None,
             cache: None,
             drivers: vec![self.world.factory().layered(wrap).layered(killed)],
             program: self.world.program(),
