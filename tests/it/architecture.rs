@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "wharf-core",
             "wharf-fleet",
+            "wharf-objects",
             "wharf-driver",
             "wharf-driver-ssh",
             "wharf-driver-none",
@@ -23,6 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("wharf-core", &["wharf-driver", "wharf-bootstrap", "wharf-ssh", "wharf-pki", "wharfd-client"]),
     ("wharf-fleet", &["wharf-driver"]),
+    ("wharf-objects", &["wharf-core", "wharf-driver"]),
     ("wharf-driver", &[]),
     ("wharf-driver-ssh", &["wharf-driver"]),
     ("wharf-driver-none", &["wharf-driver"]),
@@ -49,6 +51,8 @@ const BANNED: &[(&str, &str, &str)] = &[
     ("wharfd", "aws-sdk-ec2", "hours of building that the agent does not need"),
     ("wharf-core", "clap", "only the CLI's edge knows arguments"),
     ("wharf-core", "indicatif", "only the CLI draws"),
+    ("wharf-core", "object_store", "the store is a seam"),
+    ("wharf-objects", "aws-lc-rs", "the CLI's tree has one TLS provider, ring"),
 ];
 
 fn metadata() -> Metadata {
