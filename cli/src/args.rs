@@ -9,7 +9,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEn
 use crate::commands::{
     active, adopt, allow, apply, certs, cloud, completions, config, context, create, destroy, doctor, env,
     import, inspect, ip, kill, logs, ls, man_pages, plan, provision, regenerate_certs, restart, rm, schema,
-    scp, ssh, start, status, stop, supervise, tunnel, upgrade, url, version,
+    scp, ssh, start, status, stop, store, supervise, tunnel, unlock, upgrade, url, version,
 };
 use crate::settings::{Entry, add_flags};
 use crate::ui::Output;
@@ -52,13 +52,13 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) output: Option<OutputName>,
-    /// The folder that machines are kept in [env: WHARF_HOME]
+    /// Where machines are kept: a folder [env: WHARF_HOME], or s3://… or azblob://… for a team [env: WHARF_STORE]
     #[arg(
         short,
         long,
         alias = "storage-path",
         global = true,
-        value_name = "FOLDER",
+        value_name = "PLACE",
         help_heading = "Global options"
     )]
     pub(crate) store: Option<String>,
@@ -113,6 +113,8 @@ pub(crate) enum Verb {
     Plan(plan::Args),
     Apply(apply::Args),
     Destroy(destroy::Args),
+    Store(store::Args),
+    Unlock(unlock::Args),
     Status(status::Args),
     Ip(ip::Args),
     Url(url::Args),

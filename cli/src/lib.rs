@@ -20,6 +20,7 @@ mod interrupt;
 mod keyring;
 mod log;
 mod settings;
+mod shared;
 mod shell;
 mod sign_ins;
 mod ui;
@@ -49,13 +50,20 @@ pub struct Build {
     pub open: fn(Setup) -> Wharf,
     /// Opens the keyring of the operating system.
     pub keyring: keyring::Open,
+    /// Reaches the objects of a shared store.
+    pub objects: wharf_objects::Connect,
 }
 
 impl Build {
     /// The build that people run.
     #[must_use]
     pub fn standard() -> Self {
-        Self { drivers: drivers::all(), open: Wharf::open, keyring: keyring::open }
+        Self {
+            drivers: drivers::all(),
+            open: Wharf::open,
+            keyring: keyring::open,
+            objects: wharf_objects::connect,
+        }
     }
 }
 
@@ -155,7 +163,12 @@ fn verb(
         ) {
             interrupt::watch(ui, &cancel);
         }
+        let shared = match &config.shared {
+            Some(address) => Some(shared::open(address, &config, &world, build)?),
+            None => None,
+        };
         let cx = Cx {
+            shared: shared.clone(),
             config,
             ui: Arc::clone(ui),
             world,
@@ -168,7 +181,11 @@ fn verb(
         if let Some(typed) = &cx.docker_machine {
             typed.check(&cx).await?;
         }
-        commands::run(parsed.verb, &cx).await
+        let done = commands::run(parsed.verb, &cx).await;
+        if let Some(shared) = &shared {
+            shared::let_go(shared).await;
+        }
+        done
     });
     // What still blocks a thread after a cancelled command (a connection being refused slowly) is not waited for.
     runtime.shutdown_background();

@@ -49,6 +49,12 @@ pub struct Terminal {
 }
 
 impl World {
+    /// Who runs this, and where: `user@computer`.
+    pub(crate) fn person_here(&self) -> String {
+        let user = self.var("USER").or_else(|| self.var("LOGNAME")).unwrap_or("somebody");
+        format!("{user}@{}", self.host)
+    }
+
     /// The world this process runs in.
     #[must_use]
     pub fn real() -> Self {

@@ -19,7 +19,7 @@ mod wharf;
 
 pub use bootstrap::Duplex;
 pub use call::{Call, Confirm, Event, HostKeyQuestion, Phase, Sink, What};
-pub use engine::{Change, Comparison, Deed, FleetLock, Issue, Issued, TakenBack, Tunnel, Upgraded};
+pub use engine::{Change, Comparison, Deed, FleetLock, Held, Issue, Issued, TakenBack, Tunnel, Upgraded};
 pub use entropy::{Entropy, OsEntropy};
 pub use error::{Error, Kind, Result};
 pub use machine::{

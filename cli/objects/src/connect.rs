@@ -13,6 +13,9 @@ use wharf_core::{Error, Kind, Result};
 
 use crate::address::{Address, Service};
 
+/// How the objects at an address are reached, by what the environment says.
+pub type Connect = fn(&Address, &BTreeMap<String, String>) -> Result<Arc<dyn ObjectStore>>;
+
 /// The objects at `address`. Nothing is asked yet.
 ///
 /// Credentials are read from `environment` by the names that everybody uses: `AWS_ACCESS_KEY_ID` and its like, or a role

@@ -33,6 +33,14 @@ pub struct Times {
 }
 
 impl Times {
+    /// Those of a lease that lasts this long; `None` where no call would fit into it.
+    #[must_use]
+    pub fn of(lease: Duration) -> Option<Self> {
+        let usual = Self::default();
+        let call = usual.call.min(lease / 3);
+        (lease >= LEAST).then(|| Self { lease, poll: usual.poll.min(lease / 6), call })
+    }
+
     /// For how long its holder counts on a lease: less than others wait, since no two clocks run alike.
     pub(crate) fn certain(&self) -> Duration {
         self.lease - self.lease / 10
@@ -196,6 +204,8 @@ pub(crate) async fn pause(
 pub(crate) fn interrupted() -> Error {
     Error::new(Kind::Cancelled, "interrupted while waiting for a lock")
 }
+
+const LEAST: Duration = Duration::from_secs(3);
 
 /// What somebody who waits has seen.
 #[derive(Debug, Default)]

@@ -29,7 +29,8 @@ mod probe;
 mod store;
 
 pub use address::{Address, Service};
-pub use connect::connect;
+pub use connect::{Connect, connect};
 pub use lease::Times;
+pub use object_store::{ObjectStore, memory::InMemory};
 pub use probe::prove;
 pub use store::{Objects, Place};

@@ -34,8 +34,10 @@ pub(crate) mod ssh;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
+pub(crate) mod store;
 pub(crate) mod supervise;
 pub(crate) mod tunnel;
+pub(crate) mod unlock;
 pub(crate) mod upgrade;
 pub(crate) mod url;
 pub(crate) mod version;
@@ -49,7 +51,9 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use wharf_core::{Call, Confirm, Connection, Keeping, Keyring, Life, MachineName, Observed, Setup, Wharf};
 
+use wharf_core::store::Store;
 use wharf_driver::AskKeyring;
+use wharf_objects::Objects;
 
 use crate::Build;
 use crate::args::Verb;
@@ -75,6 +79,8 @@ pub(crate) struct Cx {
     /// What was typed, where it was typed for docker-machine.
     pub(crate) docker_machine: Option<Typed>,
     pub(crate) driver_flags: Option<clap::ArgMatches>,
+    /// The shared store, where machines are kept in one.
+    pub(crate) shared: Option<Arc<Objects>>,
 }
 
 /// Runs the verb.
@@ -96,6 +102,8 @@ pub(crate) async fn run(verb: Verb, cx: &Cx) -> Result<()> {
         Verb::Plan(args) => plan::run(args, cx).await,
         Verb::Apply(args) => apply::run(args, cx).await,
         Verb::Destroy(args) => destroy::run(args, cx).await,
+        Verb::Store(args) => store::run(args, cx).await,
+        Verb::Unlock(args) => unlock::run(args, cx).await,
         Verb::Schema(args) => schema::run(&args, cx),
         Verb::Status(args) => status::run(args, cx).await,
         Verb::Ip(args) => ip::run(args, cx).await,
@@ -156,18 +164,17 @@ impl Cx {
     }
 
     fn open(&self, clouds: &Clouds, chosen: Option<&str>, agent: Option<PathBuf>) -> Wharf {
-        let user = self.world.var("USER").or_else(|| self.world.var("LOGNAME")).unwrap_or("somebody");
         let environment =
             settings::environment(&self.build.drivers, self.driver_flags.as_ref(), &self.config, &self.world);
         let wharf = (self.build.open)(Setup {
             home: self.config.store.clone(),
-            store: None,
+            store: self.shared.clone().map(|shared| shared as Arc<dyn Store>),
             cache: Some(self.config.cache.clone()),
             drivers: self.build.drivers.iter().map(|entry| entry.factory.clone()).collect(),
             program: self.world.program.clone(),
             agent,
             ssh: self.world.person(),
-            person: format!("{user}@{}", self.world.host),
+            person: self.world.person_here(),
             keys: Keeping {
                 keyring: crate::keyring::of(&self.world, self.build.keyring),
                 in_files: self.config.keyring == Choice::Off,
@@ -202,12 +209,14 @@ impl Cx {
                 ui.confirm(&asked).unwrap_or(false)
             })
         });
+        let usually = Call::new(format!("wharf {verb}"));
         Call {
             deadline: self.config.timeout.unwrap_or(usual),
+            lock_wait: self.config.lock_wait.unwrap_or(usually.lock_wait),
             cancel: self.cancel.clone(),
             events: board.sink(),
             confirm,
-            ..Call::new(format!("wharf {verb}"))
+            ..usually
         }
     }
 

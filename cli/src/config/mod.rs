@@ -5,6 +5,7 @@
 mod file;
 mod keyring;
 mod parts;
+mod place;
 mod span;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ pub(crate) use keyring::Choice;
 pub(crate) use span::parse as span;
 
 use wharf_core::Secret;
+use wharf_objects::Address;
 
 use crate::args::Global;
 use crate::error::{Error, Result};
@@ -25,8 +27,10 @@ use crate::world::World;
 /// What holds for this run.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
-    /// Where machines are kept.
+    /// Where machines are kept, or what of a shared store stays on this computer.
     pub(crate) store: PathBuf,
+    /// The shared store, where machines are kept in one.
+    pub(crate) shared: Option<Address>,
     /// The docker client's folder.
     pub(crate) docker: PathBuf,
     /// Where images and the like are kept; safe to delete.
@@ -43,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) clouds: PathBuf,
     /// How long a command may take, where a person set it.
     pub(crate) timeout: Option<Duration>,
+    /// How long to wait for what another command holds, where a person set it.
+    pub(crate) lock_wait: Option<Duration>,
     /// Whether `create` writes a docker context.
     pub(crate) context: bool,
     /// Where private keys are kept.
@@ -70,13 +76,9 @@ impl Config {
             let text = flag.map(String::as_str).or_else(|| world.var(var)).or(key.map(String::as_str));
             text.map(|text| world.absolute(text))
         };
-        let store =
-            path(flags.store.as_ref(), "WHARF_HOME", file.store.as_ref()).or_else(|| data_folder(world));
-        if store.is_none() {
-            mistakes.push(
-                "there is no home folder to keep machines in: name one with --store or WHARF_HOME".into(),
-            );
-        }
+        let place = place::decide(flags.store.as_ref(), file.store.as_ref(), data_folder(world), world)
+            .map_err(|e| mistakes.push(e))
+            .ok();
         let agent = path(flags.agent.as_ref(), "WHARF_AGENT", file.agent.as_ref());
         if let Some(missing) = agent.as_ref().filter(|file| !file.is_file()) {
             mistakes.push(format!("the agent `{}` is not a file", missing.display()));
@@ -88,6 +90,8 @@ impl Config {
         let timeout =
             flags.timeout.as_deref().or_else(|| world.var("WHARF_TIMEOUT")).or(file.timeout.as_deref());
         let timeout = timeout.and_then(|text| span::parse(text).map_err(|e| mistakes.push(e)).ok());
+        let lock_wait = world.var("WHARF_LOCK_WAIT");
+        let lock_wait = lock_wait.and_then(|text| span::parse(text).map_err(|e| mistakes.push(e)).ok());
         let keyring =
             flags.keyring.as_deref().or_else(|| world.var("WHARF_KEYRING")).or(file.keyring.as_deref());
         let keyring = keyring::choice(keyring).unwrap_or_else(|e| {
@@ -97,7 +101,8 @@ impl Config {
         let passphrase = path(None, "WHARF_PASSPHRASE_FILE", file.passphrase_file.as_ref());
         let passphrase =
             passphrase.and_then(|file| keyring::passphrase(&file).map_err(|e| mistakes.push(e)).ok());
-        let Some(store) = store.filter(|_| mistakes.is_empty()) else { return Err(report(&mistakes)) };
+        let Some(place) = place.filter(|_| mistakes.is_empty()) else { return Err(report(&mistakes)) };
+        let (store, shared) = (place.folder, place.shared);
         let cache = path(None, "WHARF_CACHE", None).unwrap_or_else(|| cache_folder(world, &store));
         Ok(Self {
             docker: path(None, "DOCKER_CONFIG", None).unwrap_or_else(|| world.absolute("~/.docker")),
@@ -111,6 +116,7 @@ impl Config {
                 .and_then(|file| Some(file.parent()?.join("clouds")))
                 .unwrap_or_else(|| store.join("clouds")),
             timeout,
+            lock_wait,
             context: file.context.unwrap_or(true),
             keyring,
             passphrase,
@@ -118,6 +124,7 @@ impl Config {
             debug: flags.debug || world.var("WHARF_DEBUG").is_some(),
             colour: world.var("NO_COLOR").is_none() && world.var("TERM") != Some("dumb"),
             store,
+            shared,
             file,
         })
     }

@@ -88,3 +88,26 @@ fn without_a_home_a_store_must_be_named() {
     let nowhere = World { home: None, ..world(Path::new("/"), &[]) };
     assert!(Config::resolve(&Global::default(), &nowhere).unwrap_err().message.contains("WHARF_HOME"));
 }
+
+#[test]
+fn a_shared_store_has_a_folder_of_its_own_here() {
+    let home = tempfile::tempdir().unwrap();
+    file(home.path(), "store: s3://team/x\n");
+    let resolve = |flag: Option<&str>, env: &[(&str, &str)]| {
+        let flags = Global { store: flag.map(ToOwned::to_owned), ..Global::default() };
+        Config::resolve(&flags, &world(home.path(), env)).unwrap()
+    };
+    let in_file = resolve(None, &[]);
+    assert_eq!(in_file.shared.as_ref().unwrap().to_string(), "s3://team/x");
+    assert!(in_file.store.starts_with(home.path().join(".local/share/wharf/shared")), "{:?}", in_file.store);
+    let in_env = resolve(None, &[("WHARF_STORE", "azblob://team/x"), ("WHARF_HOME", "/base")]);
+    assert_eq!(in_env.shared.as_ref().unwrap().to_string(), "azblob://team/x");
+    assert!(in_env.store.starts_with("/base/shared"));
+    assert_ne!(in_env.store.file_name(), in_file.store.file_name());
+    assert_eq!(
+        resolve(None, &[("WHARF_HOME", "/base")]).shared,
+        None,
+        "the environment counts before the file"
+    );
+    assert_eq!(resolve(Some("/there"), &[("WHARF_STORE", "s3://team/x")]).shared, None);
+}

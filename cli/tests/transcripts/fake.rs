@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use wharf::{Build, Entry};
 use wharf_core::bootstrap::{Bootstrap, Engine, Host, Outcome, Provision, Ran, Upgrade};
-use wharf_core::store::Folder;
+use wharf_core::store::{Folder, Store};
 use wharf_core::{
     Duplex, EngineFacts, Error as CoreError, Kind as CoreKind, OsEntropy, Parts, PlannedStep, Setup, Timing,
     Wharf,
@@ -18,6 +18,7 @@ use wharf_driver::{
     Mistake, Observation, OwnerTag, Plan, Power, Reach, Result, Setting, Settings, Settles, State, Step,
     StillPaid, Survey, SystemClock, Takes, Verb,
 };
+use wharf_objects::{InMemory, ObjectStore};
 
 /// The program with this cloud instead of real ones.
 pub(crate) fn build() -> Build {
@@ -25,8 +26,18 @@ pub(crate) fn build() -> Build {
         drivers: vec![Entry::of::<Memory>(), Entry::of::<wharf_driver_none::Elsewhere>()],
         open,
         keyring: || Ok(KEYRING.clone()),
+        objects: |address, _| Ok(objects(&address.to_string())),
     }
 }
+
+/// The objects at an address.
+pub(crate) fn objects(address: &str) -> Arc<dyn ObjectStore> {
+    let mut shared = SHARED.lock().unwrap();
+    shared.entry(address.to_owned()).or_insert_with(|| Arc::new(InMemory::new())).clone()
+}
+
+/// Objects in memory, by the address that they are reached at.
+static SHARED: LazyLock<Mutex<BTreeMap<String, Arc<dyn ObjectStore>>>> = LazyLock::new(Mutex::default);
 
 /// The keyring of every desktop in these tests; stores have accounts of their own in it.
 static KEYRING: LazyLock<Arc<keyring_core::mock::Store>> =
@@ -47,7 +58,9 @@ pub(crate) fn kept(store: &str) -> Vec<String> {
 fn open(setup: Setup) -> Wharf {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let entropy = Arc::new(OsEntropy);
-    let store = Arc::new(Folder::new(setup.home.clone(), clock.clone(), entropy.clone()));
+    let folder =
+        || Arc::new(Folder::new(setup.home.clone(), clock.clone(), entropy.clone())) as Arc<dyn Store>;
+    let store = setup.store.clone().unwrap_or_else(folder);
     Wharf::with(setup, Parts { store, clock, entropy, bootstrap: Arc::new(Obedient) })
 }
 

@@ -16,6 +16,7 @@ mod import;
 mod keyring;
 mod pty;
 mod sandbox;
+mod shared;
 mod shells;
 mod terminal;
 mod upgrade;

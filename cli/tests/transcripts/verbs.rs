@@ -223,6 +223,8 @@ fn help_lists_every_verb_and_code() {
       plan              Shows what `apply` would change; exit code 11 if anything
       apply             Makes a fleet's machines what its file says
       destroy           Removes all machines of a fleet
+      store             Makes a store that a team and its jobs share
+      unlock            Frees the lock of a machine or fleet in a shared store, whose holder is gone
       status            Prints the state that machines are in
       ip                Prints machines' addresses
       url               Prints the value of DOCKER_HOST for machines
@@ -253,7 +255,8 @@ fn help_lists_every_verb_and_code() {
       -D, --debug               Say on stderr what is done at every step; never a secret [env:
                                 WHARF_DEBUG]
       -o, --output <FORMAT>     What results look like: text for eyes, json for programs
-      -s, --store <FOLDER>      The folder that machines are kept in [env: WHARF_HOME]
+      -s, --store <PLACE>       Where machines are kept: a folder [env: WHARF_HOME], or s3://… or
+                                azblob://… for a team [env: WHARF_STORE]
           --config <FILE>       The configuration file [env: WHARF_CONFIG]
           --agent <FILE>        The agent's executable, instead of the one beside the program [env:
                                 WHARF_AGENT]

@@ -68,6 +68,7 @@ impl Wharf {
 
     /// Whether an authority that is there can sign: its key may be where this session cannot ask for it.
     pub(crate) async fn can_sign(&self) -> Result<()> {
+        self.vault.can_keep()?;
         self.authority().await.map(drop)
     }
 

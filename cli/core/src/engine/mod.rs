@@ -13,6 +13,7 @@ mod import;
 mod issue;
 mod keys;
 mod ledger;
+mod locks;
 mod observe;
 mod power;
 mod provision;
@@ -29,6 +30,7 @@ mod work;
 
 pub use fleet::{Change, Comparison, Deed, FleetLock};
 pub use issue::{Issue, Issued};
+pub use locks::Held;
 pub use revocations::TakenBack;
 pub(crate) use shared::Shared;
 pub use tunnel::Tunnel;

@@ -109,6 +109,15 @@ impl Vault {
         Ok(note.map_or(Place::Missing, |note| Place::Keyring(note.keyring)))
     }
 
+    /// Whether keys that are made now have a place to be.
+    pub(crate) fn can_keep(&self) -> Result<()> {
+        if self.store.is_shared() && self.keeping.passphrase.is_none() {
+            Err(no_passphrase())
+        } else {
+            Ok(())
+        }
+    }
+
     /// Keeps a key that was just made.
     pub(crate) async fn put(&self, lease: &Lease, key: Key, secret: &Secret<String>) -> Result<()> {
         if let Some(keyring) = self.wanted() {
@@ -207,7 +216,7 @@ impl Vault {
     async fn write(&self, lease: &Lease, key: Key, secret: &Secret<String>) -> Result<()> {
         let encrypted = match &self.keeping.passphrase {
             Some(passphrase) => Some(cipher::encrypt(key.format, secret, passphrase)?),
-            None if self.store.is_shared() => return Err(no_passphrase(&lease.subject, key)),
+            None if self.store.is_shared() => return Err(no_passphrase()),
             None => None,
         };
         let written = encrypted.as_ref().unwrap_or(secret);
@@ -269,9 +278,8 @@ impl fmt::Display for Place {
     }
 }
 
-fn no_passphrase(subject: &Subject, key: Key) -> Error {
-    let message = format!("{} would lie open in a store that is shared", describe(subject, key));
-    Error::new(Kind::Refused, message).hint(
+fn no_passphrase() -> Error {
+    Error::new(Kind::Refused, "private keys would lie open in a store that is shared").hint(
         "name a file with the team's passphrase with WHARF_PASSPHRASE_FILE: keys in a shared store are encrypted \
          with it",
     )
