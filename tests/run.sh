@@ -67,8 +67,8 @@ find_docker() {
     )
 }
 
-# A simulated EC2 needs moto, in a Python of its own.
-MOTO='moto[ec2,server,ssm,sts,iam]==5.*'
+# A simulated EC2 needs moto, in a Python of its own; a shared store is tried on its S3, too.
+MOTO='moto[ec2,s3,server,ssm,sts,iam]==5.*'
 install_moto() {
     local folder="$cache/moto"
     export WHARF_TEST_MOTO="$folder/bin/python"
@@ -98,9 +98,25 @@ run() { # run NAME COMMAND…: output to a log, the log shown when it fails
     fi
 }
 
+# A shared store is tried on Azurite, too: Azure's blobs, from the registry of npm. Without npm that is skipped.
+AZURITE='azurite@3'
+install_azurite() {
+    local folder="$cache/azurite"
+    local program="$folder/node_modules/azurite/dist/src/blob/main.js"
+    if [ ! -f "$program" ]; then
+        command -v npm >/dev/null || { echo "azurite: there is no npm to install it with" >>"$WHARF_TEST_SKIPS"; return; }
+        say "installing azurite"
+        mkdir -p "$folder"
+        npm install --silent --no-audit --no-fund --prefix "$folder" "$AZURITE" >"$results/azurite" 2>&1 ||
+            { tail -n 20 "$results/azurite" >&2; echo "azurite: npm could not install it" >>"$WHARF_TEST_SKIPS"; return; }
+    fi
+    export WHARF_TEST_AZURITE="$program"
+}
+
 install_packages
 find_docker
 install_moto
+install_azurite
 
 if [ -z "$filter" ]; then
     say "form"

@@ -1,0 +1,167 @@
+//! Emulators as processes of their own, which end with their handles, and with this process however that ends.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, Mac as _};
+
+/// A running emulator, with one empty bucket or container, called `team`.
+pub(crate) struct Emulator {
+    child: Child,
+    /// Where a store is in it, but for its prefix.
+    address: String,
+    /// What else stands there, as a query.
+    query: String,
+    /// What signs in to it.
+    pub(crate) environment: BTreeMap<String, String>,
+}
+
+impl Emulator {
+    /// Both, where they are installed. What is not is said.
+    pub(crate) fn all(test: &str) -> Vec<Self> {
+        [Self::s3(test), Self::azure(test)].into_iter().flatten().collect()
+    }
+
+    fn s3(test: &str) -> Option<Self> {
+        let Some(python) = std::env::var_os("WHARF_TEST_MOTO") else {
+            skip(test, "WHARF_TEST_MOTO names no Python that moto is installed for: nothing is tried on S3");
+            return None;
+        };
+        let main = "import sys; from moto.server import main; main(sys.argv[1:])";
+        let mut command = guarded();
+        command.arg(python).args(["-u", "-c", main, "-H", "127.0.0.1", "-p", "0"]);
+        let (child, at) = start(command);
+        let signature = "AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=x";
+        ask(at, &format!("PUT /team HTTP/1.1\r\nHost: {at}\r\nAuthorization: {signature}\r\n"));
+        Some(Self {
+            child,
+            address: "s3://team".to_owned(),
+            query: format!("endpoint=http://{at}&region=us-east-1"),
+            environment: variables([("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")]),
+        })
+    }
+
+    fn azure(test: &str) -> Option<Self> {
+        let Some(azurite) = std::env::var_os("WHARF_TEST_AZURITE") else {
+            skip(test, "WHARF_TEST_AZURITE names no azurite-blob: nothing is tried on Azure's blobs");
+            return None;
+        };
+        let mut command = guarded();
+        command.arg("node").arg(azurite).args(["--blobHost", "127.0.0.1", "--blobPort", "0"]);
+        command.args(["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]);
+        let (child, at) = start(command);
+        make_container(at);
+        Some(Self {
+            child,
+            address: "azblob://team".to_owned(),
+            query: format!("account={ACCOUNT}&endpoint=http://{at}/{ACCOUNT}"),
+            environment: variables([("AZURE_STORAGE_ACCOUNT_KEY", KEY)]),
+        })
+    }
+
+    /// The address of a store of its own.
+    pub(crate) fn store(&self, prefix: &str) -> String {
+        format!("{}/{prefix}?{}", self.address, self.query)
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // Whoever stands before it ends it then.
+        drop(self.child.stdin.take());
+        drop(self.child.wait());
+    }
+}
+
+/// Says that a test cannot try something here, and why.
+fn skip(test: &str, reason: &str) {
+    let line = format!("{test}: {reason}");
+    if let Some(file) = std::env::var_os("WHARF_TEST_SKIPS") {
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
+        writeln!(file, "{line}").unwrap();
+    }
+    eprintln!("skipped {line}");
+}
+
+/// What follows runs until nobody holds its standard input any more.
+fn guarded() -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec 3<&0; \"$@\" </dev/null & read -r _ <&3; kill -9 $!; wait", "guard"]);
+    command.stdin(Stdio::piped());
+    command
+}
+
+/// Starts it, and waits until it has said where it answers.
+fn start(mut command: Command) -> (Child, SocketAddr) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut child = command.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
+    drop(command);
+    let mut lines = BufReader::new(reader).lines();
+    let mut said = String::new();
+    let at = lines.by_ref().map_while(Result::ok).find_map(|line| {
+        said.push_str(&line);
+        let (_, address) = line.split_once("http://")?;
+        address.trim().parse().ok()
+    });
+    // Read on, or it blocks when the pipe is full.
+    std::thread::spawn(move || lines.for_each(drop));
+    if let Some(at) = at.filter(|at| answers(*at)) {
+        return (child, at);
+    }
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    panic!("it does not answer, and said: {said}");
+}
+
+fn answers(at: SocketAddr) -> bool {
+    let mut looks = 0..300;
+    looks.any(|_| {
+        let there = TcpStream::connect(at).is_ok();
+        if !there {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        there
+    })
+}
+
+/// A container is made by a call that is signed as Azure's blobs want it (Shared Key).
+fn make_container(at: SocketAddr) {
+    let now = time::OffsetDateTime::from(SystemTime::now());
+    let form = time::macros::format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
+    let date = now.format(form).unwrap();
+    let headers = format!("x-ms-date:{date}\nx-ms-version:2021-08-06");
+    let signed = format!("PUT{}{headers}\n/{ACCOUNT}/{ACCOUNT}/team\nrestype:container", "\n".repeat(12));
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&STANDARD.decode(KEY).unwrap()).unwrap();
+    mac.update(signed.as_bytes());
+    let signature = STANDARD.encode(mac.finalize().into_bytes());
+    ask(
+        at,
+        &format!(
+            "PUT /{ACCOUNT}/team?restype=container HTTP/1.1\r\nHost: {at}\r\nx-ms-date: {date}\r\n\
+             x-ms-version: 2021-08-06\r\nAuthorization: SharedKey {ACCOUNT}:{signature}\r\n"
+        ),
+    );
+}
+
+fn ask(at: SocketAddr, request: &str) {
+    let mut stream = TcpStream::connect(at).unwrap();
+    write!(stream, "{request}Content-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
+}
+
+fn variables<const N: usize>(set: [(&str, &str); N]) -> BTreeMap<String, String> {
+    set.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// The account that every Azurite has, with a key that everybody knows.
+const ACCOUNT: &str = "devstoreaccount1";
+const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
