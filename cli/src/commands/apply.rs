@@ -40,7 +40,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let wharf = cx.wharf_at(&clouds, None);
     let board = Board::new(&cx.ui);
     let call = cx.call("apply", Duration::from_secs(900), &board);
-    let _lock = wharf.lock_fleet(&loaded.name, &call).await?;
+    let lock = wharf.lock_fleet(&loaded.name, &call).await?;
     board.end(&loaded.name);
     let looking = cx.call("apply", PATIENCE, &board);
     let seen = Seen::look(&wharf, &loaded.name, &loaded.requests, &args.manner.targets, &looking).await?;
@@ -65,7 +65,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
         manner: &args.manner,
         purge: false,
     };
-    carry_out(&seen, &how).await.and(trouble)
+    lock.while_held(carry_out(&seen, &how)).await?.and(trouble)
 }
 
 /// Refuses whatever is not exactly this plan any more.

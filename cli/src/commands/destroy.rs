@@ -39,7 +39,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let wharf = cx.wharf_at(&clouds, None);
     let board = Board::new(&cx.ui);
     let call = cx.call("destroy", Duration::from_secs(600), &board);
-    let _lock = wharf.lock_fleet(&name, &call).await?;
+    let lock = wharf.lock_fleet(&name, &call).await?;
     board.end(&name);
     let looking = cx.call("destroy", PATIENCE, &board);
     let mut seen = Seen::look(&wharf, &name, &[], &args.manner.targets, &looking).await?;
@@ -60,5 +60,5 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
         manner: &args.manner,
         purge: args.purge,
     };
-    carry_out(&seen, &how).await.and(trouble)
+    lock.while_held(carry_out(&seen, &how)).await?.and(trouble)
 }

@@ -31,8 +31,8 @@ fn team(address: &str) -> (Sandbox, Sandbox) {
     (ann, bob)
 }
 
-/// Somebody else's command holds this.
-async fn hold(address: &str, subject: &Subject) -> (Objects, Lease) {
+/// Somebody else's opening of the store.
+fn outsider(address: &str) -> Objects {
     let place = Place {
         objects: objects(address),
         prefix: "".into(),
@@ -41,7 +41,12 @@ async fn hold(address: &str, subject: &Subject) -> (Objects, Lease) {
         person: "eve@desk".to_owned(),
         times: Times::default(),
     };
-    let store = Objects::new(place, Arc::new(SystemClock::new()), Arc::new(OsEntropy));
+    Objects::new(place, Arc::new(SystemClock::new()), Arc::new(OsEntropy))
+}
+
+/// Somebody else's command holds this.
+async fn hold(address: &str, subject: &Subject) -> (Objects, Lease) {
+    let store = outsider(address);
     let wait = Wait {
         until: Instant::now() + Duration::from_secs(5),
         cancel: &CancellationToken::new(),
@@ -205,6 +210,34 @@ fn who_holds_a_machine_is_said_and_its_lock_can_be_freed() {
     "#);
     assert_eq!(ann.run(&["stop", "web"]).code, 0);
     drop(lease);
+}
+
+#[test]
+fn an_apply_that_lost_its_fleet_stops() {
+    let address = "s3://lost";
+    let (ann, _) = team(address);
+    let ann = ann.env("WHARF_LOCK_TIME", "3s").env("WHARF_TIMEOUT", "60s");
+    let fleet = "fleet: shop\nmachines:\n  web:\n    driver: memory\n    options: { fails: slow }\n";
+    ann.write("fleet.yaml", fleet);
+    let fleet = Subject::Fleet("shop".into());
+    let freeing = std::thread::spawn(move || {
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let store = outsider(address);
+            let web = "web".parse().unwrap();
+            let begun = async {
+                while store.journal(&web).await.unwrap().len() < 3 {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(60), begun).await.expect("the apply begins");
+            store.unlock(&fleet).await.unwrap();
+        });
+    });
+    // It would go on until somebody interrupts it.
+    let ended = ann.run(&["apply", "--yes"]);
+    freeing.join().unwrap();
+    assert_eq!(ended.code, 9, "{ended}");
+    assert!(ended.stderr.contains("the lock was lost to another command"), "{ended}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use wharf_driver::{MachineName, Observation, State};
 use crate::engine::ledger::milliseconds;
 use crate::engine::power::ABOUT_TO_END;
 use crate::engine::states::Asked;
-use crate::engine::work::Work;
+use crate::engine::work::{Work, lost};
 use crate::journal::{Event, Machine};
 use crate::store::{Lease, Subject, Wait};
 use crate::{Call, CreateRequest, EngineOptions, Error, Kind, Life, Result, Wharf, What};
@@ -72,7 +72,22 @@ pub struct Comparison {
 /// A fleet's lock, held until this is dropped: who holds it alone changes the fleet.
 #[derive(Debug)]
 pub struct FleetLock {
-    _lease: Lease,
+    lease: Lease,
+}
+
+impl FleetLock {
+    /// Ends `doing` when the lock is lost: from then on the fleet is another command's. What was begun stands in the
+    /// machines' journals.
+    ///
+    /// # Errors
+    /// Locked, when that happens.
+    pub async fn while_held<T>(&self, doing: impl Future<Output = T>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.lease.ended.cancelled() => Err(lost()),
+            done = doing => Ok(done),
+        }
+    }
 }
 
 impl Wharf {
@@ -85,7 +100,7 @@ impl Wharf {
         let until = self.clock.now() + call.lock_wait;
         let wait = Wait { until, cancel: &call.cancel, holder: &call.command, held: &held };
         let subject = Subject::Fleet(fleet.to_string());
-        Ok(FleetLock { _lease: self.store.lock(&subject, &wait).await? })
+        Ok(FleetLock { lease: self.store.lock(&subject, &wait).await? })
     }
 
     /// What would have to be done so that `fleet` is exactly these machines. Asks every cloud once an account.

@@ -203,7 +203,7 @@ pub(crate) fn interrupted() -> Error {
     Error::new(Kind::Cancelled, "interrupted")
 }
 
-fn lost() -> Error {
+pub(crate) fn lost() -> Error {
     Error::new(Kind::Locked, "the lock was lost to another command")
         .hint("run the command again: it goes on where it stopped")
 }
