@@ -8,8 +8,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEn
 
 use crate::commands::{
     active, adopt, allow, apply, certs, cloud, completions, config, context, create, destroy, doctor, env,
-    import, inspect, ip, kill, logs, ls, man_pages, plan, provision, regenerate_certs, restart, rm, schema,
-    scp, ssh, start, status, stop, store, supervise, tunnel, unlock, upgrade, url, version,
+    gc, import, inspect, ip, kill, logs, ls, man_pages, plan, provision, regenerate_certs, restart, rm,
+    schema, scp, ssh, start, status, stop, store, supervise, tunnel, unlock, upgrade, url, version,
 };
 use crate::settings::{Entry, add_flags};
 use crate::ui::Output;
@@ -110,6 +110,7 @@ pub(crate) enum Verb {
     Restart(restart::Args),
     Kill(kill::Args),
     Rm(rm::Args),
+    Gc(Box<gc::Args>),
     Plan(plan::Args),
     Apply(apply::Args),
     Destroy(destroy::Args),
@@ -155,7 +156,8 @@ pub(crate) fn parse(
     let mut matches = command(drivers).try_get_matches_from(args)?;
     let cloud = matches.subcommand_matches("cloud").and_then(|cloud| cloud.subcommand_matches("add"));
     let made = matches.subcommand_matches("create").or_else(|| matches.subcommand_matches("adopt"));
-    let driver_flags = made.or(cloud).cloned();
+    let looked = matches.subcommand_matches("gc");
+    let driver_flags = made.or(cloud).or(looked).cloned();
     let Args { global, command: verb } = Args::from_arg_matches_mut(&mut matches)?;
     Ok(Parsed { global, verb, driver_flags })
 }
@@ -165,12 +167,15 @@ pub(crate) fn command(drivers: &[Entry]) -> clap::Command {
     let places: Vec<Entry> = drivers.iter().filter(|entry| entry.place().is_some()).cloned().collect();
     let adopts = |entry: &&Entry| entry.about().capabilities.adopts && entry.about().capabilities.provisions;
     let hosts: Vec<Entry> = drivers.iter().filter(adopts).cloned().collect();
+    let makes = |entry: &&Entry| !entry.about().capabilities.adopts;
+    let makers: Vec<Entry> = drivers.iter().filter(makes).cloned().collect();
     Args::command()
         .mut_subcommand("create", |create| add_flags(drivers, create))
         .mut_subcommand("adopt", |adopt| {
             let made = |arg: clap::Arg| arg.hide(true);
             add_flags(&hosts, adopt).mut_arg("cloud", made).mut_arg("no_bootstrap", made)
         })
+        .mut_subcommand("gc", |gc| add_flags(&makers, gc))
         .mut_subcommand("cloud", |cloud| cloud.mut_subcommand("add", |add| add_flags(&places, add)))
 }
 

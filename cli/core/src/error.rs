@@ -130,6 +130,13 @@ impl Error {
     pub fn advice(&self) -> Option<&str> {
         self.hint.as_deref()
     }
+
+    /// The same failure once more, for each of several that it is about: without its cause.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let Self { kind, message, facts, hint, .. } = self;
+        Self { kind: *kind, message: message.clone(), facts: facts.clone(), hint: hint.clone(), source: None }
+    }
 }
 
 impl fmt::Display for Error {

@@ -19,7 +19,10 @@ mod wharf;
 
 pub use bootstrap::Duplex;
 pub use call::{Call, Confirm, Event, HostKeyQuestion, Phase, Sink, What};
-pub use engine::{Change, Comparison, Deed, FleetLock, Held, Issue, Issued, TakenBack, Tunnel, Upgraded};
+pub use engine::{
+    Change, Comparison, Deed, End, Fate, FleetLock, Held, Issue, Issued, Leftover, Leftovers, Place, TakenBack,
+    Tunnel, Upgraded,
+};
 pub use entropy::{Entropy, OsEntropy};
 pub use error::{Error, Kind, Result};
 pub use machine::{
@@ -28,5 +31,5 @@ pub use machine::{
 };
 pub use vault::{Keeping, Keyring};
 pub use wharf::{Parts, Person, Setup, Wharf};
-pub use wharf_driver::{Admission, Factory, MachineId, MachineName, Power, Secret, State};
+pub use wharf_driver::{Admission, Factory, MachineId, MachineName, Power, Secret, State, StoreId};
 pub use wharf_pki::Role;

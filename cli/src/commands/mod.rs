@@ -15,6 +15,7 @@ pub(crate) mod destroy;
 pub(crate) mod doctor;
 pub(crate) mod env;
 mod fleet;
+pub(crate) mod gc;
 pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod ip;
@@ -99,6 +100,7 @@ pub(crate) async fn run(verb: Verb, cx: &Cx) -> Result<()> {
         Verb::Restart(args) => restart::run(args, cx).await,
         Verb::Kill(args) => kill::run(args, cx).await,
         Verb::Rm(args) => rm::run(args, cx).await,
+        Verb::Gc(args) => gc::run(*args, cx).await,
         Verb::Plan(args) => plan::run(args, cx).await,
         Verb::Apply(args) => apply::run(args, cx).await,
         Verb::Destroy(args) => destroy::run(args, cx).await,

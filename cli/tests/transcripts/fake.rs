@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -14,9 +14,9 @@ use wharf_core::{
     Wharf,
 };
 use wharf_driver::{
-    About, Access, Capabilities, Clock, Configure, Context, Driver, Error, Kind, MachineId, MachineSpec,
-    Mistake, Observation, OwnerTag, Plan, Power, Reach, Result, Setting, Settings, Settles, State, Step,
-    StillPaid, Survey, SystemClock, Takes, Verb,
+    About, Access, Capabilities, Clock, Configure, Context, Driver, Error, Found, Kind, MachineId,
+    MachineSpec, Mistake, Observation, Owned, OwnerTag, Plan, Power, Reach, Result, Setting, Settings,
+    Settles, State, Step, StillPaid, Strange, Survey, SystemClock, Takes, Verb,
 };
 use wharf_objects::{InMemory, ObjectStore};
 
@@ -64,8 +64,36 @@ fn open(setup: Setup) -> Wharf {
     Wharf::with(setup, Parts { store, clock, entropy, bootstrap: Arc::new(Obedient) })
 }
 
-/// The machines of the cloud, by their resource's name, and whether they run.
-static CLOUD: LazyLock<Mutex<BTreeMap<String, bool>>> = LazyLock::new(Mutex::default);
+/// The machines of the cloud, by their resource's name.
+static CLOUD: LazyLock<Mutex<BTreeMap<String, There>>> = LazyLock::new(Mutex::default);
+
+/// A machine in the cloud.
+struct There {
+    on: bool,
+    owner: OwnerTag,
+    place: Option<String>,
+    since: SystemTime,
+}
+
+/// How far the calendars of places are ahead, and what else is there.
+static PLACES: LazyLock<Mutex<BTreeMap<String, Era>>> = LazyLock::new(Mutex::default);
+
+type Era = (Duration, Vec<Strange>);
+
+/// Lets so many hours pass on the calendar of a place.
+pub(crate) fn let_hours_pass(place: &str, hours: u64) {
+    PLACES.lock().unwrap().entry(place.into()).or_default().0 += Duration::from_secs(hours * 3600);
+}
+
+/// Puts something into a place that another program is known to leave.
+pub(crate) fn leave(place: &str, name: &str) {
+    let strange = Strange {
+        kind: "machine".into(),
+        name: name.into(),
+        because: "docker-machine gives such names".into(),
+    };
+    PLACES.lock().unwrap().entry(place.into()).or_default().1.push(strange);
+}
 
 /// The machines that a bootstrap was tried on.
 static SEEN: LazyLock<Mutex<BTreeSet<MachineId>>> = LazyLock::new(Mutex::default);
@@ -228,7 +256,9 @@ impl Driver for Memory {
             }
             _ => {}
         }
-        CLOUD.lock().unwrap().insert(action.name.clone(), true);
+        let since = cx.session.clock().wall() + self.era().0;
+        let (owner, place) = (cx.owner.clone(), self.0.place.clone());
+        CLOUD.lock().unwrap().insert(action.name.clone(), There { on: true, owner, place, since });
         Ok(action.clone())
     }
 
@@ -242,7 +272,7 @@ impl Driver for Memory {
             let Some(boot) = made.first() else { return State::Absent };
             cloud
                 .get(&boot.name)
-                .map_or(State::Absent, |on| if *on { State::Running } else { State::Stopped })
+                .map_or(State::Absent, |there| if there.on { State::Running } else { State::Stopped })
         };
         Ok(machines
             .iter()
@@ -252,7 +282,10 @@ impl Driver for Memory {
 
     async fn power(&self, made: &[Boot], to: Power, _: &Context) -> Result<()> {
         for boot in made {
-            CLOUD.lock().unwrap().insert(boot.name.clone(), matches!(to, Power::On | Power::Restart));
+            let on = matches!(to, Power::On | Power::Restart);
+            if let Some(there) = CLOUD.lock().unwrap().get_mut(&boot.name) {
+                there.on = on;
+            }
         }
         Ok(())
     }
@@ -262,12 +295,32 @@ impl Driver for Memory {
         Ok(())
     }
 
-    async fn find_owned(&self, _: &Context) -> Result<Vec<(Boot, OwnerTag, SystemTime)>> {
-        Ok(Vec::new())
+    async fn find_owned(&self, cx: &Context) -> Result<Found<Boot>> {
+        let (ahead, strange) = self.era();
+        let cloud = CLOUD.lock().unwrap();
+        let here = cloud.iter().filter(|(_, there)| there.place == self.0.place);
+        let owned = here.map(|(name, there)| Owned {
+            resource: Boot { name: name.clone() },
+            kind: "machine",
+            step: name.clone(),
+            name: name.clone(),
+            shared: false,
+            stage: 0,
+            tag: there.owner.clone(),
+            since: there.since,
+        });
+        Ok(Found { now: cx.session.clock().wall() + ahead, owned: owned.collect(), strange })
     }
 
     async fn console(&self, _: &[Boot], _: &Context) -> Result<Option<String>> {
         Ok(None)
+    }
+}
+
+impl Memory {
+    fn era(&self) -> Era {
+        let place = self.0.place.clone().unwrap_or_default();
+        PLACES.lock().unwrap().get(&place).cloned().unwrap_or_default()
     }
 }
 

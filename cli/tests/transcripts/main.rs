@@ -12,6 +12,7 @@ mod doctor;
 mod errors;
 mod fake;
 mod fleets;
+mod gc;
 mod import;
 mod keyring;
 mod pty;

@@ -125,6 +125,8 @@ impl Sandbox {
         let short = regex_lite::Regex::new(r"-[0-9a-f]{8}-(vm|address|host)\b").unwrap();
         let text = spans.replace_all(&text, "N s");
         let text = ids.replace_all(&text, "ID");
+        let stores = regex_lite::Regex::new(r"\b[0-9a-f]{16}\b").unwrap();
+        let text = stores.replace_all(&text, "5702e5702e5702e5");
         let when = regex_lite::Regex::new(r#""made": \d+"#).unwrap();
         let text = when.replace_all(&text, "\"made\": 0");
         short.replace_all(&text, "-ID-$1").into_owned()

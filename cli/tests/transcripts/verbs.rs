@@ -220,6 +220,7 @@ fn help_lists_every_verb_and_code() {
       restart           Restarts machines gently
       kill              Stops machines at once, as by pulling the plug
       rm                Removes machines, with everything wharf made for them
+      gc                Finds what is left in clouds and belongs to no machine; --yes removes it
       plan              Shows what `apply` would change; exit code 11 if anything
       apply             Makes a fleet's machines what its file says
       destroy           Removes all machines of a fleet

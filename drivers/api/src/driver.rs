@@ -4,14 +4,15 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Account, ActionKey, Admission, Door, Jump, MachineSpec, OwnerTag, Plan, Result, Seed, Session, Settings,
+    Account, ActionKey, Admission, Door, Found, Jump, MachineSpec, OwnerTag, Plan, Result, Seed, Session,
+    Settings,
 };
 
 /// A value that stands in a journal: it can be written down, read back by a later release, compared and shown.
@@ -332,11 +333,9 @@ pub trait Driver: Debug + Send + Sync + Sized + 'static {
     /// the store uses it any more; if something else does, that is [`crate::Kind::InUse`].
     fn destroy(&self, resource: &Self::Resource, cx: &Context) -> impl Future<Output = Result<()>> + Send;
 
-    /// Everything in the account that carries our tag, whose store it belongs to and since when: for a lost store.
-    fn find_owned(
-        &self,
-        cx: &Context,
-    ) -> impl Future<Output = Result<Vec<(Self::Resource, OwnerTag, SystemTime)>>> + Send;
+    /// Everything in the account that carries the tag of a store, whichever, and since when: for what no journal names,
+    /// and for a lost store. What is on its way out may be missing. Reads only.
+    fn find_owned(&self, cx: &Context) -> impl Future<Output = Result<Found<Self::Resource>>> + Send;
 
     /// The tail of the machine's console, where there is one.
     fn console(

@@ -4,13 +4,12 @@
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::{
-    About, Account, Admission, Context, Door, Driver, Error, Kind, MachineSpec, Observation, OwnerTag, Plan,
+    About, Account, Admission, Context, Door, Driver, Error, Found, Kind, MachineSpec, Observation, Plan,
     Power, Result, Step, Stored, Survey,
 };
 
@@ -64,8 +63,7 @@ pub trait AnyDriver: Debug + Send + Sync {
     fn destroy<'a>(&'a self, resource: &'a Value, cx: &'a Context) -> BoxFuture<'a, Result<()>>;
 
     /// [`Driver::find_owned`].
-    fn find_owned<'a>(&'a self, cx: &'a Context)
-    -> BoxFuture<'a, Result<Vec<(Value, OwnerTag, SystemTime)>>>;
+    fn find_owned<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Found<Value>>>;
 
     /// [`Driver::console`].
     fn console<'a>(&'a self, made: &'a [Value], cx: &'a Context) -> BoxFuture<'a, Result<Option<String>>>;
@@ -217,14 +215,8 @@ impl<D: Driver> AnyDriver for Erased<D> {
         Box::pin(async move { self.0.destroy(&read::<D, _>(resource, "resource")?, cx).await })
     }
 
-    fn find_owned<'a>(
-        &'a self,
-        cx: &'a Context,
-    ) -> BoxFuture<'a, Result<Vec<(Value, OwnerTag, SystemTime)>>> {
-        Box::pin(async move {
-            let found = self.0.find_owned(cx).await?;
-            found.into_iter().map(|(resource, tag, since)| Ok((write(&resource)?, tag, since))).collect()
-        })
+    fn find_owned<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Found<Value>>> {
+        Box::pin(async move { self.0.find_owned(cx).await?.try_map(|resource| write(&resource)) })
     }
 
     fn console<'a>(&'a self, made: &'a [Value], cx: &'a Context) -> BoxFuture<'a, Result<Option<String>>> {

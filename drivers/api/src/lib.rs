@@ -13,6 +13,7 @@ mod clock;
 mod driver;
 mod erased;
 mod error;
+mod found;
 mod jump;
 pub mod layers;
 mod memory;
@@ -34,6 +35,7 @@ pub use driver::{
 };
 pub use erased::{AnyDriver, Factory};
 pub use error::{Error, Kind, Result};
+pub use found::{Found, Owned, Strange};
 pub use jump::{Jump, is_host};
 pub use memory::Memory;
 pub use name::{MachineId, MachineName, NameError, resource_name};

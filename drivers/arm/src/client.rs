@@ -218,7 +218,16 @@ impl Arm {
     /// # Errors
     /// When any page cannot be had.
     pub async fn list(&self, call: &Call<'_>) -> Answer<Vec<Value>> {
+        self.list_with_headers(call).await.map(|(found, _)| found)
+    }
+
+    /// [`Arm::list`], with the headers of its first page.
+    ///
+    /// # Errors
+    /// As [`Arm::list`].
+    pub async fn list_with_headers(&self, call: &Call<'_>) -> Answer<(Vec<Value>, HeaderMap)> {
         let mut reply = self.ask(call).await?;
+        let headers = reply.headers.clone();
         let mut found = Vec::new();
         for _ in 0..PAGES {
             found.extend(reply.body["value"].as_array().into_iter().flatten().cloned());
@@ -226,7 +235,7 @@ impl Arm {
             let Some(next) = next else { break };
             reply = self.page(call, &next).await?;
         }
-        Ok(found)
+        Ok((found, headers))
     }
 
     /// A write, and what it begins, to its end or to `until`. Registers the provider first where that is missing.

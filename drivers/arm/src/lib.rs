@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod client;
+mod clock;
 mod discovery;
 mod errors;
 mod http;
@@ -30,6 +31,7 @@ mod trust;
 mod versions;
 
 pub use client::{Arm, Call, Reply, subscriptions};
+pub use clock::{date, moment};
 pub use discovery::{Cloud, Identity, discover};
 pub use errors::{Detail, Fault, Trouble};
 pub use http::{Http, Method};

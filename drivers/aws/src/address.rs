@@ -1,7 +1,7 @@
 //! An elastic address of the machine: taken, and tied to its instance. Taking one knows no token, so an answer that was
 //! lost is waited for by the address's tags before anybody takes another one.
 
-use aws_sdk_ec2::types::{Address, DomainType, ResourceType};
+use aws_sdk_ec2::types::{Address, DomainType, Filter, ResourceType};
 use wharf_driver::{Context, Error, Kind, Result};
 
 use crate::action::Action;
@@ -91,7 +91,12 @@ pub(crate) async fn by_id(connection: &Connection, id: &str) -> Result<Option<Ad
 
 /// Every address that says that it is of this store.
 pub(crate) async fn of_store(connection: &Connection, store: &str) -> Result<Vec<Address>> {
-    let call = connection.ec2.describe_addresses().filters(filter(&format!("tag:{}", tags::STORE), store));
+    those(connection, filter(&format!("tag:{}", tags::STORE), store)).await
+}
+
+/// Every address that `filter` lets through.
+pub(crate) async fn those(connection: &Connection, filter: Filter) -> Result<Vec<Address>> {
+    let call = connection.ec2.describe_addresses().filters(filter);
     let found = connection.call("DescribeAddresses", call.send()).await.map_err(Error::from)?;
     Ok(found.addresses.unwrap_or_default())
 }

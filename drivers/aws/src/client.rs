@@ -2,17 +2,19 @@
 //! have the same account and region share it, with its rate limits.
 
 use std::future::Future;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::BehaviorVersion;
 use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ec2::config::http::HttpResponse;
+use aws_sdk_ec2::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_sdk_ec2::config::timeout::TimeoutConfig;
-use aws_sdk_ec2::config::{Region, StalledStreamProtectionConfig};
-use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::config::{ConfigBag, Intercept, Region, RuntimeComponents, StalledStreamProtectionConfig};
+use aws_sdk_ec2::error::{BoxError, ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat as Format};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode};
@@ -46,10 +48,16 @@ pub(crate) struct Connection {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) looking: Looking,
     pub(crate) offers: Offers,
+    dates: Dates,
     throttle: Throttle,
 }
 
 impl Connection {
+    /// What time it was in the cloud when it answered last.
+    pub(crate) fn today(&self) -> SystemTime {
+        self.dates.last().unwrap_or_else(|| self.clock.wall())
+    }
+
     /// Calls one action of EC2, when its turn has come.
     pub(crate) async fn call<T, E>(
         &self,
@@ -64,6 +72,38 @@ impl Connection {
         let refused = matches!(&answer, Err(Trouble::Said(fault)) if fault.code == "RequestLimitExceeded");
         self.throttle.learn(api, refused);
         answer
+    }
+}
+
+/// Remembers the date of the last answer.
+#[derive(Debug, Clone, Default)]
+struct Dates(Arc<Mutex<Option<SystemTime>>>);
+
+impl Dates {
+    fn last(&self) -> Option<SystemTime> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Intercept for Dates {
+    fn name(&self) -> &'static str {
+        "dates"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let said = context.response().headers().get("date");
+        let date = said.and_then(|text| DateTime::from_str(text, Format::HttpDate).ok());
+        let date = date.and_then(|date| u64::try_from(date.secs()).ok());
+        if let Some(date) = date {
+            let date = UNIX_EPOCH + Duration::from_secs(date);
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(date);
+        }
+        Ok(())
     }
 }
 
@@ -116,8 +156,11 @@ async fn open(config: &Config, cx: &Context) -> Result<Connection> {
     let asking = aws_sdk_sts::Client::new(&shared).get_caller_identity().send().await;
     let identity = errors::sort("sts", "GetCallerIdentity", asking).map_err(Error::from)?;
     let who = identity.arn().unwrap_or_default().to_owned();
+    let dates = Dates::default();
+    let ec2 = aws_sdk_ec2::config::Builder::from(&shared).interceptor(dates.clone()).build();
     Ok(Connection {
-        ec2: aws_sdk_ec2::Client::new(&shared),
+        ec2: aws_sdk_ec2::Client::from_conf(ec2),
+        dates,
         credentials,
         connector,
         endpoint: config.endpoint.clone(),

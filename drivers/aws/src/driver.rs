@@ -1,21 +1,20 @@
 //! The driver's verbs; each is a file of its own.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use wharf_driver::{
-    About, Account, Admission, Capabilities, Context, Door, Driver, Error, MachineSpec, Observation,
-    OwnerTag, Plan, Power, Result, Settles, State, StillPaid, Survey,
+    About, Account, Admission, Capabilities, Context, Door, Driver, Error, Found, MachineSpec, Observation,
+    Plan, Power, Result, Settles, State, StillPaid, Survey,
 };
 
 use crate::action::Action;
-use crate::catalog::filter;
 use crate::client::{self, Connection};
 use crate::config::Config;
 use crate::resource::Resource;
-use crate::{address, admission, destroy, instance, observe, perform, plan, power, survey, tags};
+use crate::{admission, destroy, found, observe, perform, plan, power, survey};
 
 /// Machines in EC2, as one account in one region.
 #[derive(Debug)]
@@ -106,8 +105,8 @@ impl Driver for Aws {
         destroy::destroy(&self.connection, resource, cx).await
     }
 
-    async fn find_owned(&self, cx: &Context) -> Result<Vec<(Resource, OwnerTag, SystemTime)>> {
-        find_owned(&self.connection, cx).await
+    async fn find_owned(&self, _: &Context) -> Result<Found<Resource>> {
+        found::find_owned(&self.connection).await
     }
 
     async fn console(&self, made: &[Resource], _: &Context) -> Result<Option<String>> {
@@ -124,42 +123,4 @@ impl Driver for Aws {
         let bytes = output.and_then(|text| STANDARD.decode(text.split_whitespace().collect::<String>()).ok());
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).filter(|text| !text.is_empty()))
     }
-}
-
-async fn find_owned(connection: &Connection, cx: &Context) -> Result<Vec<(Resource, OwnerTag, SystemTime)>> {
-    let store = &cx.owner.store.0;
-    let ours = || filter(&format!("tag:{}", tags::STORE), store);
-    let groups = connection.ec2.describe_security_groups().filters(ours());
-    let (instances, groups, addresses) = tokio::join!(
-        instance::describe(connection, vec![ours()]),
-        connection.call("DescribeSecurityGroups", groups.send()),
-        address::of_store(connection, store),
-    );
-    let mut found = Vec::new();
-    for one in instances.map_err(Error::from)?.iter().filter(|one| instance::is_there(one)) {
-        let launched = one.launch_time().and_then(|time| u64::try_from(time.secs()).ok()).unwrap_or(0);
-        let resource = Resource::Instance {
-            id: one.instance_id().unwrap_or_default().to_owned(),
-            name: tags::shown(one.tags()).to_owned(),
-            launched,
-            user: None,
-            ssh_port: 22,
-            engine_port: 2376,
-        };
-        found.extend(tags::read(one.tags()).map(|(owner, since)| (resource, owner, since)));
-    }
-    for one in groups.map_err(Error::from)?.security_groups() {
-        let resource = Resource::Group {
-            id: one.group_id().unwrap_or_default().to_owned(),
-            name: one.group_name().unwrap_or_default().to_owned(),
-            shared: tags::says_shared(one.tags()),
-        };
-        found.extend(tags::read(one.tags()).map(|(owner, since)| (resource, owner, since)));
-    }
-    for one in addresses? {
-        let id = one.allocation_id().unwrap_or_default().to_owned();
-        let resource = Resource::Address { id, name: tags::shown(one.tags()).to_owned() };
-        found.extend(tags::read(one.tags()).map(|(owner, since)| (resource, owner, since)));
-    }
-    Ok(found)
 }

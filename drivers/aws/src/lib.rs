@@ -21,6 +21,7 @@ mod credential;
 mod destroy;
 mod driver;
 mod errors;
+mod found;
 mod group;
 mod image;
 mod instance;

@@ -1,20 +1,20 @@
 //! The driver's verbs; each is a file of its own.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use wharf_arm::{Call, Method, download};
 use wharf_driver::{
-    About, Account, Admission, Capabilities, Context, Door, Driver, MachineSpec, Observation, OwnerTag, Plan,
+    About, Account, Admission, Capabilities, Context, Door, Driver, Found, MachineSpec, Observation, Plan,
     Power, Result, Settles, State, StillPaid, Survey,
 };
 
 use crate::action::Action;
 use crate::client::{self, Connection};
 use crate::config::Config;
-use crate::kind::{GROUPS, Kind, MACHINES};
-use crate::resource::{Parts, Resource};
-use crate::{admission, destroy, observe, perform, plan, power, survey, tags};
+use crate::kind::MACHINES;
+use crate::resource::Resource;
+use crate::{admission, destroy, found, observe, perform, plan, power, survey};
 
 /// Machines in Azure, as one account.
 #[derive(Debug)]
@@ -111,17 +111,8 @@ impl Driver for Azure {
         destroy::destroy(&self.connection.arm, resource, cx).await
     }
 
-    async fn find_owned(&self, cx: &Context) -> Result<Vec<(Resource, OwnerTag, SystemTime)>> {
-        let arm = &self.connection.arm;
-        let path = format!("/subscriptions/{}/resources", arm.subscription());
-        let filter = format!("tagName eq '{}' and tagValue eq '{}'", tags::STORE, cx.owner.store.0);
-        let query = [("$filter", filter.as_str())];
-        let found =
-            arm.list(&Call::get("looking for everything of ours", GROUPS, &path).asking(&query)).await?;
-        let groups = format!("/subscriptions/{}/resourcegroups", arm.subscription());
-        let groups = arm.list(&Call::get("looking for groups of ours", GROUPS, &groups)).await?;
-        let mine = |(_, owner, _): &(Resource, OwnerTag, SystemTime)| owner.store == cx.owner.store;
-        Ok(found.iter().chain(&groups).filter_map(owned).filter(mine).collect())
+    async fn find_owned(&self, _: &Context) -> Result<Found<Resource>> {
+        found::find_owned(&self.connection.arm).await
     }
 
     async fn console(&self, made: &[Resource], _: &Context) -> Result<Option<String>> {
@@ -138,37 +129,4 @@ impl Driver for Azure {
             None => Ok(None),
         }
     }
-}
-
-/// A thing that carries our tags, as a resource.
-fn owned(body: &serde_json::Value) -> Option<(Resource, OwnerTag, SystemTime)> {
-    let (owner, since) = tags::read(body)?;
-    let (id, arm) = (body["id"].as_str()?.to_owned(), body["type"].as_str().unwrap_or(GROUPS));
-    let shared = tags::says_shared(body);
-    let kinds = [Kind::Group, Kind::Network, Kind::Firewall, Kind::Address, Kind::Interface, Kind::Machine];
-    let kind = if arm.eq_ignore_ascii_case("Microsoft.Resources/resourceGroups") || arm == GROUPS {
-        Kind::Group
-    } else {
-        kinds.into_iter().find(|kind| kind.arm().eq_ignore_ascii_case(arm))?
-    };
-    let sibling = |kind: &str, suffix: &str| {
-        let base = id.strip_suffix("-vm")?;
-        let (group, name) = base.split_once("/providers/Microsoft.Compute/virtualMachines/")?;
-        Some(format!("{group}/providers/{kind}/{name}-{suffix}"))
-    };
-    let machine = (kind == Kind::Machine).then(|| {
-        Some(Parts {
-            disk: sibling(crate::kind::DISKS, "disk")?,
-            interface: sibling(Kind::Interface.arm(), Kind::Interface.suffix())?,
-            address: sibling(Kind::Address.arm(), Kind::Address.suffix()),
-            user: None,
-            engine_port: 2376,
-        })
-    });
-    let machine = match machine {
-        Some(None) => return None,
-        Some(parts) => parts,
-        None => None,
-    };
-    Some((Resource { kind, id, ours: true, shared, machine }, owner, since))
 }

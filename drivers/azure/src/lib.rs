@@ -18,6 +18,7 @@ mod config;
 mod credential;
 mod destroy;
 mod driver;
+mod found;
 mod kind;
 mod names;
 mod observe;

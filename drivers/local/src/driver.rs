@@ -3,11 +3,11 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use wharf_driver::{
-    About, Access, Capabilities, Context, Driver, Error, Kind, MachineSpec, Observation, OwnerTag, Plan,
-    Power, Reach, Result, Seed, Settles, State, Step, StillPaid, Verb, resource_name,
+    About, Access, Capabilities, Context, Driver, Error, Found, Kind, MachineSpec, Observation, Owned,
+    OwnerTag, Plan, Power, Reach, Result, Seed, Settles, State, Step, StillPaid, Verb, resource_name,
 };
 
 use crate::action::{Action, Boot, Disk, Vm};
@@ -182,14 +182,16 @@ impl Driver for Local {
         }
     }
 
-    async fn find_owned(&self, cx: &Context) -> Result<Vec<(Resource, OwnerTag, SystemTime)>> {
+    async fn find_owned(&self, cx: &Context) -> Result<Found<Resource>> {
+        let nothing = Found::nothing(cx.session.clock().wall());
         // Machines lie beside each other: <machines>/<name>/<this driver's folder>.
         let own = &cx.places.machine;
         let (Some(machines), Some(part)) = (own.parent().and_then(Path::parent), own.file_name()) else {
-            return Ok(Vec::new());
+            return Ok(nothing);
         };
         let folders = fs::read_dir(machines).into_iter().flatten().flatten();
-        Ok(folders.flat_map(|entry| owned(&Folder::at(entry.path().join(part)))).collect())
+        let owned = folders.flat_map(|entry| owned(&Folder::at(entry.path().join(part)))).collect();
+        Ok(Found { owned, ..nothing })
     }
 
     async fn console(&self, made: &[Resource], _cx: &Context) -> Result<Option<String>> {
@@ -371,13 +373,19 @@ async fn observe(made: &[Resource], cx: &Context) -> Result<Observation> {
     Ok(Observation { state, reach, warnings: status.warnings })
 }
 
-fn owned(folder: &Folder) -> Vec<(Resource, OwnerTag, SystemTime)> {
-    let made = |owner: &OwnerTag| UNIX_EPOCH + Duration::from_secs(owner.made);
+/// What stands in a machine's folder, the machine before its disk.
+fn owned(folder: &Folder) -> Vec<Owned<Resource>> {
     let disk = read::<DiskRecord>(folder, name::DISK_RECORD).ok().flatten();
     let vm = read::<VmRecord>(folder, name::VM_RECORD).ok().flatten();
-    let disk = disk.map(|record| (record.resource(), record.owner.clone(), made(&record.owner)));
-    let vm = vm.and_then(|record| Some((record.resource().ok()?, record.owner.clone(), made(&record.owner))));
-    disk.into_iter().chain(vm).collect()
+    let vm = vm.and_then(|record| Some((record.resource().ok()?, "virtual machine", record.owner)));
+    let disk = disk.map(|record| (record.resource(), "disk", record.owner));
+    let parts = vm.into_iter().chain(disk).zip(0..);
+    let one = |((resource, kind, tag), stage): ((Resource, &'static str, OwnerTag), u8)| {
+        let name = resource.name().to_owned();
+        let since = UNIX_EPOCH + Duration::from_secs(tag.made);
+        Owned { resource, kind, step: name.clone(), name, shared: false, stage, tag, since }
+    };
+    parts.map(one).collect()
 }
 
 impl DiskRecord {

@@ -38,4 +38,12 @@ impl Resource {
             Self::Disk { folder, .. } | Self::Vm { folder, .. } => folder,
         }
     }
+
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Disk { name, .. } | Self::Vm { name, .. } => name,
+        }
+    }
 }

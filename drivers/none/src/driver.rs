@@ -1,11 +1,9 @@
 //! The driver: it remembers an address.
 
-use std::time::SystemTime;
-
 use serde::{Deserialize, Serialize};
 use wharf_driver::{
-    About, Access, Capabilities, Context, Driver, Error, HostKeyTrust, Kind, MachineSpec, Observation,
-    OwnerTag, Plan, Power, Reach, Result, Settles, State, Step, StillPaid, Verb, resource_name,
+    About, Access, Capabilities, Context, Driver, Error, Found, HostKeyTrust, Kind, MachineSpec, Observation,
+    Plan, Power, Reach, Result, Settles, State, Step, StillPaid, Verb, resource_name,
 };
 
 use crate::Config;
@@ -103,8 +101,8 @@ impl Driver for Elsewhere {
         Ok(())
     }
 
-    async fn find_owned(&self, _: &Context) -> Result<Vec<(Named, OwnerTag, SystemTime)>> {
-        Ok(Vec::new())
+    async fn find_owned(&self, cx: &Context) -> Result<Found<Named>> {
+        Ok(Found::nothing(cx.session.clock().wall()))
     }
 
     async fn console(&self, _: &[Named], _: &Context) -> Result<Option<String>> {

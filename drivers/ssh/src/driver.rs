@@ -1,12 +1,12 @@
 //! The driver: it looks, and changes nothing.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::net::TcpStream;
 use wharf_driver::{
-    About, Capabilities, Context, Driver, Error, Kind, MachineSpec, Observation, OwnerTag, Plan, Power,
-    Reach, Result, Settles, State, Step, StillPaid, Verb, resource_name,
+    About, Capabilities, Context, Driver, Error, Found, Kind, MachineSpec, Observation, Plan, Power, Reach,
+    Result, Settles, State, Step, StillPaid, Verb, resource_name,
 };
 
 use crate::{Action, Config, Resource};
@@ -88,8 +88,8 @@ impl Driver for Ssh {
         Ok(())
     }
 
-    async fn find_owned(&self, _: &Context) -> Result<Vec<(Resource, OwnerTag, SystemTime)>> {
-        Ok(Vec::new())
+    async fn find_owned(&self, cx: &Context) -> Result<Found<Resource>> {
+        Ok(Found::nothing(cx.session.clock().wall()))
     }
 
     async fn console(&self, _: &[Resource], _: &Context) -> Result<Option<String>> {

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -13,8 +13,8 @@ use wharf_core::journal::Entry;
 use wharf_core::store::{Lease, Store, Subject, Wait};
 use wharf_core::{Duplex, EngineFacts, PlannedStep};
 use wharf_driver::{
-    About, Account, Admission, AnyDriver, Context, Door, MachineName, MachineSpec, Observation, OwnerTag,
-    Plan, Power, Result, StoreId, Survey,
+    About, Account, Admission, AnyDriver, Context, Door, Found, MachineName, MachineSpec, Observation, Plan,
+    Power, Result, StoreId, Survey,
 };
 
 /// How long a cut call has run when its caller dies.
@@ -330,10 +330,7 @@ impl AnyDriver for CrashDriver {
         Box::pin(async move { self.switch.around(&name, self.inner.destroy(resource, cx)).await })
     }
 
-    fn find_owned<'a>(
-        &'a self,
-        cx: &'a Context,
-    ) -> BoxFuture<'a, Result<Vec<(Value, OwnerTag, SystemTime)>>> {
+    fn find_owned<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Found<Value>>> {
         self.inner.find_owned(cx)
     }
 

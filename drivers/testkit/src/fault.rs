@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use wharf_driver::{
-    About, Account, Admission, AnyDriver, Context, Door, Error, Kind, MachineSpec, Observation, OwnerTag,
-    Plan, Power, Result, Survey,
+    About, Account, Admission, AnyDriver, Context, Door, Error, Found, Kind, MachineSpec, Observation, Plan,
+    Power, Result, Survey,
 };
 
 /// What goes wrong.
@@ -132,10 +131,7 @@ impl AnyDriver for FaultLayer {
         Box::pin(self.pass("destroy", self.inner.destroy(resource, cx)))
     }
 
-    fn find_owned<'a>(
-        &'a self,
-        cx: &'a Context,
-    ) -> BoxFuture<'a, Result<Vec<(Value, OwnerTag, SystemTime)>>> {
+    fn find_owned<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Found<Value>>> {
         Box::pin(self.pass("find_owned", self.inner.find_owned(cx)))
     }
 

@@ -3,6 +3,7 @@
 
 mod clients;
 mod flavours;
+mod gc;
 mod kills;
 mod private;
 mod proxy;

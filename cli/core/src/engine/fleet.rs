@@ -150,7 +150,7 @@ impl Wharf {
         }
         for (name, machine) in there {
             match asked.remove(&name).map(|asked| asked.answer) {
-                Some(Err(error)) => comparison.trouble.push((name, again(&error))),
+                Some(Err(error)) => comparison.trouble.push((name, error.again())),
                 _ => comparison.changes.push(removal(&machine)),
             }
         }
@@ -199,7 +199,7 @@ impl Wharf {
             Life::Creating => change.only(Deed::Replace, with(wanted, "it was begun with other settings")),
             Life::Bare | Life::Ready => {
                 let asked = asked.map(|asked| asked.answer);
-                let seen = asked.transpose().map_err(|error| again(&error))?;
+                let seen = asked.transpose().map_err(|error| error.again())?;
                 self.stands(request, machine, seen.as_ref(), wanted, &mut change)?;
             }
         }
@@ -296,18 +296,6 @@ fn owned(machine: &Machine, by: &str) -> Error {
     let name = &machine.name;
     Error::new(Kind::Refused, format!("machine `{name}` belongs to {by}"))
         .hint(format!("declare another name, or remove that one with `wharf rm {name}`"))
-}
-
-/// One failure, for each of the machines that it is about.
-fn again(error: &Error) -> Error {
-    let mut same = Error::new(error.kind(), error.to_string());
-    for (name, value) in error.facts() {
-        same = same.fact(name, value.clone());
-    }
-    match error.advice() {
-        Some(hint) => same.hint(hint),
-        None => same,
-    }
 }
 
 fn with(mut reasons: Vec<String>, first: &str) -> Vec<String> {

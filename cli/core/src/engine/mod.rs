@@ -5,6 +5,7 @@
 
 mod admission;
 mod certificates;
+mod collect;
 mod connection;
 mod create;
 mod credentials;
@@ -14,6 +15,7 @@ mod issue;
 mod keys;
 mod ledger;
 mod locks;
+mod leftovers;
 mod observe;
 mod power;
 mod provision;
@@ -28,9 +30,11 @@ mod tunnel;
 mod upgrade;
 mod work;
 
+pub use collect::End;
 pub use fleet::{Change, Comparison, Deed, FleetLock};
 pub use issue::{Issue, Issued};
 pub use locks::Held;
+pub use leftovers::{Fate, Leftover, Leftovers, Place};
 pub use revocations::TakenBack;
 pub(crate) use shared::Shared;
 pub use tunnel::Tunnel;

@@ -3,14 +3,13 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::{
-    About, Account, Admission, AnyDriver, Clock, Context, Door, Error, Kind, MachineSpec, Observation,
-    OwnerTag, Plan, Power, Result, Survey,
+    About, Account, Admission, AnyDriver, Clock, Context, Door, Error, Found, Kind, MachineSpec, Observation,
+    Plan, Power, Result, Survey,
 };
 
 /// Bounds every attempt by the context's deadline and cancellation.
@@ -110,10 +109,7 @@ impl AnyDriver for Deadline {
         Box::pin(self.bound("destroy", cx, move || self.inner.destroy(resource, cx)))
     }
 
-    fn find_owned<'a>(
-        &'a self,
-        cx: &'a Context,
-    ) -> BoxFuture<'a, Result<Vec<(Value, OwnerTag, SystemTime)>>> {
+    fn find_owned<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Found<Value>>> {
         Box::pin(self.bound("find_owned", cx, move || self.inner.find_owned(cx)))
     }
 

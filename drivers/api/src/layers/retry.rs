@@ -3,14 +3,14 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::{
-    About, Account, Admission, AnyDriver, Clock, Context, Door, Error, Kind, MachineSpec, Observation,
-    OwnerTag, Plan, Power, Result, Survey,
+    About, Account, Admission, AnyDriver, Clock, Context, Door, Error, Found, Kind, MachineSpec, Observation,
+    Plan, Power, Result, Survey,
 };
 
 /// The pauses between attempts.
@@ -141,10 +141,7 @@ impl AnyDriver for Retry {
         Box::pin(self.again("destroy", cx, move || self.inner.destroy(resource, cx)))
     }
 
-    fn find_owned<'a>(
-        &'a self,
-        cx: &'a Context,
-    ) -> BoxFuture<'a, Result<Vec<(Value, OwnerTag, SystemTime)>>> {
+    fn find_owned<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Found<Value>>> {
         Box::pin(self.again("find_owned", cx, move || self.inner.find_owned(cx)))
     }
 

@@ -2,14 +2,13 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::{
-    About, Account, Admission, AnyDriver, Clock, Context, Door, MachineSpec, Observation, OwnerTag, Plan,
-    Power, Result, Survey,
+    About, Account, Admission, AnyDriver, Clock, Context, Door, Found, MachineSpec, Observation, Plan, Power,
+    Result, Survey,
 };
 
 /// Logs what passes through.
@@ -103,10 +102,7 @@ impl AnyDriver for Trace {
         Box::pin(self.log("destroy", cx, move || self.inner.destroy(resource, cx)))
     }
 
-    fn find_owned<'a>(
-        &'a self,
-        cx: &'a Context,
-    ) -> BoxFuture<'a, Result<Vec<(Value, OwnerTag, SystemTime)>>> {
+    fn find_owned<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Found<Value>>> {
         Box::pin(self.log("find_owned", cx, move || self.inner.find_owned(cx)))
     }
 

@@ -199,15 +199,13 @@ async fn a_lost_store_finds_its_machines_by_their_tags() {
     for step in desk.driver.plan(&desk.spec, None, &desk.cx).await.unwrap().steps {
         made.push(desk.driver.perform(&step.action, &made, &desk.cx).await.unwrap());
     }
-    let mut found = desk.driver.find_owned(&desk.cx).await.unwrap();
+    let mut found = desk.driver.find_owned(&desk.cx).await.unwrap().owned;
     assert_eq!(found.len(), 6, "{found:?}");
-    assert!(found.iter().all(|(_, owner, _)| *owner == desk.spec.owner));
-    assert!(found.iter().any(|(resource, _, _)| *resource == made[5]), "{found:?}");
-    // Machines before what they need.
-    let order = ["machine", "interface", "address", "firewall", "network", "group"];
-    found.sort_by_key(|(resource, _, _)| order.iter().position(|kind| resource["kind"] == *kind));
-    for (resource, _, _) in &found {
-        desk.driver.destroy(resource, &desk.cx).await.unwrap();
+    assert!(found.iter().all(|one| one.tag == desk.spec.owner));
+    assert!(found.iter().any(|one| one.resource == made[5]), "{found:?}");
+    found.sort_by_key(|one| one.stage);
+    for one in &found {
+        desk.driver.destroy(&one.resource, &desk.cx).await.unwrap();
     }
     assert_eq!(desk.world.remains().await, [""; 0]);
 }

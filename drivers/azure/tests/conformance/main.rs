@@ -6,6 +6,7 @@ mod admission;
 mod bench;
 mod faults;
 mod fleet;
+mod gc;
 mod life;
 mod operator;
 mod options;

@@ -137,9 +137,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("what_is_ours_is_found_again", async |world| {
             let made = world.create().await.unwrap();
             let found = world.driver.find_owned(&world.cx("find")).await.unwrap();
-            assert_eq!(found.iter().map(|(resource, ..)| resource.clone()).collect::<Vec<_>>(), made);
+            let resources = found.owned.iter().rev().map(|one| one.resource.clone());
+            assert_eq!(resources.collect::<Vec<_>>(), made, "the machine before its disk");
             world.remove(&made).await;
-            assert!(world.driver.find_owned(&world.cx("find")).await.unwrap().is_empty());
+            assert!(world.driver.find_owned(&world.cx("find")).await.unwrap().owned.is_empty());
         }),
         trial("secrets_stay_in_the_seed", async |world| {
             let made = world.create().await.unwrap();

@@ -2,7 +2,7 @@
 //!
 //! `GET /calls`, `DELETE /calls`, `GET /counts`, `GET /resources`, `GET|POST|DELETE /faults`, `GET|POST|DELETE /policies`,
 //! `POST /device-codes/approve`, `POST /ci-token` (`{"subject", "audience", "seconds"}`), `POST /advance`
-//! (`{"seconds"}`, a manual clock's).
+//! (`{"seconds"}`).
 
 use std::time::Duration;
 

@@ -29,7 +29,8 @@ pub struct Thing {
     /// The last part of its address; another one after every start.
     pub address: u32,
     made: Instant,
-    since: SystemTime,
+    /// When it was made, by the cloud's calendar.
+    pub(super) since: SystemTime,
 }
 
 /// A cloud in memory.
@@ -44,6 +45,8 @@ struct State {
     habits: Habits,
     things: BTreeMap<String, Thing>,
     coming: Vec<(Instant, Change)>,
+    /// How far its calendar is ahead of this computer's.
+    ahead: Duration,
     used: BTreeSet<String>,
     account: Option<Account>,
     calls: BTreeMap<&'static str, usize>,
@@ -72,6 +75,16 @@ impl Cloud {
     /// Takes up these habits.
     pub fn behave(&self, habits: Habits) {
         self.state().habits = habits;
+    }
+
+    /// Lets so much time pass on its calendar alone: what is there is older by that.
+    pub fn age(&self, by: Duration) {
+        self.state().ahead += by;
+    }
+
+    /// What time it is on its calendar.
+    pub(super) fn today(&self) -> SystemTime {
+        self.clock.wall() + self.state().ahead
     }
 
     /// Whoever connects from now on is signed in to this account.
@@ -136,18 +149,18 @@ impl Cloud {
     }
 
     /// What a list would show.
-    pub(super) fn list(&self) -> Vec<(String, OwnerTag, SystemTime)> {
+    pub(super) fn list(&self) -> Vec<(String, Thing)> {
         let (now, mut state) = (self.clock.now(), self.state());
         state.count("list");
         let lag = state.habits.lag;
         let shown = state.things.iter().filter(|(_, thing)| thing.made + lag <= now);
-        shown.map(|(name, thing)| (name.clone(), thing.owner.clone(), thing.since)).collect()
+        shown.map(|(name, thing)| (name.clone(), thing.clone())).collect()
     }
 
     /// Makes a thing, and waits until it is there. Once asked for, it comes whether or not anybody waits.
     pub(super) async fn make(&self, name: &str, kind: &str, key: &str, owner: &OwnerTag) -> Result<()> {
         let wait = {
-            let (now, since, mut state) = (self.clock.now(), self.clock.wall(), self.state());
+            let (now, since, mut state) = (self.clock.now(), self.today(), self.state());
             state.count("make");
             if let Some(at) = state.gone_at(name) {
                 let left = at.saturating_duration_since(now);

@@ -1,12 +1,12 @@
 //! The driver: a network and a disk, made at once, and a server that needs both.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use wharf_driver::{
-    About, Access, Account, Capabilities, Context, Driver, Error, Kind, MachineSpec, Observation, OwnerTag,
-    Plan, Power, Reach, Result, Settles, State, Step, StillPaid, Verb, resource_name,
+    About, Access, Account, Capabilities, Context, Driver, Error, Found, Kind, MachineSpec, Observation,
+    Owned, Plan, Power, Reach, Result, Settles, State, Step, StillPaid, Verb, resource_name,
 };
 
 use crate::memory::{Cloud, Config};
@@ -141,12 +141,21 @@ impl Driver for Memory {
         self.cloud.remove(&resource.name).await
     }
 
-    async fn find_owned(&self, _: &Context) -> Result<Vec<(Resource, OwnerTag, SystemTime)>> {
-        let kind = |name: &str| name.rsplit('-').next().unwrap_or_default().to_owned();
-        let found = self.cloud.list().into_iter();
-        Ok(found
-            .map(|(name, tag, since)| (Resource { kind: kind(&name), name, engine_port: 2376 }, tag, since))
-            .collect())
+    async fn find_owned(&self, _: &Context) -> Result<Found<Resource>> {
+        let owned = self.cloud.list().into_iter().filter_map(|(name, thing)| {
+            let kind = KINDS.into_iter().find(|kind| thing.kind == *kind)?;
+            Some(Owned {
+                resource: Resource { kind: thing.kind, name: name.clone(), engine_port: 2376 },
+                kind,
+                step: name.clone(),
+                shared: name.starts_with("wharf-"),
+                name,
+                stage: u8::from(kind != "server"),
+                tag: thing.owner,
+                since: thing.since,
+            })
+        });
+        Ok(Found { now: self.cloud.today(), owned: owned.collect(), strange: Vec::new() })
     }
 
     async fn console(&self, made: &[Resource], _: &Context) -> Result<Option<String>> {

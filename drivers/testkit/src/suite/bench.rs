@@ -33,6 +33,21 @@ impl<W: World> Bench<W> {
         Self { world, hosts: Arc::default(), home: folder() }
     }
 
+    /// The same world from another computer with a store of its own: the one that was here is lost.
+    #[must_use]
+    pub fn elsewhere(self) -> Self {
+        Self { home: folder(), ..self }
+    }
+
+    /// Loses what the store remembers of its machines, and keeps its identity.
+    ///
+    /// # Panics
+    /// When that cannot be removed.
+    pub fn lose_journals(&self) {
+        let lost = std::fs::remove_dir_all(self.home.path().join("machines"));
+        lost.unwrap_or_else(|error| panic!("the journals cannot be lost: {error}"));
+    }
+
     /// The engine as a new process would have it, with faults or the like around its driver.
     pub fn process(
         &self,

@@ -15,14 +15,14 @@ pub struct Clock {
 
 #[derive(Debug, Clone)]
 enum Source {
-    Real(Instant),
+    Real(Instant, Arc<Mutex<Duration>>),
     Manual(Arc<Mutex<Duration>>),
 }
 
 impl Clock {
-    /// A clock that runs by itself; what takes the real cloud a second takes this one `scale` seconds.
+    /// A clock that runs by itself, and may be moved on beside that; what takes the real cloud a second takes this one `scale` seconds.
     pub fn real(began: OffsetDateTime, scale: f64) -> Self {
-        Self { began, source: Source::Real(Instant::now()), scale }
+        Self { began, source: Source::Real(Instant::now(), Arc::default()), scale }
     }
 
     /// A clock that moves only when `advance` says so.
@@ -30,17 +30,18 @@ impl Clock {
         Self { began, source: Source::Manual(Arc::default()), scale }
     }
 
-    /// Moves a manual clock; a real one does not listen.
+    /// Moves the clock on.
     pub fn advance(&self, by: Duration) {
-        if let Source::Manual(at) = &self.source {
-            *at.lock().unwrap_or_else(PoisonError::into_inner) += by;
-        }
+        let (Source::Manual(at) | Source::Real(_, at)) = &self.source;
+        *at.lock().unwrap_or_else(PoisonError::into_inner) += by;
     }
 
     /// Since the clock was made.
     pub fn now(&self) -> Duration {
         match &self.source {
-            Source::Real(since) => since.elapsed(),
+            Source::Real(since, ahead) => {
+                since.elapsed() + *ahead.lock().unwrap_or_else(PoisonError::into_inner)
+            }
             Source::Manual(at) => *at.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }

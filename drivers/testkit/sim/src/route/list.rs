@@ -55,7 +55,9 @@ pub(super) fn resources(request: &Request<'_>, _: &Version, of: Option<&str>) ->
             "id": resource.id, "name": resource.name, "type": resource.kind.full(), "location": resource.location,
         });
         for field in ["tags", "sku", "zones", "identity", "plan"] {
-            if !resource.body[field].is_null() {
+            // Whoever filters by a tag is shown no tags.
+            let hidden = field == "tags" && filter.of_a_tag();
+            if !resource.body[field].is_null() && !hidden {
                 shown[field] = resource.body[field].clone();
             }
         }
@@ -130,6 +132,11 @@ impl Filter {
             }
         }
         Ok(filter)
+    }
+
+    /// Whether it asks for one value of a tag.
+    fn of_a_tag(&self) -> bool {
+        matches!(self.tag, Some((_, Some(_))))
     }
 
     /// Whether something with these tags, of this kind and name, passes.
