@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::Api;
 use crate::config::{Config, ConfigError, Listen};
+use crate::end;
 use crate::engine::Engine;
 use crate::serve::{Door, Listener};
 use crate::tls::{self, Reloading};
@@ -76,6 +77,9 @@ impl Agent {
             this.tasks.spawn(listener.serve(api.clone(), this.tasks.clone(), this.stop.clone()));
         }
         this.write_pidfile()?;
+        if let Some(end) = this.config.end {
+            this.tasks.spawn(end::watch(end, this.stop.clone()));
+        }
         Ok(this)
     }
 

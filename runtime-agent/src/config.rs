@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
+use crate::end::End;
+
 /// What the daemon was asked to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -36,6 +38,8 @@ pub struct Config {
     pub dns: Vec<IpAddr>,
     /// The computer that this host is a virtual machine of: ports published on 127.0.0.1 are open to it.
     pub loopback_peer: Option<Ipv4Addr>,
+    /// When the machine's time is over.
+    pub end: Option<End>,
     /// How much is logged.
     pub log_level: tracing::Level,
     /// Where the daemon's process id is written.
@@ -179,6 +183,12 @@ struct Flags {
     /// Default: what /etc/wharf/loopback-peer says, where it is
     #[arg(long, value_name = "ADDRESS")]
     loopback_peer: Option<Ipv4Addr>,
+    /// Take no new containers from this time on, in seconds since 1970
+    #[arg(long, value_name = "SECONDS")]
+    expires: Option<u64>,
+    /// Power the machine off then
+    #[arg(long, requires = "expires")]
+    power_off: bool,
     /// debug, info, warn, error or fatal
     #[arg(short, long, default_value = "info", value_name = "LEVEL")]
     log_level: String,
@@ -225,6 +235,7 @@ impl Config {
             insecure_registries: flags.insecure_registries,
             dns: flags.dns.iter().filter_map(|dns| mistakes.keep(parse_dns(dns))).collect(),
             loopback_peer: flags.loopback_peer.or_else(named_by_the_machine),
+            end: flags.expires.map(|second| End::at_second(second, flags.power_off)),
             log_level: mistakes
                 .keep(parse_level(if flags.debug { "debug" } else { &flags.log_level }))
                 .unwrap_or(tracing::Level::INFO),
@@ -341,6 +352,15 @@ mod tests {
         assert_eq!(tls.revoked, Revocations::Usual("/crl.pem".into()));
         assert_eq!(config.bip, Some(Subnet { address: [10, 9, 0, 1].into(), prefix: 24 }));
         assert_eq!(config.log_level, tracing::Level::DEBUG);
+    }
+
+    #[test]
+    fn an_end_is_a_second_and_powers_off_only_where_that_is_said() {
+        assert_eq!(parse("").unwrap().end, None);
+        let end = parse("--expires 1800000000 --power-off").unwrap().end.unwrap();
+        assert!(end.power_off && end == End::at_second(1_800_000_000, true));
+        assert!(!parse("--expires 1").unwrap().end.unwrap().power_off);
+        assert!(parse("--power-off").is_err());
     }
 
     #[test]

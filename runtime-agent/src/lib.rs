@@ -11,6 +11,7 @@ mod agent;
 mod api;
 mod certificate;
 pub mod config;
+mod end;
 mod engine;
 mod net;
 mod purge;
@@ -25,6 +26,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub use agent::{Agent, StartError};
+pub use end::End;
 
 /// The program: what the first argument names, or the daemon. No thread is started before this is decided, since the
 /// shim and the runtime must be single-threaded.

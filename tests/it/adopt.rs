@@ -1,7 +1,7 @@
 //! `wharf adopt` on a real host: what is shown is what is done, and nothing before somebody agreed.
 
 use crate::docker::import_busybox;
-use crate::world::{World, text};
+use crate::world::{OVER, World, text};
 
 #[test]
 fn a_host_is_as_it_was_until_somebody_agrees() {
@@ -34,5 +34,30 @@ fn a_host_is_as_it_was_until_somebody_agrees() {
     assert_eq!(world.docker_ok("rack", &["run", "--rm", "busybox", "echo", "hello"]), "hello\n");
     assert_eq!(host.run("hostname; cat /etc/hostname /etc/hosts"), name, "the host was renamed");
     world.wharf_ok(&["rm", "-y", "rack"]);
+    host.run("systemctl is-active wharfd");
+}
+
+#[test]
+fn an_engine_whose_time_is_over_takes_nothing_new_and_the_host_stays_on() {
+    let world = World::new();
+    let host = world.lab.host();
+    let mut create = world.create_arguments("rack", &host);
+    create.extend(["--ttl".to_owned(), "4h".to_owned()]);
+    let made = text(&world.wharf(&create).output().unwrap());
+    assert!(made.contains("the host itself stays on"), "{made}");
+    import_busybox(&world, "rack");
+    world.docker_ok("rack", &["run", "-d", "--name", "runs", "busybox", "sleep", "1000"]);
+    world.docker_ok("rack", &["create", "--name", "waits", "busybox", "true"]);
+    host.run(OVER);
+    for command in [["run", "--rm", "busybox"].as_slice(), &["create", "busybox"], &["start", "waits"]] {
+        let refused = world.docker("rack", command).output().unwrap();
+        assert!(
+            !refused.status.success() && text(&refused).contains("was over at 1970-01-01"),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(world.docker_ok("rack", &["ps", "--format", "{{.Names}}"]), "runs\n");
+    let unit = host.run("cat /etc/systemd/system/wharfd.service");
+    assert!(!unit.contains("--power-off"), "{unit}");
     host.run("systemctl is-active wharfd");
 }

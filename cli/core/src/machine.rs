@@ -21,7 +21,8 @@ pub struct CreateRequest {
     pub config: Value,
     /// What its engine should be.
     pub options: EngineOptions,
-    /// When it may be collected; `None` means never by itself.
+    /// How long it is wanted for: then its engine takes no new containers, and it is powered off where wharf made it.
+    /// `None` means until somebody removes it.
     pub expires: Option<Duration>,
     /// Whether the machine alone is wanted, without an engine.
     pub bare: bool,
@@ -231,6 +232,9 @@ pub struct Summary {
     pub url: Option<String>,
     /// When it was begun, in seconds since 1970.
     pub made: u64,
+    /// When its time is over, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<u64>,
     /// The fleet that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fleet: Option<String>,

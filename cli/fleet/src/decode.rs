@@ -12,8 +12,8 @@ use crate::{Declared, Wish, pattern};
 
 /// The keys of the file, and of each group of machines in it.
 pub(crate) const TOP: [&str; 4] = ["fleet", "env", "defaults", "machines"];
-pub(crate) const GROUP: [&str; 7] =
-    ["driver", "cloud", "options", "labels", "engine", "bootstrap", "context"];
+pub(crate) const GROUP: [&str; 8] =
+    ["driver", "cloud", "options", "labels", "engine", "bootstrap", "context", "ttl"];
 pub(crate) const ENGINE: [&str; 5] =
     ["registry-mirrors", "insecure-registries", "options", "environment", "names"];
 
@@ -142,6 +142,7 @@ impl Decoder<'_> {
                 "labels" => wish.labels = self.pairs(value, "label"),
                 "engine" => self.engine(value, &mut wish),
                 "bootstrap" => wish.bare = self.switch(value, "bootstrap") == Some(false),
+                "ttl" => wish.ttl = self.text(value, "ttl"),
                 "context" => wish.context = self.switch(value, "context"),
                 _ => {}
             }

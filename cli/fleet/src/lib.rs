@@ -86,6 +86,8 @@ pub struct Wish {
     pub names: Vec<Placed<String>>,
     /// Whether no engine is wanted.
     pub bare: bool,
+    /// How long the machine is wanted for, such as `4h`.
+    pub ttl: Option<Placed<String>>,
     /// Whether a docker context is written; `None` leaves it to the person's configuration.
     pub context: Option<bool>,
 }

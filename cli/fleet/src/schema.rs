@@ -125,6 +125,7 @@ fn group(drivers: &[String], options: &[Option]) -> Map<String, Value> {
         ),
         described(switch.clone(), "false makes machines without an engine"),
         described(switch, "Whether docker contexts are written"),
+        described(text(), "How long the machines are wanted for, from their making on: 90m, 4h, 7d"),
     ];
     under(&GROUP, group)
 }

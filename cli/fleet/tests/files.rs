@@ -180,6 +180,6 @@ fn the_schema_names_every_key() {
     let schema = wharf_fleet::schema(&["azure".to_owned()], &[option]);
     let group = &schema["$defs"]["group"]["properties"];
     assert_eq!(group["options"]["properties"]["size"]["description"], "azure: the size");
-    assert_eq!(group.as_object().unwrap().len(), 7);
+    assert_eq!(group.as_object().unwrap().len(), 8);
     assert_eq!(schema["properties"].as_object().unwrap().len(), 4);
 }

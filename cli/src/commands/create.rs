@@ -7,6 +7,7 @@ use wharf_driver::Profile;
 
 use super::{Cx, context, each, machine_names, tunnel};
 use crate::clouds::Clouds;
+use crate::config::life;
 use crate::docker::{DockerFolder, context_name};
 use crate::error::{Error, Kind, Result};
 use crate::settings::{self, Given};
@@ -35,6 +36,10 @@ pub(crate) struct Args {
     /// Write no docker context
     #[arg(long)]
     pub(super) no_context: bool,
+    /// How long it is wanted for: 90m, 4h, 7d. Then its engine takes no new containers, it powers itself off where wharf
+    /// made it, and `wharf gc` removes it
+    #[arg(long, value_name = "TIME")]
+    ttl: Option<String>,
     /// A label of the engine
     #[arg(long = "engine-label", value_name = "KEY=VALUE")]
     labels: Vec<String>,
@@ -118,6 +123,7 @@ impl Args {
         self.driver.is_none()
             && self.cloud.is_none()
             && !self.no_bootstrap
+            && self.ttl.is_none()
             && self.labels.is_empty()
             && self.environment.is_empty()
             && self.engine_options.is_empty()
@@ -233,6 +239,8 @@ pub(super) struct Requests {
     options: EngineOptions,
     /// Whether machines alone are wanted.
     bare: bool,
+    /// How long they are wanted for.
+    life: Option<Duration>,
     /// The fleet that they belong to.
     pub(super) fleet: Option<String>,
     /// Nothing but names stood on the command line: an unfinished machine is gone on with as it was begun.
@@ -249,7 +257,8 @@ impl Requests {
         let config = settings::configuration(&cx.build.drivers, asked, given)?;
         let only_names = args.says_nothing() && !settings::any_given(&cx.build.drivers, given.flags);
         let options = engine_options(args, cx)?;
-        Ok(Self { driver, config, options, bare: args.no_bootstrap, fleet: None, only_names })
+        let life = args.ttl.as_deref().map(life).transpose().map_err(Error::usage)?;
+        Ok(Self { driver, config, options, bare: args.no_bootstrap, life, fleet: None, only_names })
     }
 
     pub(super) fn of(&self, name: MachineName) -> CreateRequest {
@@ -258,7 +267,7 @@ impl Requests {
             driver: self.driver.clone(),
             config: self.config.clone(),
             options: self.options.clone(),
-            expires: None,
+            expires: self.life,
             bare: self.bare,
             fleet: self.fleet.clone(),
         }

@@ -3,7 +3,7 @@
 mod filter;
 mod format;
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 use wharf_core::{EngineOptions, Life, MachineName, Observed, Summary, Wharf};
@@ -45,6 +45,8 @@ struct Row {
     state: String,
     url: Option<String>,
     docker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<u64>,
     warnings: Vec<String>,
     errors: Vec<String>,
     #[serde(skip)]
@@ -88,7 +90,8 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
         cx.ui.json(&rows)?;
         return refuse_wrong_host_keys(&observed);
     }
-    cx.ui.table(&table(&rows))?;
+    let now = (cx.world.clock)().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    cx.ui.table(&table(&rows, now))?;
     if rows.is_empty() && args.filter.is_empty() {
         cx.ui.note("there are no machines yet: `wharf create NAME` makes one");
     }
@@ -129,6 +132,7 @@ fn row(machine: &Observed, target: &Target<'_>) -> Row {
         state: state_word(machine).to_owned(),
         url: summary.and_then(|summary| summary.url.clone()),
         docker: machine.engine.as_ref().map(|engine| engine.version.clone()),
+        expires: summary.and_then(|summary| summary.expires),
         warnings: machine.warnings.clone(),
         errors: machine.errors.clone(),
         took: machine.took,
@@ -136,21 +140,39 @@ fn row(machine: &Observed, target: &Target<'_>) -> Row {
     }
 }
 
-fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new(&["NAME", "ACTIVE", "DRIVER", "STATE", "URL", "DOCKER", "ERRORS"]);
+/// When machines end is a column where any of them does.
+fn table(rows: &[Row], now: u64) -> Table {
+    let ending = rows.iter().any(|row| row.expires.is_some());
+    let mut columns = vec!["NAME", "ACTIVE", "DRIVER", "STATE", "URL", "DOCKER", "ENDS", "ERRORS"];
+    columns.retain(|column| ending || *column != "ENDS");
+    let mut table = Table::new(&columns);
     for row in rows {
         let wrong: Vec<&str> = row.errors.iter().chain(&row.warnings).map(String::as_str).collect();
-        table.row([
+        let mut cells = vec![
             row.name.to_string(),
             if row.active { "*" } else { "-" }.to_owned(),
             row.driver.clone().unwrap_or_default(),
             row.state.clone(),
             row.url.clone().unwrap_or_default(),
             row.docker.as_ref().map_or("Unknown".to_owned(), |version| format!("v{version}")),
-            wrong.join("; "),
-        ]);
+        ];
+        if ending {
+            cells.push(row.expires.map(|end| ends(end, now)).unwrap_or_default());
+        }
+        cells.push(wrong.join("; "));
+        table.row(cells);
     }
     table
+}
+
+/// How long it still has.
+fn ends(end: u64, now: u64) -> String {
+    match end.saturating_sub(now) {
+        0 => "over".to_owned(),
+        left if left < 3600 => format!("in {} min", left.div_ceil(60)),
+        left if left < 172_800 => format!("in {} h", left.div_ceil(3600)),
+        left => format!("in {} d", left.div_ceil(86_400)),
+    }
 }
 
 /// The one word for a machine's state: what the journal says of an unfinished one, what the driver says of others.

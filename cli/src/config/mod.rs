@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub(crate) use file::{File, Values};
 pub(crate) use keyring::Choice;
-pub(crate) use span::parse as span;
+pub(crate) use span::{life, parse as span};
 
 use wharf_core::Secret;
 use wharf_objects::Address;

@@ -106,3 +106,97 @@ fn where_to_look_is_said_or_follows_from_machines_and_clouds() {
     [exit 2]
     ");
 }
+
+#[test]
+fn a_machine_that_is_wanted_for_a_time_says_so_and_goes_when_that_is_over() {
+    let sandbox = somebody("gc4", &["lasting"]);
+    assert_snapshot!(sandbox.run(&["create", "--memory-place", "gc4", "--ttl", "4h", "brief"]), @r#"
+    $ wharf create --memory-place gc4 --ttl 4h brief
+    ! brief: checking what can be checked beforehand
+    ! brief: making the machine
+    ! brief: boot a machine of size 1
+    ! brief: waiting for its address
+    ! brief: bringing the agent to it
+    ! brief: uploading the agent
+    ! brief: ready in N s
+    !
+    ! Use it from any terminal:  docker --context brief run --rm hello-world
+    ! or make this one's default: eval "$(wharf env brief)"
+    "#);
+    assert_snapshot!(sandbox.run(&["ls"]), @r"
+    $ wharf ls
+    NAME      ACTIVE   DRIVER   STATE     URL                    DOCKER   ENDS     ERRORS
+    brief     -        memory   Running   tcp://192.0.2.7:2376   v0.1.0   in 4 h
+    lasting   -        memory   Running   tcp://192.0.2.7:2376   v0.1.0
+    ");
+    let inspected: serde_json::Value =
+        serde_json::from_str(&sandbox.run(&["inspect", "brief"]).stdout).unwrap();
+    assert!(inspected["summary"]["expires"].as_u64().unwrap() > 1_700_000_000, "{inspected}");
+    let_hours_pass("gc4", 3);
+    assert_snapshot!(sandbox.run(&["gc"]), @r"
+    $ wharf gc
+    ! nothing is left over
+    ");
+    let_hours_pass("gc4", 3);
+    assert_snapshot!(sandbox.run(&["gc"]), @r"
+    $ wharf gc
+    DRIVER   STORE              MACHINE   WHAT      NAME    AGE   FATE     BECAUSE
+    memory   5702e5702e5702e5   brief     machine   brief         remove   its time has been over for 2 h
+    ! nothing was removed: --yes removes what says `remove`, which is 1 in all
+    ");
+    assert_snapshot!(sandbox.run(&["gc", "--yes"]), @r"
+    $ wharf gc --yes
+    DRIVER   STORE              MACHINE   WHAT      NAME    AGE   FATE      BECAUSE
+    memory   5702e5702e5702e5   brief     machine   brief         removed   its time has been over for 2 h
+    ! brief: finding out what an earlier command left
+    ! brief: removing it
+    ! brief: remove brief-ID-vm
+    ");
+    assert_snapshot!(sandbox.run(&["ls", "-q"]), @r"
+    $ wharf ls -q
+    lasting
+    ");
+}
+
+#[test]
+fn how_long_a_machine_is_wanted_for_is_checked_first() {
+    let sandbox = Sandbox::new();
+    assert_snapshot!(sandbox.run(&["create", "--ttl", "4", "web"]), @r"
+    $ wharf create --ttl 4 web
+    ! error: `4` is no time that a machine lives: write 90m, 4h or 7d, a minute at least and a year at most
+    ! hint: `wharf --help` lists the commands, `wharf COMMAND --help` what one takes
+    [exit 2]
+    ");
+    let none = ["create", "--driver", "none", "--url", "tcp://192.0.2.9:2376", "--ttl", "4h", "web"];
+    assert_snapshot!(sandbox.run(&none), @r"
+    $ wharf create --driver none --url tcp://192.0.2.9:2376 --ttl 4h web
+    ! web: checking what can be checked beforehand
+    ! error: driver `none` looks after nothing that could end
+    ! hint: leave --ttl out
+    [exit 3]
+    ");
+    assert_snapshot!(sandbox.run(&["create", "--ttl", "4h", "--no-bootstrap", "web"]), @r"
+    $ wharf create --ttl 4h --no-bootstrap web
+    ! web: checking what can be checked beforehand
+    ! warning: web: nothing on it ends it: when its time is over, `wharf gc --yes` removes it
+    ! web: making the machine
+    ! web: boot a machine of size 1
+    ! web: waiting for its address
+    ! web: ready in N s
+    !
+    ! It has no engine: `wharf provision web` brings it, `wharf ssh web` signs in
+    ");
+    sandbox.write("fleet.yaml", "fleet: f\nmachines:\n  web-1: { driver: memory, ttl: soon }\n");
+    assert_snapshot!(sandbox.run(&["plan"]), @r"
+    $ wharf plan
+    ! error: fleet.yaml:3:3: `soon` is no time that a machine lives: write 90m, 4h or 7d, a minute at least and a year at most
+    !   3 |   web-1: { driver: memory, ttl: soon }
+    !     |   ^^^^^
+    ! hint: nothing was done; `wharf schema` prints what a fleet file holds, for editors, too
+    [exit 2]
+    ");
+    sandbox.write("fleet.yaml", "fleet: f\nmachines:\n  web-1: { driver: memory, ttl: 2d }\n");
+    sandbox.run(&["apply", "--yes"]);
+    let rows: serde_json::Value = serde_json::from_str(&sandbox.run(&["ls", "-o", "json"]).stdout).unwrap();
+    assert!(rows[1]["expires"].is_u64() && rows[1]["name"] == "web-1", "{rows}");
+}

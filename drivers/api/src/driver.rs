@@ -74,11 +74,13 @@ pub struct StillPaid {
     pub stopped: &'static str,
     /// After [`Power::Kill`].
     pub killed: &'static str,
+    /// After it powered itself off because its time was over.
+    pub over: &'static str,
 }
 
 impl StillPaid {
     /// For drivers whose machines cost nothing, or nothing that wharf knows of.
-    pub const NOTHING: Self = Self { stopped: "", killed: "" };
+    pub const NOTHING: Self = Self { stopped: "", killed: "", over: "" };
 }
 
 /// What a call may know beyond its arguments.

@@ -41,6 +41,7 @@ impl Driver for Aws {
             still_paid: StillPaid {
                 stopped: "its disk and an address of its own are still paid for: `wharf rm` ends that",
                 killed: "its disk and an address of its own are still paid for: `wharf rm` ends that",
+                over: "when its time is over it ends itself; an address of its own is paid for until `wharf gc --yes`",
             },
         },
         version: 1,

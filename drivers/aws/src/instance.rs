@@ -10,7 +10,7 @@ use aws_sdk_ec2::types::{
     BlockDeviceMapping, EbsBlockDevice, Filter, HttpTokensState, IamInstanceProfileSpecification, Instance,
     InstanceMarketOptionsRequest, InstanceMetadataEndpointState, InstanceMetadataOptionsRequest,
     InstanceMetadataProtocolState, InstanceNetworkInterfaceSpecification, InstanceStateName, InstanceType,
-    MarketType, Placement, ResourceType, SpotMarketOptions, Tenancy, VolumeType,
+    MarketType, Placement, ResourceType, ShutdownBehavior, SpotMarketOptions, Tenancy, VolumeType,
 };
 use wharf_driver::{ActionKey, Context, Error, Kind, Result};
 
@@ -204,6 +204,8 @@ async fn run(
         .network_interfaces(interface(wish, place, groups))
         .metadata_options(metadata(wish))
         .ebs_optimized(wish.ebs_optimized)
+        // Who powers off from within because the time is over pays for nothing any more.
+        .set_instance_initiated_shutdown_behavior(cx.owner.expires.map(|_| ShutdownBehavior::Terminate))
         .set_key_name(wish.key_pair.clone())
         .set_placement(placement(wish))
         .set_instance_market_options(market(wish))

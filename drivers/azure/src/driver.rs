@@ -43,6 +43,7 @@ impl Driver for Azure {
             still_paid: StillPaid {
                 stopped: "its disk and its public address are still paid for: `wharf rm` ends that",
                 killed: "it is off and still paid for: `wharf stop` gives its place back, `wharf rm` ends all that it costs",
+                over: "when its time is over it powers itself off and is still paid for: `wharf gc --yes` ends that",
             },
         },
         version: 1,

@@ -196,6 +196,21 @@ async fn another_store_is_left_alone_until_it_is_named() {
 }
 
 #[tokio::test]
+async fn a_machine_whose_time_is_over_says_so_and_is_not_started() {
+    use wharf_core::{Kind, Power};
+    let scene = Scene::new("gc-over");
+    scene.create("brief", Some(Duration::ZERO)).await;
+    let (wharf, name) = (scene.wharf(), "brief".parse().unwrap());
+    let seen = wharf.observe(&[], false, &Call::new("wharf ls")).await.unwrap();
+    assert_eq!(seen[0].warnings, ["its time is over: `wharf gc --yes` removes it"]);
+    wharf.power(&name, Power::Off, &Call::new("wharf stop")).await.unwrap();
+    for to in [Power::On, Power::Restart] {
+        let error = wharf.power(&name, to, &Call::new("wharf start")).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Refused, "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_machine_whose_time_is_over_is_known_by_the_clouds_clock() {
     let scene = Scene::new("gc-expired");
     scene.create("brief", Some(Duration::from_secs(4 * 3600))).await;

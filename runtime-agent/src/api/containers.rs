@@ -1,6 +1,7 @@
 //! Containers: create, list, inspect, and the verbs that answer with a status.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
@@ -129,7 +130,9 @@ async fn start(State(engine): Shared, Path(id): Path<String>, bytes: Bytes) -> R
         )
         .into());
     }
-    engine.containers.find(&id)?.start().await?;
+    let container = engine.containers.find(&id)?;
+    engine.containers.still_taken(SystemTime::now())?;
+    container.start().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -143,7 +146,9 @@ async fn restart(
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Result<StatusCode> {
-    engine.containers.find(&id)?.restart(parameters.text("signal"), parameters.number("t")?).await?;
+    let container = engine.containers.find(&id)?;
+    engine.containers.still_taken(SystemTime::now())?;
+    container.restart(parameters.text("signal"), parameters.number("t")?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

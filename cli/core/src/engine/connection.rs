@@ -164,6 +164,7 @@ pub(crate) fn summary(machine: &Machine) -> Summary {
         life: machine.life(),
         url: machine.reach.as_ref().map(|reach| url(machine, reach)),
         made: machine.made / 1000,
+        expires: machine.owner.expires,
         fleet: machine.fleet.clone(),
     }
 }

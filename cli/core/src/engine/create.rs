@@ -113,6 +113,10 @@ impl Work<'_> {
         self.phase(Phase::Checking)?;
         let factory = self.wharf.driver(&request.driver)?;
         let about = factory.about();
+        if request.expires.is_some() && !about.capabilities.provisions {
+            let message = format!("driver `{}` looks after nothing that could end", about.name);
+            return Err(Error::new(Kind::Refused, message).hint("leave --ttl out"));
+        }
         let wanted = self.wanted(request).await?;
         let (driver, plan) = self.driver_and_plan(request, &wanted).await?;
         self.wharf.can_sign().await?;
@@ -131,7 +135,24 @@ impl Work<'_> {
         })
         .await?;
         drop(driver);
+        if request.expires.is_some() {
+            self.say_what_ends(about, self.machine()?.bare);
+        }
         self.record(Event::Planned { attempt: ATTEMPT, plan }).await
+    }
+
+    /// What the end of its time does to a machine, where that is less than a person may expect.
+    fn say_what_ends(&self, about: About, bare: bool) {
+        let what = match about.capabilities {
+            _ if bare => "nothing on it ends it: when its time is over, `wharf gc --yes` removes it",
+            capabilities if capabilities.adopts => {
+                "when its time is over its engine takes no new containers; the host itself stays on"
+            }
+            capabilities => capabilities.still_paid.over,
+        };
+        if !what.is_empty() {
+            self.say(What::Warning(what.to_owned()));
+        }
     }
 
     async fn wanted(&self, request: &CreateRequest) -> Result<MachineSpec> {
@@ -271,6 +292,7 @@ fn same_wish(machine: &Machine, request: &CreateRequest, driver: About) -> Resul
     let same = machine.driver == driver.name
         && machine.config == request.config
         && machine.options == request.options
+        && machine.owner.expires.is_some() == request.expires.is_some()
         && machine.bare == bare;
     if same {
         return Ok(());

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use wharf_driver::{ActionKey, AnyDriver, Context, MachineName, Progress, State};
 
 use crate::engine::connection::summary;
+use crate::engine::ledger::milliseconds;
 use crate::engine::states::Asked;
 use crate::engine::work::{bounded, no_such_machine, same_account};
 use crate::journal::Machine;
@@ -79,9 +80,15 @@ impl Wharf {
         let mut observed = nothing_of(&machine.name);
         observed.summary = Some(summary(machine));
         observed.notes.extend(stays_down(machine));
+        if machine.is_over(milliseconds(&*self.clock) / 1000) {
+            observed.warnings.push("its time is over: `wharf gc --yes` removes it".to_owned());
+        }
         observed.took = state.took.max(took);
         match &state.answer {
-            Ok(now) => (observed.state, observed.warnings) = (Some(now.state), now.warnings.clone()),
+            Ok(now) => {
+                observed.state = Some(now.state);
+                observed.warnings.extend(now.warnings.iter().cloned());
+            }
             Err(error) => fault(&mut observed, error),
         }
         match engine {

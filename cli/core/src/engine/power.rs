@@ -9,7 +9,7 @@ use crate::engine::keys::Keys;
 use crate::engine::ledger::milliseconds;
 use crate::engine::provision::names;
 use crate::engine::work::Work;
-use crate::journal::Event;
+use crate::journal::{Event, Machine};
 use crate::{Call, Connection, Error, Kind, Phase, Result, Wharf, What};
 
 const ASK_AGAIN: Duration = Duration::from_millis(250);
@@ -24,6 +24,9 @@ impl Wharf {
         let work = Work::existing(self, name, call).await?;
         work.finished()?;
         let machine = work.machine()?;
+        if matches!(to, Power::On | Power::Restart) {
+            machine.refuse_over(milliseconds(&*self.clock) / 1000)?;
+        }
         let driver = work.driver(&machine).await?;
         work.phase(Phase::Powering)?;
         if driver.about().capabilities.power {
@@ -47,9 +50,26 @@ impl Wharf {
     }
 }
 
+impl Machine {
+    /// Whether its time is over at this second since 1970.
+    pub(crate) fn is_over(&self, now: u64) -> bool {
+        self.owner.expires.is_some_and(|end| end <= now)
+    }
+
+    /// It would power itself off again at once.
+    fn refuse_over(&self, now: u64) -> Result<()> {
+        if self.adopts || !self.is_over(now) {
+            return Ok(());
+        }
+        let message =
+            format!("the time of machine `{}` is over: it would power itself off at once", self.name);
+        Err(Error::new(Kind::Refused, message).hint("`wharf gc --yes` removes it, and so does `wharf rm`"))
+    }
+}
+
 impl Work<'_> {
     fn say_what_costs(&self, driver: &dyn AnyDriver, off: Power) {
-        let StillPaid { stopped, killed } = driver.about().capabilities.still_paid;
+        let StillPaid { stopped, killed, .. } = driver.about().capabilities.still_paid;
         let costs = match off {
             Power::Off => stopped,
             Power::Kill => killed,

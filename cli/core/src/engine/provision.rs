@@ -179,6 +179,11 @@ impl Work<'_> {
             // Nothing forwards ports there: the engine listens where it is reached.
             options.port = reach.engine_port;
         }
+        if let Some(end) = machine.owner.expires {
+            options.arguments.push(format!("--expires={end}"));
+            // What was there before wharf stays on.
+            options.arguments.extend((!machine.adopts).then(|| "--power-off".to_owned()));
+        }
         Ok(Provision {
             names: names(&machine, &reach),
             options,

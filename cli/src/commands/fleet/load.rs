@@ -119,6 +119,7 @@ impl Reader<'_> {
             ("engine-opt", &wish.engine_options),
             ("engine-env", &wish.environment),
             ("tls-san", &wish.names),
+            ("ttl", wish.ttl.as_slice()),
         ] {
             values.iter().for_each(|value| flag(name, &value.value));
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::Value;
-use wharf_core::{CreateRequest, RemoveOptions, Wharf};
+use wharf_core::{CreateRequest, Fate, Place, RemoveOptions, StoreId, Wharf};
 use wharf_driver::State;
 use wharf_ec2_sim::Effect;
 use wharf_ec2_sim::body::{Birth, Bodies, Body, Doing, Rule};
@@ -160,4 +160,28 @@ async fn the_console_shows_what_a_machine_says() {
     let silent = Desk::new(Cloud::new()).await;
     let made = self::made(&silent).await;
     assert_eq!(silent.driver.console(&made, &silent.cx).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn another_store_is_found_by_its_tags_and_is_young_by_the_clouds_clock() {
+    let bench = Bench::new(Cloud::new());
+    create(&bench, &process(&bench), "web1", false).await;
+    let bench = bench.elsewhere();
+    create(&bench, &process(&bench), "web2", false).await;
+    let look = async |store: Option<&StoreId>| {
+        let (driver, config) = ("aws".to_owned(), bench.world.config());
+        let place = Place { called: "aws".to_owned(), driver, config };
+        let found = process(&bench).leftovers(&[place], store, &bench.call("gc")).await.unwrap();
+        assert!(found.trouble.is_empty(), "{found:?}");
+        found.things
+    };
+    let others = look(None).await;
+    let mut kinds: Vec<&str> = others.iter().map(|one| one.kind.as_str()).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["instance", "security group"], "web2 is in its journal: {others:?}");
+    let lost = others[0].store.clone().map(StoreId);
+    let young = look(lost.as_ref()).await;
+    assert_eq!(young.len(), 2);
+    assert!(young.iter().all(|one| one.fate == Fate::Keep), "{young:?}");
+    assert!(young.iter().any(|one| one.kind == "instance" && one.because.contains("hour")), "{young:?}");
 }

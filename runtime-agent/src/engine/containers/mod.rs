@@ -45,6 +45,7 @@ pub(in crate::engine) mod user;
 pub(crate) mod world;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use wharfd_api_types::container::{CreateRequest, CreateResponse, PruneResponse};
 
@@ -55,6 +56,7 @@ use super::images::{ContainerUse, Image, Images};
 use super::networks::Networks;
 use super::volumes::Volumes;
 use crate::config::Config;
+use crate::end::End;
 use crate::runtime::Runtime;
 use crate::store::Digest;
 pub(crate) use container::{Container, Until};
@@ -71,6 +73,8 @@ use world::{Pace, World};
 pub(crate) struct Containers {
     pub(in crate::engine) world: Arc<World>,
     pub(in crate::engine) execs: Arc<Execs>,
+    /// When no more of them are taken.
+    end: Option<End>,
 }
 
 impl Containers {
@@ -96,24 +100,37 @@ impl Containers {
             dns: config.dns.iter().map(ToString::to_string).collect(),
             pace: Pace::default(),
         };
-        Self::over(world).await
+        Ok(Self { end: config.end, ..Self::over(world).await? })
     }
 
     /// The same over any surroundings.
     pub(in crate::engine) async fn over(world: World) -> Result<Self> {
-        let containers = Self { world: Arc::new(world), execs: Arc::default() };
+        let containers = Self { world: Arc::new(world), execs: Arc::default(), end: None };
         super::reconcile::reconcile(&containers.world).await?;
         Ok(containers)
     }
 
     /// Makes a container; `name` may be absent.
     pub(crate) async fn create(&self, name: Option<&str>, request: CreateRequest) -> Result<CreateResponse> {
+        self.still_taken(SystemTime::now())?;
         create::create(&self.world, name, request).await
     }
 
     /// The same over an image that is known already, and that may have no layers.
     pub(crate) async fn create_from(&self, image: &Image, request: CreateRequest) -> Result<CreateResponse> {
+        self.still_taken(SystemTime::now())?;
         create::create_from(&self.world, None, request, image).await
+    }
+
+    /// Refuses what is new once the machine's time is over.
+    pub(crate) fn still_taken(&self, now: SystemTime) -> Result<()> {
+        match self.end.filter(|end| end.left(now).is_none()) {
+            None => Ok(()),
+            Some(end) => Err(Error::forbidden(format!(
+                "the time of this machine was over at {}: it takes no new containers and starts none",
+                end.shown()
+            ))),
+        }
     }
 
     /// What a container changed, as a layer's archive. One that breaks off did not go well.

@@ -34,6 +34,24 @@ async fn a_life_from_create_to_removal_in_dockers_words() {
 }
 
 #[tokio::test]
+async fn nothing_new_is_taken_once_the_time_is_over() {
+    let host = Host::new();
+    let mut daemon = host.daemon().await;
+    let web = create(&daemon, "web", "{}").await.unwrap();
+    let end = crate::end::End::at_second(1_800_000_000, false);
+    daemon.end = Some(end);
+    let before = end.at - Duration::from_secs(1);
+    assert!(daemon.still_taken(before).is_ok());
+    let over = daemon.still_taken(end.at).unwrap_err();
+    assert_eq!(over.kind(), Kind::Forbidden);
+    assert!(over.to_string().contains("was over at 2027-01-15T08:00:00Z"), "{over}");
+    daemon.end = Some(crate::end::End::at_second(1, false));
+    assert_eq!(create(&daemon, "late", "{}").await.err().unwrap().kind(), Kind::Forbidden);
+    web.start().await.unwrap();
+    assert_eq!(status(&web), Status::Running, "the restart policy of what is there still holds");
+}
+
+#[tokio::test]
 async fn a_name_belongs_to_one_container_until_that_is_gone() {
     let host = Host::new();
     let daemon = host.daemon().await;
