@@ -52,6 +52,15 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) output: Option<OutputName>,
+    /// What stderr says, for programs: one JSON object a line
+    #[arg(
+        long,
+        global = true,
+        value_name = "json",
+        hide_possible_values = true,
+        help_heading = "Global options"
+    )]
+    pub(crate) events: Option<EventsName>,
     /// Where machines are kept: a folder [env: WHARF_HOME], or s3://… or azblob://… for a team [env: WHARF_STORE]
     #[arg(
         short,
@@ -82,6 +91,13 @@ pub(crate) enum OutputName {
     /// For eyes
     Text,
     /// For programs
+    Json,
+}
+
+/// The formats that `--events` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EventsName {
+    /// One object a line
     Json,
 }
 

@@ -39,7 +39,7 @@ pub use world::{Terminal, World};
 use commands::Cx;
 use config::Config;
 use error::{Error, Result};
-use ui::{Output, Ui};
+use ui::{Events, Forge, Groups, Output, Ui};
 
 /// What this program is made of, beside its own code.
 #[derive(Debug, Clone)]
@@ -126,7 +126,15 @@ fn run_line(
         }
     };
     let ui = Ui::new(streams, world.terminal, config.output, config.colour);
-    let ui = Arc::new(if docker_machine.is_some() { ui.for_docker_machine() } else { ui });
+    let ui = match (&docker_machine, parsed.global.events) {
+        (Some(_), _) => ui.for_docker_machine(),
+        (None, Some(_)) => ui.with_events(Events::new(world.clock)),
+        (None, None) => match Forge::of(|name| world.var(name)) {
+            Some(forge) => ui.in_groups(Groups::new(forge, world.clock)),
+            None => ui,
+        },
+    };
+    let ui = Arc::new(ui);
     log::start(&ui, config.debug);
     let done = verb(parsed, typed, docker_machine.clone(), config, &ui, world, build);
     match (docker_machine, done) {

@@ -7,6 +7,7 @@ mod aws;
 mod azure;
 mod bootstrap;
 mod certs;
+mod ci;
 mod cli;
 mod cloud;
 mod cycles;

@@ -39,6 +39,11 @@ impl World {
         wharf
     }
 
+    /// Another program, in the same environment.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        self.clean(program)
+    }
+
     /// The docker client, for the machine of this name.
     pub(crate) fn docker(
         &self,

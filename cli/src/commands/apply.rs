@@ -6,7 +6,7 @@ use serde_json::Value;
 use wharf_core::Deed;
 
 use super::Cx;
-use super::fleet::{Carry, Files, Manner, Seen, carry_out, load};
+use super::fleet::{Carry, Files, Manner, Report, Seen, carry_out, load, report_unbegun};
 use super::plan::PATIENCE;
 use crate::error::{Error, Kind, Result};
 use crate::ui::Board;
@@ -32,9 +32,13 @@ pub(crate) struct Args {
     /// Make machines again that cannot become what is wanted, with everything on them gone
     #[arg(long)]
     replace: bool,
+    /// Write down what became of each machine: JUnit where FILE ends in .xml, JSON where it ends in .json
+    #[arg(long, value_name = "FILE")]
+    report: Option<String>,
 }
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
+    let report = args.report.as_deref().map(|file| Report::parse(file, cx)).transpose()?;
     let clouds = cx.clouds();
     let loaded = load(&args.files, &clouds, cx)?;
     let wharf = cx.wharf_at(&clouds, None);
@@ -48,10 +52,11 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
         hold_to(file, &seen.object(), cx)?;
     }
     let trouble = seen.troubles(cx);
-    args.manner.halt(&trouble, cx)?;
-    if !args.replace {
-        refuse_replacing(&seen)?;
+    let refused = args.manner.halt(&trouble, cx).and_then(|()| refuse_replacing(&seen, args.replace));
+    if let (Err(_), Some(report)) = (&refused, &report) {
+        report_unbegun(&seen, report)?;
     }
+    refused?;
     seen.show(cx)?;
     if seen.is_pending() {
         args.manner.confirm(&question(&seen), cx)?;
@@ -64,6 +69,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
         loaded: Some(&loaded),
         manner: &args.manner,
         purge: false,
+        report: report.as_ref(),
     };
     lock.while_held(carry_out(&seen, &how)).await?.and(trouble)
 }
@@ -91,9 +97,9 @@ fn hold_to(file: &str, now: &Value, cx: &Cx) -> Result<()> {
     Err(Error::new(Kind::Refused, message).hint("nothing was done; plan again, and look what is different"))
 }
 
-fn refuse_replacing(seen: &Seen) -> Result<()> {
+fn refuse_replacing(seen: &Seen, wanted: bool) -> Result<()> {
     let names: Vec<&str> = seen.with(Deed::Replace).map(|change| change.name.as_str()).collect();
-    if names.is_empty() {
+    if names.is_empty() || wanted {
         return Ok(());
     }
     let message = format!("{} can become what is wanted only by being made again", names.join(", "));

@@ -12,8 +12,8 @@ pub(super) fn pretty(value: &impl Serialize) -> Result<String> {
     Ok(text + "\n")
 }
 
-/// An error as one object on one line.
-pub(super) fn error(error: &Error, machine: Option<&str>) -> String {
+/// An error as one object.
+pub(super) fn object(error: &Error, machine: Option<&str>) -> Value {
     let facts: Map<String, Value> =
         error.facts.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
     let mut object = serde_json::json!({
@@ -27,5 +27,5 @@ pub(super) fn error(error: &Error, machine: Option<&str>) -> String {
     if let (Some(machine), Some(fields)) = (machine, object.as_object_mut()) {
         fields.insert("machine".into(), machine.into());
     }
-    format!("{object}\n")
+    object
 }

@@ -4,6 +4,8 @@
 //! JSON only, and errors on stderr become one JSON object a line. Colour only on a terminal and without `NO_COLOR`.
 
 mod bars;
+mod events;
+mod groups;
 mod json;
 mod plain;
 mod progress;
@@ -16,6 +18,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use progress::Progress;
 use serde::Serialize;
 
+pub(crate) use events::Events;
+pub(crate) use groups::{Forge, Groups};
 pub(crate) use progress::Board;
 pub(crate) use table::{Table, natural};
 pub(crate) use template::Template;
@@ -43,6 +47,10 @@ pub(crate) struct Ui {
     progress: Progress,
     /// Errors are said as docker-machine said them.
     as_docker_machine: bool,
+    /// What stderr says is for programs.
+    events: Option<Events>,
+    /// What is said of machines stands in a CI system's log groups.
+    groups: Option<Mutex<Groups>>,
 }
 
 /// Where a person types and reads.
@@ -94,12 +102,26 @@ impl Ui {
             style: Style { colour: colour && terminal.stderr },
             progress,
             as_docker_machine: false,
+            events: None,
+            groups: None,
         }
     }
 
     /// Says errors as docker-machine did.
     pub(crate) fn for_docker_machine(self) -> Self {
         Self { as_docker_machine: true, ..self }
+    }
+
+    /// Says on stderr what programs follow, and nothing else.
+    pub(crate) fn with_events(self, events: Events) -> Self {
+        Self { events: Some(events), progress: Progress::Plain, ..self }
+    }
+
+    /// Puts what is said of each machine into a log group, unless it is drawn or for programs.
+    pub(crate) fn in_groups(self, groups: Groups) -> Self {
+        let plain = matches!(self.progress, Progress::Plain) && self.events.is_none();
+        let groups = (plain && self.output == Output::Text).then(|| Mutex::new(groups));
+        Self { groups, ..self }
     }
 
     /// Whether results are JSON.
@@ -109,7 +131,7 @@ impl Ui {
 
     /// Whether somebody can answer a question.
     pub(crate) fn can_ask(&self) -> bool {
-        self.terminal.stdin && self.terminal.stderr
+        self.terminal.stdin && self.terminal.stderr && self.events.is_none()
     }
 
     /// One line of result.
@@ -141,13 +163,20 @@ impl Ui {
 
     /// A sentence for the person, not part of the result; nothing for programs.
     pub(crate) fn note(&self, line: &str) {
-        if self.output == Output::Text {
-            self.say(&format!("{line}\n"));
+        match (self.events, self.output) {
+            (Some(events), _) if !line.trim().is_empty() => {
+                self.say(&events.line("note", serde_json::json!({ "message": line.trim() })));
+            }
+            (None, Output::Text) => self.say(&format!("{line}\n")),
+            _ => {}
         }
     }
 
     /// Something that is not as it should be and does not stop the command.
     pub(crate) fn warn(&self, line: &str) {
+        if let Some(events) = self.events {
+            return self.say(&events.line("warning", serde_json::json!({ "message": line })));
+        }
         self.say(&match self.output {
             Output::Json => format!("{}\n", serde_json::json!({ "warning": line })),
             Output::Text => format!("{} {line}\n", self.style.warning("warning:")),
@@ -156,8 +185,11 @@ impl Ui {
 
     /// An error, its facts, causes and hint.
     pub(crate) fn error(&self, error: &Error, machine: Option<&str>) {
+        if let Some(events) = self.events {
+            return self.say(&events.line("error", json::object(error, machine)));
+        }
         let text = match self.output {
-            Output::Json => json::error(error, machine),
+            Output::Json => format!("{}\n", json::object(error, machine)),
             Output::Text if self.as_docker_machine => crate::docker_machine::says(error, machine),
             Output::Text => plain::error(error, machine, self.style),
         };
@@ -185,7 +217,33 @@ impl Ui {
 
     /// Text as it is, for the log.
     pub(crate) fn log(&self, text: &str) {
-        self.say(text);
+        match self.events {
+            Some(events) => {
+                self.say(&events.line("log", serde_json::json!({ "message": text.trim_end() })));
+            }
+            None => self.say(text),
+        }
+    }
+
+    /// A sentence about a machine, in its log group where there are such.
+    fn note_of(&self, machine: &str, line: &str) {
+        match &self.groups {
+            Some(groups) => {
+                let mut groups = lock(groups);
+                let text = groups.line(machine, line);
+                self.write_err(&text);
+            }
+            None => self.note(line),
+        }
+    }
+
+    /// Nothing more is said of a machine.
+    fn end_of(&self, machine: &str) {
+        if let Some(groups) = &self.groups {
+            let mut groups = lock(groups);
+            let text = groups.end(machine);
+            self.write_err(&text);
+        }
     }
 
     fn say(&self, text: &str) {

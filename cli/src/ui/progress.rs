@@ -47,6 +47,12 @@ struct Line {
     started: Instant,
 }
 
+impl Line {
+    fn new() -> Self {
+        Self { bar: None, last: String::new(), started: Instant::now() }
+    }
+}
+
 impl Board {
     pub(crate) fn new(ui: &Arc<Ui>) -> Self {
         Self { ui: Arc::clone(ui), lines: Arc::default(), powering: "changing its power" }
@@ -70,34 +76,46 @@ impl Board {
             if let Some(bar) = &line.bar {
                 bar.remove();
             }
-            line.started.elapsed()
+            let took = line.started.elapsed();
+            if let Some(events) = self.ui.events {
+                let fields = serde_json::json!({ "machine": machine, "seconds": took.as_secs_f64() });
+                self.ui.say(&events.line("end", fields));
+            }
+            self.ui.end_of(machine.as_str());
+            took
         })
     }
 
     fn show(&self, event: &Event) {
+        let said = match &event.what {
+            What::Phase(Phase::Powering) => self.powering.to_owned(),
+            What::Phase(phase) => sentence(*phase).to_owned(),
+            What::StepStarted { summary, .. } => summary.clone(),
+            What::Doing(what) | What::Warning(what) => what.clone(),
+            What::Waiting { holder } => format!("waiting for {holder}"),
+            What::StepDone { name } | What::StepFailed { name } => name.clone(),
+        };
+        if let Some(events) = self.ui.events {
+            lock(&self.lines).entry(event.machine.clone()).or_insert_with(Line::new);
+            return self.ui.say(&events.of(event, &said));
+        }
         match &event.what {
-            What::Phase(Phase::Powering) => self.step(&event.machine, self.powering),
-            What::Phase(phase) => self.step(&event.machine, sentence(*phase)),
-            What::StepStarted { summary, .. } => self.step(&event.machine, summary),
-            What::Doing(what) => self.step(&event.machine, what),
-            What::Waiting { holder } => self.step(&event.machine, &format!("waiting for {holder}")),
-            What::Warning(what) => self.ui.warn(&format!("{}: {what}", event.machine)),
+            What::Warning(_) => self.ui.warn(&format!("{}: {said}", event.machine)),
             What::StepDone { .. } | What::StepFailed { .. } => {}
+            _ => self.step(&event.machine, &said),
         }
     }
 
     fn step(&self, machine: &MachineName, what: &str) {
         let mut lines = lock(&self.lines);
-        let line = lines.entry(machine.clone()).or_insert_with(|| Line {
-            bar: self.ui.progress.bar(machine.as_str()),
-            last: String::new(),
-            started: Instant::now(),
-        });
+        let line = lines
+            .entry(machine.clone())
+            .or_insert_with(|| Line { bar: self.ui.progress.bar(machine.as_str()), ..Line::new() });
         let before = std::mem::replace(&mut line.last, what.to_owned());
         match &line.bar {
             Some(bar) => bar.step(what),
             None if before.is_empty() || !same_but_for_numbers(&before, what) => {
-                self.ui.note(&format!("{machine}: {what}"));
+                self.ui.note_of(machine.as_str(), &format!("{machine}: {what}"));
             }
             None => {}
         }

@@ -3,6 +3,7 @@
 
 mod adopt;
 mod certs;
+mod ci;
 mod clouds;
 mod completions;
 mod contexts;

@@ -256,6 +256,7 @@ fn help_lists_every_verb_and_code() {
       -D, --debug               Say on stderr what is done at every step; never a secret [env:
                                 WHARF_DEBUG]
       -o, --output <FORMAT>     What results look like: text for eyes, json for programs
+          --events <json>       What stderr says, for programs: one JSON object a line
       -s, --store <PLACE>       Where machines are kept: a folder [env: WHARF_HOME], or s3://… or
                                 azblob://… for a team [env: WHARF_STORE]
           --config <FILE>       The configuration file [env: WHARF_CONFIG]

@@ -16,18 +16,18 @@ const SCALE: f64 = 0.005;
 /// The whole command, in every cloud.
 pub(super) const CREATE: [&str; 6] = ["create", "--driver", "azure", "--azure-open-port", "8080", "web1"];
 
-pub(super) struct Scene {
+pub(crate) struct Scene {
     // In this order they end: the cloud, what carries it, and the lab that its hosts stand in.
     pub(super) simulator: Simulator,
     runtime: Option<Runtime>,
-    pub(super) world: World,
+    pub(crate) world: World,
     /// The cloud's own network, where it is not the world's.
     _apart: Option<Lab>,
     environment: Vec<(&'static str, String)>,
 }
 
 impl Scene {
-    pub(super) fn new(flavour: Flavour) -> Self {
+    pub(crate) fn new(flavour: Flavour) -> Self {
         let world = World::new();
         let (simulator, runtime) = with_hosts(flavour, &world, &world.lab);
         Self::of(world, simulator, runtime, None)
@@ -61,6 +61,13 @@ impl Scene {
         wharf
     }
 
+    /// Another program in the same environment.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = self.world.command(program);
+        command.envs(self.environment.iter().map(|(name, value)| (*name, value.as_str())));
+        command
+    }
+
     /// From now on the user's environment has this, too.
     pub(super) fn set(&mut self, name: &'static str, value: String) {
         self.environment.push((name, value));
@@ -83,7 +90,7 @@ impl Scene {
     }
 
     /// Nothing in the cloud, no host, nothing in the store, and no context.
-    pub(super) fn nothing_is_left(&self) {
+    pub(crate) fn nothing_is_left(&self) {
         wait_until("the cloud holds nothing", || self.simulator.cloud().holds().is_empty());
         assert_eq!(self.wharf_ok(&["ls", "-q"]), "");
         assert!(!self.world.store.join("machines/web1").exists());

@@ -4,10 +4,12 @@
 //! is missing. After a failure nothing further is begun, unless that is wanted; what goes on is not torn down.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt as _};
 use wharf_core::{Call, Change, Connection, Deed, Life, MachineName, Power, RemoveOptions, Wharf};
 
+use super::report::{Case, Outcome, Report};
 use super::{Loaded, Manner, Seen};
 use crate::commands::{Cx, context, create, rm};
 use crate::error::{Error, Kind, Result, of_several};
@@ -24,6 +26,8 @@ pub(crate) struct Carry<'a> {
     pub(crate) manner: &'a Manner,
     /// Take agents and their data off hosts that existed before.
     pub(crate) purge: bool,
+    /// Where it is written down what became of each machine.
+    pub(crate) report: Option<&'a Report>,
 }
 
 /// How it ended for one machine.
@@ -38,20 +42,37 @@ enum End {
 /// # Errors
 /// The kind of what failed; it was shown already.
 pub(crate) async fn carry_out(seen: &Seen, how: &Carry<'_>) -> Result<()> {
-    let done = work(&seen.changes, how).await;
+    let ends = work(&seen.changes, how).await;
+    let done = tell(&ends, how);
+    let written = match how.report {
+        Some(report) => report.write(seen.fleet(), &cases(seen, &ends)),
+        None => Ok(()),
+    };
     if how.cx.ui.is_json() {
         how.cx.ui.json(&seen.object())?;
     }
-    done
+    done.and(written)
 }
 
-async fn work(changes: &[Change], how: &Carry<'_>) -> Result<()> {
+/// Writes down that nothing was begun.
+pub(crate) fn report_unbegun(seen: &Seen, report: &Report) -> Result<()> {
+    let pending = seen.changes.iter().filter(|change| !change.deeds.is_empty());
+    let ends: Vec<Ended> =
+        pending.map(|change| (change.name.clone(), End::NotBegun, Duration::ZERO)).collect();
+    report.write(seen.fleet(), &cases(seen, &ends))
+}
+
+/// How it ended for one machine, and how long it took.
+type Ended = (MachineName, End, Duration);
+
+async fn work(changes: &[Change], how: &Carry<'_>) -> Vec<Ended> {
     let stop = AtomicBool::new(false);
     let pending: Vec<&Change> = changes.iter().filter(|change| !change.deeds.is_empty()).collect();
     let work = async |change: &&Change| {
         if stop.load(Ordering::Relaxed) || how.call.cancel.is_cancelled() {
-            return (change.name.clone(), End::NotBegun);
+            return (change.name.clone(), End::NotBegun, Duration::ZERO);
         }
+        let since = Instant::now();
         let end = match how.machine(change).await {
             Ok(()) => End::Done,
             Err(error) => {
@@ -59,24 +80,48 @@ async fn work(changes: &[Change], how: &Carry<'_>) -> Result<()> {
                 End::Failed(error)
             }
         };
-        (change.name.clone(), end)
+        (change.name.clone(), end, since.elapsed())
     };
-    let mut ends: Vec<(MachineName, End)> =
+    let mut ends: Vec<Ended> =
         stream::iter(pending.iter().map(work)).buffer_unordered(how.manner.parallel.max(1)).collect().await;
-    ends.sort_by(|(a, _), (b, _)| natural(a.as_str(), b.as_str()));
-    tell(&ends, how)
+    ends.sort_by(|(a, ..), (b, ..)| natural(a.as_str(), b.as_str()));
+    ends
 }
 
-fn tell(ends: &[(MachineName, End)], how: &Carry<'_>) -> Result<()> {
+/// Every machine, in the order of the file; those first that nothing was done to because nothing can be said of them.
+fn cases(seen: &Seen, ends: &[Ended]) -> Vec<Case> {
+    let troubled = seen.trouble().map(|(name, error)| Case {
+        name: name.to_string(),
+        deeds: Vec::new(),
+        took: Duration::ZERO,
+        outcome: Outcome::of(error),
+    });
+    let case = |change: &Change| {
+        let end = ends.iter().find(|(name, ..)| *name == change.name);
+        let (outcome, took) = match end {
+            None | Some((_, End::Done, _)) => (Outcome::Good, end.map_or(Duration::ZERO, |(.., took)| *took)),
+            Some((_, End::NotBegun, took)) => (Outcome::Skipped, *took),
+            Some((_, End::Failed(error), took)) => (Outcome::of(error), *took),
+        };
+        let deeds = change.deeds.iter().map(|deed| super::seen::word(*deed)).collect();
+        Case { name: change.name.to_string(), deeds, took, outcome }
+    };
+    troubled.chain(seen.changes.iter().map(case)).collect()
+}
+
+fn tell(ends: &[Ended], how: &Carry<'_>) -> Result<()> {
     let mut kinds: Vec<Kind> = Vec::new();
-    for (name, end) in ends {
+    for (name, end, _) in ends {
         if let End::Failed(error) = end {
             how.cx.ui.error(error, Some(name.as_str()));
             kinds.push(error.kind);
         }
     }
-    let left: Vec<&str> =
-        ends.iter().filter(|(_, end)| matches!(end, End::NotBegun)).map(|(name, _)| name.as_str()).collect();
+    let left: Vec<&str> = ends
+        .iter()
+        .filter(|(_, end, _)| matches!(end, End::NotBegun))
+        .map(|(name, ..)| name.as_str())
+        .collect();
     if !left.is_empty() {
         how.cx.ui.note(&format!("not begun: {}", left.join(", ")));
         kinds.resize(kinds.len() + left.len(), kinds.first().copied().unwrap_or(Kind::Cancelled));

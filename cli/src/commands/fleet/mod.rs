@@ -6,6 +6,7 @@
 
 mod carry;
 mod load;
+mod report;
 mod seen;
 
 use wharf_core::{Change, MachineName};
@@ -13,8 +14,9 @@ use wharf_core::{Change, MachineName};
 use super::Cx;
 use crate::error::{Error, Result};
 
-pub(super) use carry::{Carry, carry_out};
+pub(super) use carry::{Carry, carry_out, report_unbegun};
 pub(super) use load::{Loaded, load};
+pub(super) use report::Report;
 pub(super) use seen::Seen;
 
 /// Which file is meant.

@@ -36,6 +36,16 @@ impl Seen {
         Ok(Self { name: name.clone(), changes: targets.choose(found.changes)?, trouble })
     }
 
+    /// The fleet's name.
+    pub(crate) fn fleet(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// The machines of which nothing can be said.
+    pub(crate) fn trouble(&self) -> impl Iterator<Item = (&MachineName, &Error)> {
+        self.trouble.iter().map(|(name, error)| (name, error))
+    }
+
     /// Whether there is anything to do.
     pub(crate) fn is_pending(&self) -> bool {
         self.changes.iter().any(|change| !change.deeds.is_empty())
