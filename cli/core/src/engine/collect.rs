@@ -74,7 +74,7 @@ impl Wharf {
     async fn collect_own(&self, hold: &Hold, call: &Call) -> End {
         let tag = &hold.owned.tag;
         match self.journals().await {
-            Ok(journals) if journals.name(&tag.machine, &hold.owned.step) => {
+            Ok(journals) if journals.name(&hold.owned) => {
                 End::Left(format!("machine `{}` was begun since", tag.name))
             }
             Ok(_) => self.destroy_found(hold, call).await,
@@ -89,7 +89,7 @@ impl Wharf {
             Err(why) => return why.into(),
         };
         match self.journals().await {
-            Ok(journals) if journals.user_of(driver, step).is_some() => {
+            Ok(journals) if journals.user_of(driver, &hold.owned).is_some() => {
                 End::Left("a machine was begun since that uses it".to_owned())
             }
             Ok(_) => self.destroy_found(hold, call).await,

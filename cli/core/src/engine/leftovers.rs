@@ -200,26 +200,36 @@ pub(super) enum User {
 }
 
 impl Journals {
-    /// Whether the journal of `machine` names what `step` left; one that is not finished may yet.
-    pub(super) fn name(&self, machine: &MachineId, step: &str) -> bool {
+    /// Whether the journal of its machine names it; one that is not finished may yet.
+    pub(super) fn name(&self, owned: &Owned<Value>) -> bool {
         self.machines
-            .get(machine)
-            .is_some_and(|machine| !matches!(machine.life(), Life::Ready | Life::Bare) || has(machine, step))
+            .get(&owned.tag.machine)
+            .is_some_and(|machine| !matches!(machine.life(), Life::Ready | Life::Bare) || has(machine, owned))
     }
 
     /// Who keeps what machines share.
-    pub(super) fn user_of(&self, driver: &str, step: &str) -> Option<User> {
-        let uses = |machine: &&Machine| machine.driver == driver && has(machine, step);
+    pub(super) fn user_of(&self, driver: &str, owned: &Owned<Value>) -> Option<User> {
+        let uses = |machine: &&Machine| machine.driver == driver && has(machine, owned);
         let user = self.machines.values().any(|machine| uses(&machine)).then_some(User::Known);
         user.or_else(|| self.damaged.first().cloned().map(User::Unreadable))
     }
 }
 
-/// Whether there is, or may be, what `step` of this machine leaves. Clouds differ in how they spell a name.
-fn has(machine: &Machine, step: &str) -> bool {
-    let idle = |status: &Status| matches!(status, Status::Planned | Status::Destroyed);
-    let mut steps = machine.steps().iter();
-    steps.any(|(one, status)| one.name.eq_ignore_ascii_case(step) && !idle(status))
+/// Whether a step of this machine left it, or may have.
+fn has(machine: &Machine, owned: &Owned<Value>) -> bool {
+    machine.steps().iter().any(|(step, status)| match status {
+        Status::Planned | Status::Destroyed => false,
+        Status::Started { .. } => step.name.eq_ignore_ascii_case(&owned.step),
+        Status::Made(resource) | Status::Destroying(resource) => is(owned, &step.name, resource),
+    })
+}
+
+/// Whether what was found is what this step left: by its name, which clouds spell as they like and people may hide behind
+/// one of their own, or by its id.
+pub(super) fn is(owned: &Owned<Value>, step: &str, resource: &Value) -> bool {
+    let id = |resource: &Value| resource["id"].as_str().map(str::to_ascii_lowercase);
+    step.eq_ignore_ascii_case(&owned.step)
+        || id(&owned.resource).is_some_and(|found| id(resource).as_ref() == Some(&found))
 }
 
 impl Judge<'_> {
@@ -260,8 +270,8 @@ impl Judge<'_> {
 
     /// What is a machine's own.
     fn verdict(&self, owned: &Owned<Value>) -> Verdict {
-        let OwnerTag { store, machine, name, .. } = &owned.tag;
-        if self.journals.name(machine, &owned.step) {
+        let OwnerTag { store, name, .. } = &owned.tag;
+        if self.journals.name(owned) {
             return None;
         }
         if store != self.store {
@@ -275,7 +285,7 @@ impl Judge<'_> {
 
     fn of_shared(&self, owned: &Owned<Value>, somebody: bool) -> Verdict {
         if self.own {
-            match self.journals.user_of(self.driver, &owned.step) {
+            match self.journals.user_of(self.driver, owned) {
                 Some(User::Known) => return None,
                 Some(User::Unreadable(name)) => {
                     let why = format!("the journal of machine `{name}` cannot be read, which may use it");
@@ -399,5 +409,32 @@ fn span(long: Duration) -> String {
         seconds if seconds < 3600 => format!("{} min", seconds / 60),
         seconds if seconds < 2 * 86_400 => format!("{} h", seconds / 3600),
         seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_people_named_otherwise_is_known_by_its_id() {
+        let tag = nobody(&StoreId("5t0re".into())).unwrap();
+        let owned = |step: &str, resource: Value| Owned {
+            resource,
+            kind: "instance",
+            step: step.to_owned(),
+            name: step.to_owned(),
+            shared: false,
+            stage: 0,
+            tag: tag.clone(),
+            since: UNIX_EPOCH,
+        };
+        let made = json!({ "id": "i-1", "name": "web-1-vm" });
+        assert!(is(&owned("my web", json!({ "id": "I-1" })), "web-1-vm", &made));
+        assert!(is(&owned("WEB-1-vm", json!({ "name": "x" })), "web-1-vm", &json!({})));
+        assert!(!is(&owned("my web", json!({ "id": "i-2" })), "web-1-vm", &made));
+        assert!(!is(&owned("my web", json!({})), "web-1-vm", &json!({})), "nothing is no id");
     }
 }
