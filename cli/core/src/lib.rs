@@ -20,8 +20,8 @@ mod wharf;
 pub use bootstrap::Duplex;
 pub use call::{Call, Confirm, Event, HostKeyQuestion, Phase, Sink, What};
 pub use engine::{
-    Change, Comparison, Deed, End, Fate, FleetLock, Held, Issue, Issued, Leftover, Leftovers, Place, TakenBack,
-    Tunnel, Upgraded,
+    Change, Comparison, Deed, End, Fate, FleetLock, Held, Issue, Issued, Leftover, Leftovers, Place,
+    TakenBack, Tunnel, Upgraded,
 };
 pub use entropy::{Entropy, OsEntropy};
 pub use error::{Error, Kind, Result};
