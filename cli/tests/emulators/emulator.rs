@@ -32,9 +32,8 @@ impl Emulator {
             skip(test, "WHARF_TEST_MOTO names no Python that moto is installed for: nothing is tried on S3");
             return None;
         };
-        let main = "import sys; from moto.server import main; main(sys.argv[1:])";
         let mut command = guarded();
-        command.arg(python).args(["-u", "-c", main, "-H", "127.0.0.1", "-p", "0"]);
+        command.arg(python).args(["-u", "-c", ONE_AT_A_TIME, "-H", "127.0.0.1", "-p", "0"]);
         let (child, at) = start(command);
         let signature = "AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=x";
         ask(at, &format!("PUT /team HTTP/1.1\r\nHost: {at}\r\nAuthorization: {signature}\r\n"));
@@ -161,6 +160,21 @@ fn ask(at: SocketAddr, request: &str) {
 fn variables<const N: usize>(set: [(&str, &str); N]) -> BTreeMap<String, String> {
     set.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
+
+/// moto looks whether an object is there and then writes it, and another request may come in between, as in no S3: here
+/// one comes after the other.
+const ONE_AT_A_TIME: &str = "\
+import sys, threading
+import moto.server as server
+lock, run = threading.Lock(), server.run_simple
+def after_another(app):
+    def answer(environ, start):
+        with lock:
+            return app(environ, start)
+    return answer
+server.run_simple = lambda host, port, app, **more: run(host, port, after_another(app), **more)
+server.main(sys.argv[1:])
+";
 
 /// The account that every Azurite has, with a key that everybody knows.
 const ACCOUNT: &str = "devstoreaccount1";
