@@ -1,7 +1,7 @@
 //! The journal as numbered objects: each holds one event as a line of a journal's file, or the seal of somebody who took
 //! the machine over.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -29,11 +29,41 @@ impl Journals {
     /// Reads the journal of one life of a name.
     pub(crate) async fn read(&self, bucket: &Bucket, name: &MachineName, life: u64) -> Result<Read> {
         let numbers = numbers(&bucket.list(&layout::events(name, life)).await?);
+        self.read_numbers(bucket, name, life, numbers).await
+    }
+
+    /// Reads a journal that has these numbers.
+    pub(crate) async fn read_numbers(
+        &self,
+        bucket: &Bucket,
+        name: &MachineName,
+        life: u64,
+        numbers: BTreeSet<u64>,
+    ) -> Result<Read> {
         let last = numbers.len() as u64;
         if let Some(gap) = (1..=last).find(|number| !numbers.contains(number)) {
             return Err(damaged(name, life, &format!("number {gap} is missing")));
         }
-        let mut known = self.known(name, life);
+        let known = self.known(name, life);
+        let is_copied = !known.is_empty();
+        match self.read_rest(bucket, (name, life), numbers.clone(), known).await {
+            // What was learnt from others may be damaged where the journal is not.
+            Err(error) if error.kind() == Kind::Failed && is_copied => {
+                self.read_rest(bucket, (name, life), numbers, BTreeMap::new()).await
+            }
+            read => read,
+        }
+        .map(|lines| Read { last, lines })
+    }
+
+    async fn read_rest(
+        &self,
+        bucket: &Bucket,
+        (name, life): (&MachineName, u64),
+        numbers: BTreeSet<u64>,
+        mut known: BTreeMap<u64, Bytes>,
+    ) -> Result<Lines> {
+        known.retain(|number, _| numbers.contains(number));
         let missing: Vec<u64> = numbers.into_iter().filter(|number| !known.contains_key(number)).collect();
         let reading = missing.into_iter().map(|number| async move {
             let object = bucket.read(&layout::event(name, life, number)).await?;
@@ -49,10 +79,16 @@ impl Journals {
             return Err(damaged(name, life, "its last event is torn"));
         }
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((name.clone(), life), known);
-        Ok(Read { last, lines })
+        Ok(lines)
     }
 
-    fn known(&self, name: &MachineName, life: u64) -> BTreeMap<u64, Bytes> {
+    /// Takes what somebody else has read.
+    pub(crate) fn learn(&self, name: &MachineName, life: u64, objects: BTreeMap<u64, Bytes>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry((name.clone(), life)).or_insert(objects);
+    }
+
+    pub(crate) fn known(&self, name: &MachineName, life: u64) -> BTreeMap<u64, Bytes> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(&(name.clone(), life)).cloned().unwrap_or_default()
     }
@@ -70,7 +106,7 @@ pub(crate) async fn seal(bucket: &Bucket, name: &MachineName, life: u64, fence: 
     Ok(())
 }
 
-fn numbers(keys: &[Path]) -> std::collections::BTreeSet<u64> {
+fn numbers(keys: &[Path]) -> BTreeSet<u64> {
     keys.iter().filter_map(|key| key.filename()?.parse().ok()).collect()
 }
 

@@ -8,6 +8,8 @@
 //!                                         it stays when the machine is gone, so that numbers never come again
 //!                 <life>/events/<number>  the journal, one object a number
 //!                        files/keys/…     SSH keys, encrypted
+//!                        forgotten        this life is over
+//! index.json                              copies of all journals, so that they are read at once; only a cache
 //! shared/<driver>-<name>/lease.json       who makes or removes what machines share
 //! fleets/<name>/lease.json                who applies or destroys a fleet
 //! ```
@@ -24,6 +26,15 @@ pub(crate) fn identity() -> Path {
 
 pub(crate) fn machines() -> Path {
     Path::from("machines")
+}
+
+pub(crate) fn index() -> Path {
+    Path::from("index.json")
+}
+
+/// Says that a life is over.
+pub(crate) fn forgotten(name: &MachineName, of: u64) -> Path {
+    life(name, of).join("forgotten")
 }
 
 /// The folder of the subject, whatever its life.

@@ -11,6 +11,8 @@
 //!   the next number itself, and rewrites every file. So a write that was held up finds its number taken, or another
 //!   file than it meant to replace, however long it was held up.
 //! - **Forgetting** a machine is one write of its lease, which says which life of the name is the current one.
+//! - One object, the **index**, has copies of all journals, so that a fleet is read by one list and one read. It is only a
+//!   cache: the list says what there is, and whoever finds the index behind writes it anew.
 //!
 //! A holder writes only while its lease outlasts the write; one that cannot renew it stops.
 //!
@@ -22,6 +24,7 @@ mod address;
 mod bucket;
 mod connect;
 mod held;
+mod index;
 mod journal;
 mod layout;
 mod lease;

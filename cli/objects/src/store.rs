@@ -1,6 +1,6 @@
 //! The seam of stores, kept over an object store.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -23,6 +23,7 @@ use wharf_driver::{Clock, StoreId};
 
 use crate::bucket::{Bucket, Written};
 use crate::held::{Held, lost};
+use crate::index::{self, Index, Row};
 use crate::journal::{Journals, Read, seal};
 use crate::lease::{self, Holder, Times};
 use crate::{layout, probe};
@@ -372,6 +373,9 @@ impl Objects {
         guard.held.outlasts_a_call().await?;
         guard.held.forget().await?;
         guard.gate.life.store(0, Ordering::SeqCst);
+        // For whoever lists; the lease has it already.
+        let over = layout::forgotten(name, guard.held.life);
+        self.bucket.create(&over, b"{}\n".to_vec()).await?;
         match std::fs::remove_dir_all(self.path(&lease.subject)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 tracing::debug!(%error, "files of a machine that is forgotten stay on this computer");
@@ -394,28 +398,49 @@ impl Objects {
         let keys = self.bucket.list(&layout::machine(name)).await?;
         let life = |key: &Path| key.parts().nth(2).and_then(|part| part.as_ref().parse::<u64>().ok());
         let gone = keys.into_iter().filter(|key| life(key).is_some_and(|life| life <= last));
-        let removing = gone.map(|key| async move { self.bucket.delete(&key).await });
+        // What says that a life is over goes last.
+        let (over, gone): (Vec<_>, Vec<_>) = gone.partition(|key| key.filename() == Some("forgotten"));
+        self.remove(gone).await?;
+        self.remove(over).await
+    }
+
+    async fn remove(&self, gone: Vec<Path>) -> Result<()> {
+        let removing = gone.into_iter().map(|key| async move { self.bucket.delete(&key).await });
         futures_util::stream::iter(removing).buffer_unordered(AT_ONCE).try_collect().await
     }
 
-    async fn names(&self) -> Result<Vec<MachineName>> {
+    /// The journals of all machines that have begun. One list and one read, where the index has them all.
+    async fn all(&self) -> Result<Vec<store::Journal>> {
         self.opened().await?;
-        let keys = self.bucket.list(&layout::machines()).await?;
-        let begun = keys.iter().filter(|key| key.parts().any(|part| part.as_ref() == "events"));
-        let names: BTreeSet<MachineName> =
-            begun.filter_map(|key| key.parts().nth(1)?.as_ref().parse().ok()).collect();
-        let asked = names.into_iter().map(|name| async move {
-            // Damage is reported by whoever reads the journal.
-            let there = self.current(&name).await;
-            let there = there.map(|read| read.is_some_and(|read| !read.lines.entries.is_empty()));
-            match there {
-                Ok(there) => Ok(there.then_some(name)),
-                Err(error) if error.kind() == Kind::Failed => Ok(Some(name)),
-                Err(error) => Err(error),
-            }
+        let listed = index::list(&self.bucket).await?;
+        let (mut index, object) = index::read(&self.bucket).await;
+        let mut current = Index::default();
+        let copied: Vec<_> = listed.iter().map(|(name, (life, _))| (name.clone(), *life)).collect();
+        for (name, life) in &copied {
+            let row = index.0.remove(name).filter(|row| row.life == *life);
+            self.journals.learn(name, *life, row.map(Row::copies).unwrap_or_default());
+        }
+        let reading = listed.into_iter().map(|(name, (life, listed))| async move {
+            let read = self.journals.read_numbers(&self.bucket, &name, life, listed.numbers).await;
+            (name, read)
         });
-        let asked: Vec<_> = futures_util::stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
-        Ok(asked.into_iter().flatten().collect())
+        let read: Vec<_> = futures_util::stream::iter(reading).buffered(AT_ONCE).collect().await;
+        for (name, life) in copied {
+            let row = Row::of(life, &self.journals.known(&name, life));
+            current.0.insert(name, row);
+        }
+        if object.as_ref().map(|object| &object.bytes[..]) != serde_json::to_vec(&current).ok().as_deref() {
+            index::write(&self.bucket, &current, object).await;
+        }
+        let mut journals = Vec::new();
+        for (name, read) in read {
+            match read.map(|read| read.lines.entries) {
+                Ok(entries) if entries.is_empty() => {}
+                Err(error) if error.kind() != Kind::Failed => return Err(error),
+                entries => journals.push((name, entries)),
+            }
+        }
+        Ok(journals)
     }
 }
 
@@ -425,7 +450,11 @@ impl Store for Objects {
     }
 
     fn machines(&self) -> BoxFuture<'_, Result<Vec<MachineName>>> {
-        Box::pin(self.names())
+        Box::pin(async { Ok(self.all().await?.into_iter().map(|(name, _)| name).collect()) })
+    }
+
+    fn journals(&self) -> BoxFuture<'_, Result<Vec<store::Journal>>> {
+        Box::pin(self.all())
     }
 
     fn lock<'a>(&'a self, subject: &'a Subject, wait: &'a Wait<'a>) -> BoxFuture<'a, Result<Lease>> {

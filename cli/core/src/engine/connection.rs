@@ -9,7 +9,7 @@ use crate::engine::keys::{SIGN_IN, public_file};
 use crate::engine::ledger::refused;
 use crate::engine::tunnel::{loopback_port, reach_of};
 use crate::engine::work::{Work, no_such_machine};
-use crate::journal::{Machine, fold};
+use crate::journal::{Entry, Machine, fold};
 use crate::store::Subject;
 use crate::vault::Place;
 use crate::{Call, Connection, Error, Inspection, Kind, Result, SshAccess, Summary, Wharf};
@@ -21,14 +21,25 @@ impl Wharf {
     /// When the store itself cannot be read.
     pub async fn list(&self) -> Result<Vec<(MachineName, Result<Summary>)>> {
         let mut list = Vec::new();
-        for name in self.store.machines().await? {
-            match self.machine(&name).await {
+        for (name, machine) in self.all_machines().await? {
+            match machine {
                 // Removed since the names were read.
                 Err(error) if error.kind() == Kind::NoSuchMachine => {}
                 machine => list.push((name, machine.map(|machine| summary(&machine)))),
             }
         }
         Ok(list)
+    }
+
+    /// All machines, without their locks; or why one cannot be read.
+    pub(crate) async fn all_machines(&self) -> Result<Vec<(MachineName, Result<Machine>)>> {
+        let journals = self.store.journals().await?.into_iter();
+        Ok(journals
+            .map(|(name, entries)| {
+                let machine = entries.and_then(|entries| folded(&name, &entries));
+                (name, machine)
+            })
+            .collect())
     }
 
     /// Everything needed to reach a machine. Renews the person's certificate when that is due; asks nobody.
@@ -74,9 +85,7 @@ impl Wharf {
 
     /// The machine, without its lock.
     pub(crate) async fn machine(&self, name: &MachineName) -> Result<Machine> {
-        let entries = self.store.journal(name).await?;
-        let folded = fold(&entries).map_err(|illegal| refused(&Subject::Machine(name.clone()), illegal))?;
-        folded.filter(|machine| !machine.forgettable()).ok_or_else(|| no_such_machine(name))
+        folded(name, &self.store.journal(name).await?)
     }
 
     /// Where the private keys are, in words.
@@ -154,6 +163,11 @@ impl Work<'_> {
 fn checkpoint(machine: &Machine) -> Result<Vec<u8>> {
     serde_json::to_vec_pretty(machine)
         .map_err(|e| Error::new(Kind::Failed, format!("cannot write a machine as JSON: {e}")))
+}
+
+fn folded(name: &MachineName, entries: &[Entry]) -> Result<Machine> {
+    let folded = fold(entries).map_err(|illegal| refused(&Subject::Machine(name.clone()), illegal))?;
+    folded.filter(|machine| !machine.forgettable()).ok_or_else(|| no_such_machine(name))
 }
 
 pub(crate) fn summary(machine: &Machine) -> Summary {

@@ -112,8 +112,8 @@ impl Wharf {
         let named: BTreeSet<&MachineName> = wanted.iter().map(|request| &request.name).collect();
         let mut comparison = Comparison { changes: Vec::new(), trouble: Vec::new() };
         let mut there: BTreeMap<MachineName, Machine> = BTreeMap::new();
-        for name in self.store.machines().await? {
-            match self.machine(&name).await {
+        for (name, machine) in self.all_machines().await? {
+            match machine {
                 Ok(machine) if named.contains(&name) || machine.fleet.as_deref() == Some(fleet) => {
                     there.insert(name, machine);
                 }

@@ -26,8 +26,11 @@ impl Wharf {
         call: &Call,
     ) -> Result<Vec<Observed>> {
         let until = self.clock.now() + call.deadline;
-        let wanted = if names.is_empty() { self.store.machines().await? } else { names.to_vec() };
-        let read = join_all(wanted.iter().map(|name| self.machine(name))).await;
+        let (wanted, read): (Vec<MachineName>, Vec<Result<Machine>>) = if names.is_empty() {
+            self.all_machines().await?.into_iter().unzip()
+        } else {
+            (names.to_vec(), join_all(names.iter().map(|name| self.machine(name))).await)
+        };
         let machines: Vec<&Machine> = read.iter().filter_map(|machine| machine.as_ref().ok()).collect();
         let engine = async |machine| {
             if !ask_engine {

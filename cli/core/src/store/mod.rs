@@ -44,6 +44,18 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// The journal of a machine; an empty one when there is none. Needs no lock, and leaves a torn line alone.
     fn journal<'a>(&'a self, name: &'a MachineName) -> BoxFuture<'a, Result<Vec<Entry>>>;
 
+    /// The journals of all machines, by name; or why one cannot be read. Needs no lock.
+    fn journals(&self) -> BoxFuture<'_, Result<Vec<Journal>>> {
+        Box::pin(async {
+            let mut all = Vec::new();
+            for name in self.machines().await? {
+                let journal = self.journal(&name).await;
+                all.push((name, journal));
+            }
+            Ok(all)
+        })
+    }
+
     /// Appends an event that is on the disk when this returns.
     ///
     /// Refused when the lease is not the newest one, or the event's number is not the next one.
@@ -88,6 +100,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Forgets the machine of this lease, all at once: afterwards its name is free, and the lease is worth nothing.
     fn forget<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<()>>;
 }
+
+/// A machine's journal; or why it cannot be read.
+pub type Journal = (MachineName, Result<Vec<Entry>>);
 
 /// What a lock and files belong to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -26,6 +26,7 @@ pub(crate) struct Weather {
     lose_every: AtomicUsize,
     writes: AtomicUsize,
     lost: AtomicUsize,
+    reads: AtomicUsize,
     slow: Mutex<Duration>,
     cut: AtomicBool,
     ignore: Mutex<Option<Ignored>>,
@@ -40,6 +41,7 @@ impl Weather {
             lose_every: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
             lost: AtomicUsize::new(0),
+            reads: AtomicUsize::new(0),
             slow: Mutex::default(),
             cut: AtomicBool::new(false),
             ignore: Mutex::default(),
@@ -54,6 +56,11 @@ impl Weather {
 
     pub(crate) fn lost(&self) -> usize {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// How many objects were read until now.
+    pub(crate) fn reads(&self) -> usize {
+        self.reads.load(Ordering::Relaxed)
     }
 
     pub(crate) fn slow(&self, by: Duration) {
@@ -141,6 +148,7 @@ impl ObjectStore for Faulty {
 
     async fn get_opts(&self, key: &Path, options: GetOptions) -> Result<GetResult> {
         self.weather.pass().await?;
+        self.weather.reads.fetch_add(1, Ordering::Relaxed);
         self.inner.get_opts(key, options).await
     }
 

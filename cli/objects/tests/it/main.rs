@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this is a test")]
 
 mod faults;
+mod index;
 mod leases;
 mod proof;
 
