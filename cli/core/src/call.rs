@@ -102,6 +102,8 @@ pub enum Phase {
     Upgrading,
     /// Certificates are taken back.
     Revoking,
+    /// Its tags are put back.
+    Marking,
     /// Removing it.
     Removing,
 }

@@ -142,6 +142,7 @@ const fn sentence(phase: Phase) -> &'static str {
         Phase::Certifying => "making new certificates",
         Phase::Upgrading => "changing its agent",
         Phase::Revoking => "taking certificates back",
+        Phase::Marking => "putting its tags back",
         Phase::Removing => "removing it",
     }
 }

@@ -307,6 +307,7 @@ impl Driver for Memory {
             shared: false,
             stage: 0,
             tag: there.owner.clone(),
+            lacks: Vec::new(),
             since: there.since,
         });
         Ok(Found { now: cx.session.clock().wall() + ahead, owned: owned.collect(), strange })

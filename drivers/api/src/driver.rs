@@ -339,6 +339,12 @@ pub trait Driver: Debug + Send + Sync + Sized + 'static {
     /// and for a lost store. What is on its way out may be missing. Reads only.
     fn find_owned(&self, cx: &Context) -> impl Future<Output = Result<Found<Self::Resource>>> + Send;
 
+    /// Puts the tags back that the creating call put on what is a machine's own, beside those that others put there. That
+    /// they are there already is success. Asked only where there are accounts.
+    fn mark(&self, _: &Self::Resource, _: &Context) -> impl Future<Output = Result<()>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// The tail of the machine's console, where there is one.
     fn console(
         &self,

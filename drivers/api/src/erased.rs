@@ -65,6 +65,9 @@ pub trait AnyDriver: Debug + Send + Sync {
     /// [`Driver::find_owned`].
     fn find_owned<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Found<Value>>>;
 
+    /// [`Driver::mark`].
+    fn mark<'a>(&'a self, resource: &'a Value, cx: &'a Context) -> BoxFuture<'a, Result<()>>;
+
     /// [`Driver::console`].
     fn console<'a>(&'a self, made: &'a [Value], cx: &'a Context) -> BoxFuture<'a, Result<Option<String>>>;
 }
@@ -217,6 +220,10 @@ impl<D: Driver> AnyDriver for Erased<D> {
 
     fn find_owned<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Found<Value>>> {
         Box::pin(async move { self.0.find_owned(cx).await?.try_map(|resource| write(&resource)) })
+    }
+
+    fn mark<'a>(&'a self, resource: &'a Value, cx: &'a Context) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move { self.0.mark(&read::<D, _>(resource, "resource")?, cx).await })
     }
 
     fn console<'a>(&'a self, made: &'a [Value], cx: &'a Context) -> BoxFuture<'a, Result<Option<String>>> {

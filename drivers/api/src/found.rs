@@ -32,6 +32,8 @@ pub struct Owned<R> {
     pub stage: u8,
     /// Whose it says it is.
     pub tag: OwnerTag,
+    /// The tags that the connection's configuration asks for and that it does not carry so.
+    pub lacks: Vec<String>,
     /// When it was made: by the place's clock where the place tells, else as its tag says.
     pub since: SystemTime,
 }
@@ -60,8 +62,8 @@ impl<R> Found<R> {
     /// The first that `change` refuses.
     pub fn try_map<S>(self, mut change: impl FnMut(R) -> Result<S>) -> Result<Found<S>> {
         let mut one = |owned: Owned<R>| {
-            let Owned { resource, kind, step, name, shared, stage, tag, since } = owned;
-            Ok(Owned { resource: change(resource)?, kind, step, name, shared, stage, tag, since })
+            let Owned { resource, kind, step, name, shared, stage, tag, lacks, since } = owned;
+            Ok(Owned { resource: change(resource)?, kind, step, name, shared, stage, tag, lacks, since })
         };
         let owned = self.owned.into_iter().map(&mut one).collect::<Result<_>>()?;
         Ok(Found { now: self.now, owned, strange: self.strange })

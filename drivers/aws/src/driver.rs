@@ -14,7 +14,7 @@ use crate::action::Action;
 use crate::client::{self, Connection};
 use crate::config::Config;
 use crate::resource::Resource;
-use crate::{admission, destroy, found, observe, perform, plan, power, survey};
+use crate::{admission, destroy, found, observe, perform, plan, power, survey, tags};
 
 /// Machines in EC2, as one account in one region.
 #[derive(Debug)]
@@ -107,7 +107,18 @@ impl Driver for Aws {
     }
 
     async fn find_owned(&self, _: &Context) -> Result<Found<Resource>> {
-        found::find_owned(&self.connection).await
+        found::find_owned(&self.connection, &self.config).await
+    }
+
+    async fn mark(&self, resource: &Resource, cx: &Context) -> Result<()> {
+        let id = match resource {
+            Resource::Group { shared: true, .. } => return Ok(()),
+            Resource::Group { id, .. } | Resource::Instance { id, .. } | Resource::Address { id, .. } => id,
+        };
+        let tags = tags::of(resource.name(), &cx.owner, &self.config.tags).collect();
+        let call = self.connection.ec2.create_tags().resources(id).set_tags(Some(tags));
+        self.connection.call("CreateTags", call.send()).await.map_err(Error::from)?;
+        Ok(())
     }
 
     async fn console(&self, made: &[Resource], _: &Context) -> Result<Option<String>> {

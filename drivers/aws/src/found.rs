@@ -8,6 +8,7 @@ use wharf_driver::{Error, Found, Owned, Result, Strange};
 use crate::address;
 use crate::catalog::filter;
 use crate::client::Connection;
+use crate::config::Config;
 use crate::instance;
 use crate::resource::Resource;
 use crate::tags;
@@ -15,7 +16,7 @@ use crate::tags;
 /// The group that docker-machine makes, and what it says of itself.
 const DOCKER_MACHINE: &str = "docker-machine";
 
-pub(crate) async fn find_owned(connection: &Connection) -> Result<Found<Resource>> {
+pub(crate) async fn find_owned(connection: &Connection, config: &Config) -> Result<Found<Resource>> {
     let marked = || filter("tag-key", tags::STORE);
     let (instances, groups, addresses, left) = tokio::join!(
         instance::describe(connection, vec![marked()]),
@@ -25,9 +26,18 @@ pub(crate) async fn find_owned(connection: &Connection) -> Result<Found<Resource
     );
     let mut owned = Vec::new();
     let instances = instances.map_err(Error::from)?;
-    owned.extend(instances.iter().filter(|one| instance::is_there(one)).filter_map(of_instance));
-    owned.extend(addresses?.iter().filter_map(of_address));
-    owned.extend(groups?.iter().filter_map(of_group));
+    owned.extend(
+        instances
+            .iter()
+            .filter(|one| instance::is_there(one))
+            .filter_map(|one| Some((of_instance(one)?, one.tags()))),
+    );
+    let (addresses, groups) = (addresses?, groups?);
+    owned.extend(addresses.iter().filter_map(|one| Some((of_address(one)?, one.tags()))));
+    owned.extend(groups.iter().filter_map(|one| Some((of_group(one)?, one.tags()))));
+    let own = owned.iter_mut().filter(|(one, _): &&mut (Owned<Resource>, _)| !one.shared);
+    own.for_each(|(one, tags)| one.lacks = tags::lacking(tags, &config.tags));
+    let owned = owned.into_iter().map(|(one, _)| one).collect();
     Ok(Found { now: connection.today(), owned, strange: left? })
 }
 
@@ -76,7 +86,7 @@ fn owned(
     let (tag, said) = tags::read(tags)?;
     let shared = tags::says_shared(tags);
     let since = since.unwrap_or(said);
-    Some(Owned { resource, kind, step: name.clone(), name, shared, stage, tag, since })
+    Some(Owned { resource, kind, step: name.clone(), name, shared, stage, tag, lacks: Vec::new(), since })
 }
 
 /// What docker-machine leaves: its group, and the instances in it. It marks nothing, so that only names say so.

@@ -29,6 +29,16 @@ pub(crate) fn in_call(
     TagSpecification::builder().resource_type(kind).set_tags(Some(tags.collect())).build()
 }
 
+/// The tags of one thing that is there.
+pub(crate) fn of(
+    name: &str,
+    owner: &OwnerTag,
+    wished: &BTreeMap<String, String>,
+) -> impl Iterator<Item = Tag> {
+    let all = all(name, owner, wished, false);
+    all.into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build())
+}
+
 fn all(
     name: &str,
     owner: &OwnerTag,
@@ -66,6 +76,12 @@ pub(crate) fn is_shared(tags: &[Tag], store: &StoreId) -> bool {
 /// Whether it says that machines share it.
 pub(crate) fn says_shared(tags: &[Tag]) -> bool {
     tag(tags, SHARED) == Some("true")
+}
+
+/// The wished tags that it does not carry so.
+pub(crate) fn lacking(tags: &[Tag], wished: &BTreeMap<String, String>) -> Vec<String> {
+    let lacks = |(key, value): &(&String, &String)| tag(tags, key) != Some(value.as_str());
+    wished.iter().filter(lacks).map(|(key, _)| key.clone()).collect()
 }
 
 /// What it is called.

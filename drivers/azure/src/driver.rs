@@ -14,7 +14,7 @@ use crate::client::{self, Connection};
 use crate::config::Config;
 use crate::kind::MACHINES;
 use crate::resource::Resource;
-use crate::{admission, destroy, found, observe, perform, plan, power, survey};
+use crate::{admission, destroy, found, mark, observe, perform, plan, power, survey};
 
 /// Machines in Azure, as one account.
 #[derive(Debug)]
@@ -113,7 +113,11 @@ impl Driver for Azure {
     }
 
     async fn find_owned(&self, _: &Context) -> Result<Found<Resource>> {
-        found::find_owned(&self.connection.arm).await
+        found::find_owned(&self.connection.arm, &self.config).await
+    }
+
+    async fn mark(&self, resource: &Resource, cx: &Context) -> Result<()> {
+        mark::mark(&self.connection.arm, &self.config, resource, cx).await
     }
 
     async fn console(&self, made: &[Resource], _: &Context) -> Result<Option<String>> {

@@ -1,12 +1,14 @@
 //! Everything in the subscription that says whose it is. Asked for by one list of everything: a list that is filtered by
 //! a tag shows no tags.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use serde_json::Value;
 use wharf_arm::{Arm, Call, date, moment};
 use wharf_driver::{Found, Owned, Result, Strange};
 
+use crate::config::Config;
 use crate::kind::{DISKS, GROUPS, INTERFACES, Kind};
 use crate::names;
 use crate::resource::{Parts, Resource};
@@ -20,7 +22,7 @@ const DOCKER_MACHINE: &str = "docker-machine";
 /// What docker-machine puts behind a machine's name; no driver here has this one.
 const FIREWALL: &str = "-firewall";
 
-pub(crate) async fn find_owned(arm: &Arm) -> Result<Found<Resource>> {
+pub(crate) async fn find_owned(arm: &Arm, config: &Config) -> Result<Found<Resource>> {
     let path = format!("/subscriptions/{}/resources", arm.subscription());
     let query = [("$expand", "createdTime")];
     let call = Call::get("looking for everything that is marked as ours", GROUPS, &path).asking(&query);
@@ -30,12 +32,12 @@ pub(crate) async fn find_owned(arm: &Arm) -> Result<Found<Resource>> {
     let (listed, headers) = listed;
     let now = date(&headers).unwrap_or_else(|| arm.clock().wall());
     let all = listed.iter().chain(&groups);
-    let owned = all.filter_map(|body| owned(&arm.cloud().endpoint, body)).collect();
+    let owned = all.filter_map(|body| owned(&arm.cloud().endpoint, body, &config.tags)).collect();
     Ok(Found { now, owned, strange: strange(&listed) })
 }
 
 /// A thing that carries our tags.
-fn owned(endpoint: &str, body: &Value) -> Option<Owned<Resource>> {
+fn owned(endpoint: &str, body: &Value, wished: &BTreeMap<String, String>) -> Option<Owned<Resource>> {
     let (tag, said) = tags::read(body)?;
     let id = body["id"].as_str()?.to_owned();
     let kind = kind(body["type"].as_str().unwrap_or(GROUPS))?;
@@ -46,8 +48,9 @@ fn owned(endpoint: &str, body: &Value) -> Option<Owned<Resource>> {
     // A group does not say when it was made, and is removed only when nothing is in it.
     let since: SystemTime = body["createdTime"].as_str().and_then(moment).unwrap_or(said);
     let step = if shared { names::everywhere(endpoint, &id) } else { name.clone() };
+    let lacks = if shared { Vec::new() } else { tags::lacking(body, wished) };
     let resource = Resource { kind, id, ours: true, shared, machine };
-    Some(Owned { resource, kind: kind.noun(), step, name, shared, stage, tag, since })
+    Some(Owned { resource, kind: kind.noun(), step, name, shared, stage, tag, lacks, since })
 }
 
 fn kind(arm: &str) -> Option<Kind> {

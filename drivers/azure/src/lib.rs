@@ -20,6 +20,7 @@ mod destroy;
 mod driver;
 mod found;
 mod kind;
+mod mark;
 mod names;
 mod observe;
 mod perform;

@@ -52,6 +52,12 @@ pub(crate) fn says_shared(body: &Value) -> bool {
     tag(body, SHARED) == Some("true")
 }
 
+/// The wished tags that it does not carry so.
+pub(crate) fn lacking(body: &Value, wished: &BTreeMap<String, String>) -> Vec<String> {
+    let lacks = |(key, value): &(&String, &String)| tag(body, key) != Some(value.as_str());
+    wished.iter().filter(lacks).map(|(key, _)| key.clone()).collect()
+}
+
 /// Whose it says it is.
 pub(crate) fn read(body: &Value) -> Option<(OwnerTag, SystemTime)> {
     let made: u64 = tag(body, MADE)?.parse().ok()?;

@@ -383,7 +383,17 @@ fn owned(folder: &Folder) -> Vec<Owned<Resource>> {
     let one = |((resource, kind, tag), stage): ((Resource, &'static str, OwnerTag), u8)| {
         let name = resource.name().to_owned();
         let since = UNIX_EPOCH + Duration::from_secs(tag.made);
-        Owned { resource, kind, step: name.clone(), name, shared: false, stage, tag, since }
+        Owned {
+            resource,
+            kind,
+            step: name.clone(),
+            name,
+            shared: false,
+            stage,
+            tag,
+            lacks: Vec::new(),
+            since,
+        }
     };
     parts.map(one).collect()
 }

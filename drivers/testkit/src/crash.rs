@@ -334,6 +334,10 @@ impl AnyDriver for CrashDriver {
         self.inner.find_owned(cx)
     }
 
+    fn mark<'a>(&'a self, resource: &'a Value, cx: &'a Context) -> BoxFuture<'a, Result<()>> {
+        self.inner.mark(resource, cx)
+    }
+
     fn console<'a>(&'a self, made: &'a [Value], cx: &'a Context) -> BoxFuture<'a, Result<Option<String>>> {
         self.inner.console(made, cx)
     }

@@ -135,6 +135,10 @@ impl AnyDriver for FaultLayer {
         Box::pin(self.pass("find_owned", self.inner.find_owned(cx)))
     }
 
+    fn mark<'a>(&'a self, resource: &'a Value, cx: &'a Context) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.pass("mark", self.inner.mark(resource, cx)))
+    }
+
     fn console<'a>(&'a self, made: &'a [Value], cx: &'a Context) -> BoxFuture<'a, Result<Option<String>>> {
         Box::pin(self.pass("console", self.inner.console(made, cx)))
     }

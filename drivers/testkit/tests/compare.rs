@@ -76,6 +76,30 @@ fn of(name: &str, deeds: &[Deed]) -> (String, Vec<Deed>) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn tags_that_were_taken_off_are_found_and_put_back() {
+    let desk = Desk::new("compare-tags");
+    let wanted = ["web-1", "web-2"].map(|name| desk.wish(name));
+    for request in &wanted {
+        desk.create(request).await;
+    }
+    let cloud = Cloud::named(desk.cloud);
+    cloud.unmark_by_hand("web-1");
+    let young = desk.deeds(&wanted).await;
+    assert!(young.iter().all(|(_, deeds)| deeds.is_empty()), "lists may not show it yet: {young:?}");
+    cloud.age(Duration::from_secs(600));
+    assert_eq!(desk.deeds(&wanted).await, [of("web-1", &[Deed::Mark]), of("web-2", &[])]);
+    let because = &desk.compare(&wanted).await.changes[0].because;
+    assert_eq!(because.len(), 3, "a network, a disk and a server: {because:?}");
+    assert!(because[0].ends_with("does not say whose it is any more"), "{because:?}");
+    // What is off, too, is started and marked.
+    cloud.change_by_hand("web-1", false);
+    assert_eq!(desk.deeds(&wanted).await[0], of("web-1", &[Deed::Start, Deed::Mark]));
+    desk.wharf.power(&wanted[0].name, Power::On, &call()).await.unwrap();
+    desk.wharf.mark(&wanted[0].name, &call()).await.unwrap();
+    assert!(desk.deeds(&wanted).await.iter().all(|(_, deeds)| deeds.is_empty()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_missing_or_not_declared_is_found_in_the_journals() {
     let desk = Desk::new("compare-names");
     let wanted = ["web-1", "web-2", "web-3"].map(|name| desk.wish(name));

@@ -41,6 +41,8 @@ pub enum Deed {
     Configure,
     /// Its certificate ends soon: there is a new one.
     Renew,
+    /// Tags were taken off it in the cloud: they are put back.
+    Mark,
     /// Nobody wants it any more.
     Remove,
 }
@@ -125,7 +127,8 @@ impl Wharf {
             }
         }
         let alive: Vec<&Machine> = there.values().filter(|machine| is_alive(machine)).collect();
-        let asked = self.ask_drivers(&alive, call, until).await;
+        let (asked, mut unmarked) =
+            tokio::join!(self.ask_drivers(&alive, call, until), self.unmarked(&alive, call, until));
         let mut asked: BTreeMap<MachineName, Asked> =
             alive.iter().map(|machine| machine.name.clone()).zip(asked).collect();
         for request in wanted {
@@ -141,7 +144,11 @@ impl Wharf {
                     because: Vec::new(),
                     events: 0,
                 }),
-                Some(machine) => self.change(fleet, request, &machine, asked.remove(name)),
+                Some(machine) => {
+                    let marks = unmarked.remove(name).unwrap_or_default();
+                    let change = self.change(fleet, request, &machine, asked.remove(name));
+                    change.map(|change| change.marked(marks))
+                }
             };
             match change {
                 Ok(change) => comparison.changes.push(change),
@@ -270,6 +277,16 @@ impl Wharf {
 impl Change {
     fn only(&mut self, deed: Deed, because: Vec<String>) {
         (self.deeds, self.because) = (vec![deed], because);
+    }
+
+    /// With the tags that are missing put back, unless it is made again anyway.
+    fn marked(mut self, missing: Vec<String>) -> Self {
+        let again = [Deed::Recreate, Deed::Replace, Deed::Finish];
+        if !missing.is_empty() && !self.deeds.iter().any(|deed| again.contains(deed)) {
+            self.deeds.push(Deed::Mark);
+            self.because.extend(missing);
+        }
+        self
     }
 
     fn add(&mut self, deed: Deed, because: impl Into<String>) {

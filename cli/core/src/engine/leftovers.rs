@@ -429,6 +429,7 @@ mod tests {
             shared: false,
             stage: 0,
             tag: tag.clone(),
+            lacks: Vec::new(),
             since: UNIX_EPOCH,
         };
         let made = json!({ "id": "i-1", "name": "web-1-vm" });

@@ -16,6 +16,7 @@ mod keys;
 mod ledger;
 mod leftovers;
 mod locks;
+mod marks;
 mod observe;
 mod power;
 mod provision;

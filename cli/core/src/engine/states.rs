@@ -85,7 +85,7 @@ impl Wharf {
 }
 
 /// The machines of each driver and configuration, by index.
-fn groups(machines: &[&Machine]) -> Vec<Vec<usize>> {
+pub(super) fn groups(machines: &[&Machine]) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (index, machine) in machines.iter().enumerate() {
         let like = |group: &&mut Vec<usize>| {

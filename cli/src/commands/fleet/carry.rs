@@ -159,6 +159,7 @@ impl Carry<'_> {
                 let fleet = self.loaded.map(|loaded| loaded.name.to_string());
                 Ok(wharf.join_fleet(name, fleet.as_deref(), call).await?)
             }
+            Deed::Mark => Ok(wharf.mark(name, call).await?),
             Deed::Start => self.refresh(&wharf.power(name, Power::On, call).await?, name),
             Deed::Readdress | Deed::Renew => {
                 // One without an engine has no certificate: its address alone is looked up.
@@ -218,6 +219,7 @@ const fn past(deed: Deed) -> &'static str {
         Deed::Readdress => "followed to its address",
         Deed::Configure => "configured",
         Deed::Renew => "renewed",
+        Deed::Mark => "marked",
         Deed::Remove => "removed",
     }
 }

@@ -162,6 +162,7 @@ pub(crate) const fn word(deed: Deed) -> &'static str {
         Deed::Readdress => "follow its address",
         Deed::Configure => "configure",
         Deed::Renew => "renew",
+        Deed::Mark => "mark",
         Deed::Remove => "remove",
     }
 }

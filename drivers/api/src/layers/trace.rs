@@ -106,6 +106,10 @@ impl AnyDriver for Trace {
         Box::pin(self.log("find_owned", cx, move || self.inner.find_owned(cx)))
     }
 
+    fn mark<'a>(&'a self, resource: &'a Value, cx: &'a Context) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.log("mark", cx, move || self.inner.mark(resource, cx)))
+    }
+
     fn console<'a>(&'a self, made: &'a [Value], cx: &'a Context) -> BoxFuture<'a, Result<Option<String>>> {
         Box::pin(self.log("console", cx, move || self.inner.console(made, cx)))
     }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use serde_json::json;
-use wharf_core::{Call, End, Fate, Leftovers, Place, StoreId};
+use wharf_core::{Call, CreateRequest, Deed, End, Fate, Leftovers, Place, StoreId};
 use wharf_sim::Flavour;
 use wharf_testkit::suite::Bench;
 use wharf_testkit::{Switch, World as _};
 
 use crate::fleet::process;
-use crate::operator::{FIREWALLS, GROUPS, Operator};
+use crate::operator::{FIREWALLS, GROUPS, INTERFACES, MACHINES, Operator};
 use crate::world::Cloud;
 
 const HOURS: Duration = Duration::from_secs(2 * 3600);
@@ -141,4 +141,37 @@ async fn several_may_collect_at_once() {
     assert!(!failed(&ends.0) && !failed(&ends.1), "{ends:?}");
     assert_eq!(collect(&bench, &found).await, 6, "being gone already is success");
     assert_eq!(bench.world.remains().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_plan_finds_tags_that_were_taken_off_and_they_are_put_back() {
+    let bench = Bench::new(Cloud::new(Flavour::Public).with("azure-tag", &["team=blue"]));
+    let wish = CreateRequest { fleet: Some("shop".to_owned()), ..bench.request() };
+    process(&bench).create(&wish, &bench.call("create")).await.unwrap();
+    bench.world.simulator.cloud().clock().advance(HOURS);
+    let plan = async || {
+        let seen =
+            process(&bench).compare("shop", std::slice::from_ref(&wish), &bench.call("plan")).await.unwrap();
+        assert!(seen.trouble.is_empty(), "{seen:?}");
+        (seen.changes[0].deeds.clone(), seen.changes[0].because.clone())
+    };
+    assert_eq!(plan().await, (vec![], vec![]));
+    let operator = Operator::of(&bench.world).await;
+    let (machine, interface) = (operator.only(MACHINES).await, operator.only(INTERFACES).await);
+    let id = |thing: &serde_json::Value| thing["id"].as_str().unwrap().to_owned();
+    operator.tag(MACHINES, &id(&machine), json!({ "cost": "42" })).await;
+    let mut tags = interface["tags"].clone();
+    tags["team"] = json!("red");
+    operator.tag(INTERFACES, &id(&interface), tags).await;
+    let (deeds, because) = plan().await;
+    assert_eq!(deeds, [Deed::Mark]);
+    assert!(because.len() == 2 && because[0].ends_with("lacks the tags team"), "{because:?}");
+    assert!(because[1].ends_with("-vm does not say whose it is any more"), "{because:?}");
+    process(&bench).mark(&wish.name, &bench.call("apply")).await.unwrap();
+    assert_eq!(plan().await, (vec![], vec![]));
+    let mut all = machine["tags"].clone();
+    all["cost"] = json!("42");
+    assert_eq!(operator.only(MACHINES).await["tags"], all, "what others put there stays");
+    assert_eq!(operator.only(INTERFACES).await["tags"]["team"], "blue");
+    bench.gone("a machine that was marked again").await;
 }

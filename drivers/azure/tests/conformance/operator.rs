@@ -69,6 +69,13 @@ impl Operator {
         id
     }
 
+    /// Gives it these tags and no others.
+    pub(crate) async fn tag(&self, kind: &str, id: &str, tags: Value) {
+        let body = |_: &str| serde_json::json!({ "tags": tags.clone() });
+        let call = Call::new(Method::PATCH, "changing its tags", kind, id).with(&body);
+        self.arm.carry_out(&call, SystemClock::new().now() + Duration::from_secs(60)).await.unwrap();
+    }
+
     /// What is there under this id.
     pub(crate) async fn read(&self, kind: &str, id: &str) -> Value {
         self.arm.find(&Call::get("looking", kind, id)).await.unwrap().unwrap_or_default()

@@ -26,6 +26,8 @@ pub struct Thing {
     pub owner: OwnerTag,
     /// Whether it is on.
     pub on: bool,
+    /// Whether it carries a tag that says whose it is.
+    pub marked: bool,
     /// The last part of its address; another one after every start.
     pub address: u32,
     made: Instant,
@@ -133,6 +135,20 @@ impl Cloud {
         self.state().used.insert(name.to_owned());
     }
 
+    /// Takes the tags off all of a machine, as a person would by hand.
+    pub fn unmark_by_hand(&self, machine: &str) {
+        for thing in self.state().things.values_mut().filter(|thing| thing.owner.name.as_str() == machine) {
+            thing.marked = false;
+        }
+    }
+
+    /// Puts the tag back on.
+    pub(super) fn mark(&self, name: &str) {
+        if let Some(thing) = self.state().things.get_mut(name) {
+            thing.marked = true;
+        }
+    }
+
     /// Removes all of a machine, as a person would by hand.
     pub fn delete_by_hand(&self, machine: &str) {
         self.state().things.retain(|_, thing| thing.owner.name.as_str() != machine);
@@ -153,7 +169,7 @@ impl Cloud {
         let (now, mut state) = (self.clock.now(), self.state());
         state.count("list");
         let lag = state.habits.lag;
-        let shown = state.things.iter().filter(|(_, thing)| thing.made + lag <= now);
+        let shown = state.things.iter().filter(|(_, thing)| thing.marked && thing.made + lag <= now);
         shown.map(|(name, thing)| (name.clone(), thing.clone())).collect()
     }
 
@@ -181,7 +197,7 @@ impl Cloud {
                     let (late, address) = (state.habits.late, state.addresses);
                     let (kind, key, owner) = (kind.to_owned(), key.to_owned(), owner.clone());
                     let made = now + late;
-                    let thing = Thing { kind, key, owner, on: true, address, made, since };
+                    let thing = Thing { kind, key, owner, on: true, marked: true, address, made, since };
                     state.coming.push((made, Change::Make(name.to_owned(), Box::new(thing))));
                     late
                 }

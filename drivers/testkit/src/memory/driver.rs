@@ -152,10 +152,16 @@ impl Driver for Memory {
                 name,
                 stage: u8::from(kind != "server"),
                 tag: thing.owner,
+                lacks: Vec::new(),
                 since: thing.since,
             })
         });
         Ok(Found { now: self.cloud.today(), owned: owned.collect(), strange: Vec::new() })
+    }
+
+    async fn mark(&self, resource: &Resource, _: &Context) -> Result<()> {
+        self.cloud.mark(&resource.name);
+        Ok(())
     }
 
     async fn console(&self, made: &[Resource], _: &Context) -> Result<Option<String>> {
