@@ -89,23 +89,20 @@ async fn a_lost_store_finds_its_machines_by_their_tags() {
     let desk = Desk::new(Cloud::new().with("aws-elastic-address", &["true"])).await;
     let made = made(&desk).await;
     // Lists show what is new a moment later.
-    let mut found = desk.driver.find_owned(&desk.cx).await.unwrap();
+    let mut found = desk.driver.find_owned(&desk.cx).await.unwrap().owned;
     while found.len() < made.len() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        found = desk.driver.find_owned(&desk.cx).await.unwrap();
+        found = desk.driver.find_owned(&desk.cx).await.unwrap().owned;
     }
-    let shared = |resource: &Value| resource["shared"] == true;
-    for (resource, owner, since) in &found {
-        assert!(made.contains(resource), "{resource} is none of {made:?}");
-        assert_eq!(owner.store, desk.spec.owner.store);
-        assert!(shared(resource) || *owner == desk.spec.owner, "{owner:?}");
-        assert_eq!(*since, std::time::UNIX_EPOCH + std::time::Duration::from_secs(desk.spec.owner.made));
+    for one in &found {
+        assert!(made.contains(&one.resource), "{one:?} is none of {made:?}");
+        assert_eq!(one.tag.store, desk.spec.owner.store);
+        assert!(one.shared || one.tag == desk.spec.owner, "{one:?}");
+        assert!(one.lacks.is_empty(), "{one:?}");
     }
-    found.sort_by_key(|(resource, _, _)| {
-        ["address", "instance", "group"].iter().position(|kind| resource["kind"] == *kind)
-    });
-    for (resource, _, _) in &found {
-        desk.driver.destroy(resource, &desk.cx).await.unwrap();
+    found.sort_by_key(|one| one.stage);
+    for one in &found {
+        desk.driver.destroy(&one.resource, &desk.cx).await.unwrap();
     }
     assert_eq!(desk.world.remains().await, [""; 0]);
 }
