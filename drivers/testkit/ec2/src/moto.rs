@@ -15,14 +15,20 @@ pub struct Moto {
 
 /// So many looks, a tenth of a second apart.
 const LOOKS: u32 = 300;
-/// Ends moto when this program ends without having said so: its standard input is closed then.
-const GUARD: &str = "import os, sys, threading\n\
-threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()\n\
+/// Ends moto when this program ends without having said so, and takes its folder along: its standard input is closed then.
+const GUARD: &str = "import os, shutil, sys, threading\n\
+folder = os.path.dirname(os.environ['MOTO_AMIS_PATH'])\n\
+def over():\n\
+\x20   sys.stdin.buffer.read()\n\
+\x20   shutil.rmtree(folder, ignore_errors=True)\n\
+\x20   os._exit(0)\n\
+threading.Thread(target=over, daemon=True).start()\n\
 from moto.server import main\n\
 main(sys.argv[1:])\n";
 
 impl Moto {
-    /// Starts the moto of this Python, with the images of `images.json` and no others.
+    /// Starts the moto of this Python, with the images of `images.json` and no others. The folder is its own, and ends with
+    /// it.
     ///
     /// # Errors
     /// When it does not start, or does not answer.
