@@ -3,6 +3,7 @@
 #
 #   tests/soak.sh [all]        all of them
 #   tests/soak.sh fuzz         ten minutes of random input for each parser (MINUTES=10)
+#   tests/soak.sh lives        ten thousand containers leave a host as it was (LIVES=10000): needs root or sudo
 #   tests/soak.sh cloud-image  a machine of the local driver from a cloud image with cloud-init: minutes under emulation
 #   tests/soak.sh azure        simulated clouds with real hosts: a create killed everywhere, and the clouds that tests/run.sh
 #                              leaves out: needs root or sudo
@@ -60,6 +61,18 @@ azure() {
     done
 }
 
+lives() {
+    local it
+    local -a as_root=()
+    [ "$(id -u)" = 0 ] || as_root=(sudo --preserve-env)
+    cargo build --locked --quiet -p wharf
+    it=$(cargo test --locked --no-run -p wharf-tests --test it 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p')
+    WHARF_TEST_AGENT="${WHARF_TEST_AGENT:-$(runtime-agent/build.sh | tail -n 1)}"
+    tally "${LIVES:-10000} lives" "${as_root[@]}" env PATH="$PATH" HOME="$HOME" WHARF_TEST_LIVES="${LIVES:-10000}" \
+        WHARF_TEST_AGENT="$WHARF_TEST_AGENT" WHARF_TEST_WHARF="$CARGO_TARGET_DIR/debug/wharf" \
+        "$it" --exact cycles::three_hundred_lives_leave_a_host_as_it_was
+}
+
 sdk() { # sdk NAME PACKAGE…: a Python of its own with these packages
     [ -x "$cache/sdk-$1/bin/python" ] || python3 -m venv "$cache/sdk-$1"
     "$cache/sdk-$1/bin/pip" install --quiet --disable-pip-version-check "${@:2}"
@@ -101,10 +114,12 @@ judge() {
 
 case "${1:-all}" in
     fuzz) fuzz ;;
+    lives) lives ;;
     cloud-image) cloud_image ;;
     azure) azure ;;
     judge) judge ;;
     all)
+        lives
         cloud_image
         azure
         judge

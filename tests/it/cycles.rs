@@ -1,5 +1,5 @@
 //! Three hundred containers, one after another and side by side, by bollard over mutual TLS: the host is afterwards what
-//! it was before.
+//! it was before. `tests/soak.sh lives` has ten thousand of them live.
 
 use std::collections::{BTreeMap, HashMap};
 use std::process::Command;
@@ -17,6 +17,11 @@ use crate::world::{World, text};
 const LIVES: usize = 300;
 const AT_ONCE: usize = 8;
 
+/// How many live: as many as `WHARF_TEST_LIVES` says.
+fn count() -> usize {
+    std::env::var("WHARF_TEST_LIVES").map_or(LIVES, |text| text.parse().expect("a number"))
+}
+
 #[test]
 fn three_hundred_lives_leave_a_host_as_it_was() {
     let world = World::new();
@@ -24,7 +29,7 @@ fn three_hundred_lives_leave_a_host_as_it_was() {
     world.create("web1", &host);
     import_busybox(&world, "web1");
     // One that stays: without any container the engine keeps no rules that could be counted.
-    world.docker_ok("web1", &["run", "-d", "-p", "8080:80", "busybox", "sleep", "600"]);
+    world.docker_ok("web1", &["run", "-d", "-p", "8080:80", "busybox", "sleep", "86400"]);
     let folder = world.store.join("machines/web1");
     let [key, certificate, authority] = ["key.pem", "cert.pem", "ca.pem"].map(|file| folder.join(file));
     let address = format!("tcp://{}:2376", host.address);
@@ -40,7 +45,7 @@ fn three_hundred_lives_leave_a_host_as_it_was() {
             lives(&docker, AT_ONCE).await;
             let before = traces(&host);
             assert!(before["rules"] > 0 && before["mounts"] > 0, "nothing was counted: {before:?}");
-            lives(&docker, LIVES).await;
+            lives(&docker, count()).await;
             eventually("nothing is left", || (traces(&host), before.clone()));
         });
     });
