@@ -123,6 +123,13 @@ async fn quota_and_capacity_are_told_apart_from_failures() {
 }
 
 #[tokio::test]
+async fn a_group_whose_rules_are_refused_is_not_forgotten() {
+    let error = refused(refusing("AuthorizeSecurityGroupIngress", 400, "InvalidParameterValue"), false).await;
+    assert_eq!(error.kind(), Kind::Refused, "{error:?}");
+    assert!(error.message().contains("AuthorizeSecurityGroupIngress"), "{error}");
+}
+
+#[tokio::test]
 async fn storms_are_outlasted() {
     let bench = Bench::new(Cloud::new());
     for api in ["DescribeInstances", "RunInstances", "CreateSecurityGroup", "AuthorizeSecurityGroupIngress"] {
