@@ -115,3 +115,18 @@ async fn this_client_alone_is_let_in() {
     );
     bench.gone("me").await;
 }
+
+#[tokio::test]
+async fn an_instance_for_a_time_ends_when_it_powers_itself_off() {
+    for (expires, behaviour) in [(None, "stop"), (Some(std::time::Duration::from_secs(3600)), "terminate")] {
+        let bench = Bench::new(Cloud::new());
+        let request = wharf_core::CreateRequest { expires, ..bench.request() };
+        let wharf = bench.process(&Switch::default(), |driver| driver);
+        wharf.create(&request, &bench.call("create")).await.unwrap();
+        let id = bench.world.owner(&[("Action", "DescribeInstances")], "instanceId");
+        let attribute = ("Attribute", "instanceInitiatedShutdownBehavior");
+        let asked = [("Action", "DescribeInstanceAttribute"), ("InstanceId", id.as_str()), attribute];
+        assert_eq!(bench.world.owner(&asked, "value"), behaviour);
+        bench.gone(behaviour).await;
+    }
+}
