@@ -37,7 +37,7 @@ pub(crate) struct Bucket {
     objects: Arc<dyn ObjectStore>,
     prefix: Path,
     clock: Arc<dyn Clock>,
-    /// Every call ends within this.
+    /// Every write ends within this, and every attempt at a reading.
     timeout: Duration,
 }
 
@@ -53,7 +53,7 @@ impl Bucket {
 
     /// The object; `None` when it is not there.
     pub(crate) async fn read(&self, key: &Path) -> Result<Option<Object>> {
-        self.in_time("read", key, self.read_patiently(key)).await
+        self.again_if_late("read", key, || self.read_patiently(key)).await
     }
 
     /// Writes the object if there is none.
@@ -84,20 +84,20 @@ impl Bucket {
 
     /// The keys below `folder`, in order.
     pub(crate) async fn list(&self, folder: &Path) -> Result<Vec<Path>> {
-        let whole = self.under(folder);
-        let listing = async {
-            let found: Vec<_> =
-                self.objects.list(Some(&whole)).map_ok(|found| found.location).try_collect().await?;
-            let below = found.into_iter().filter_map(|key| {
-                let parts: Vec<_> = key.prefix_match(&self.prefix)?.collect();
-                Some(Path::from_iter(parts))
-            });
-            Ok(below.collect::<Vec<_>>())
-        };
-        let listing = async { listing.await.map_err(|e| failed("list", folder, &e)) };
-        let mut keys = self.in_time("list", folder, listing).await?;
+        let mut keys = self.again_if_late("list", folder, || self.list_once(folder)).await?;
         keys.sort();
         Ok(keys)
+    }
+
+    async fn list_once(&self, folder: &Path) -> Result<Vec<Path>> {
+        let whole = self.under(folder);
+        let found =
+            self.objects.list(Some(&whole)).map_ok(|found| found.location).try_collect::<Vec<_>>().await;
+        let below = found.map_err(|error| failed("list", folder, &error))?.into_iter().filter_map(|key| {
+            let parts: Vec<_> = key.prefix_match(&self.prefix)?.collect();
+            Some(Path::from_iter(parts))
+        });
+        Ok(below.collect())
     }
 
     async fn read_patiently(&self, key: &Path) -> Result<Option<Object>> {
@@ -152,6 +152,23 @@ impl Bucket {
             tries += 1;
             self.clock.sleep(PAUSE * tries).await;
         }
+    }
+
+    /// No lease hangs on a reading: one that gets no answer is sent again.
+    async fn again_if_late<T, F: Future<Output = Result<T>>>(
+        &self,
+        what: &str,
+        key: &Path,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T> {
+        for _ in 1..READINGS {
+            tokio::select! {
+                biased;
+                done = attempt() => return done,
+                () = self.clock.sleep(self.timeout) => {}
+            }
+        }
+        self.in_time(what, key, attempt()).await
     }
 
     async fn in_time<T>(&self, what: &str, key: &Path, doing: impl Future<Output = Result<T>>) -> Result<T> {
@@ -211,6 +228,8 @@ fn without_signatures(error: &StoreError) -> String {
 }
 
 const TRIES: u32 = 3;
+/// How often a reading is sent before its silence is an error.
+const READINGS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(200);
 const REACH: &str = "check the endpoint, the network, and whether a proxy is needed (HTTPS_PROXY)";
 

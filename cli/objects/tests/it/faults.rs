@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt as _, StreamExt as _};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
@@ -27,6 +28,7 @@ pub(crate) struct Weather {
     writes: AtomicUsize,
     lost: AtomicUsize,
     reads: AtomicUsize,
+    unheard: AtomicUsize,
     slow: Mutex<Duration>,
     cut: AtomicBool,
     ignore: Mutex<Option<Ignored>>,
@@ -42,6 +44,7 @@ impl Weather {
             writes: AtomicUsize::new(0),
             lost: AtomicUsize::new(0),
             reads: AtomicUsize::new(0),
+            unheard: AtomicUsize::new(0),
             slow: Mutex::default(),
             cut: AtomicBool::new(false),
             ignore: Mutex::default(),
@@ -61,6 +64,11 @@ impl Weather {
     /// How many objects were read until now.
     pub(crate) fn reads(&self) -> usize {
         self.reads.load(Ordering::Relaxed)
+    }
+
+    /// The next `readings` get no answer.
+    pub(crate) fn unheard(&self, readings: usize) {
+        self.unheard.store(readings, Ordering::Relaxed);
     }
 
     pub(crate) fn slow(&self, by: Duration) {
@@ -95,6 +103,13 @@ impl Weather {
             tokio::time::sleep(slow).await;
         }
         if self.cut.load(Ordering::Relaxed) { Err(failed("the network is cut")) } else { Ok(()) }
+    }
+
+    async fn heard(&self) {
+        let one_less = |left: usize| left.checked_sub(1);
+        if self.unheard.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
+            std::future::pending::<()>().await;
+        }
     }
 
     async fn door(&self, key: &Path) {
@@ -148,6 +163,7 @@ impl ObjectStore for Faulty {
 
     async fn get_opts(&self, key: &Path, options: GetOptions) -> Result<GetResult> {
         self.weather.pass().await?;
+        self.weather.heard().await;
         self.weather.reads.fetch_add(1, Ordering::Relaxed);
         self.inner.get_opts(key, options).await
     }
@@ -161,7 +177,10 @@ impl ObjectStore for Faulty {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
+        let weather = Arc::clone(&self.weather);
+        let listed = self.inner.list(prefix);
+        let heard = async move { weather.heard().await };
+        heard.into_stream().flat_map(|()| stream::empty()).chain(listed).boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {

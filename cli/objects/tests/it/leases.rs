@@ -183,6 +183,22 @@ async fn a_store_that_does_not_answer_is_given_up_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reading_without_an_answer_is_sent_again() {
+    let (_world, weather, first, _) = two().await;
+    let lease = first.machine("web").await;
+    first.append(&lease, 1).await.unwrap();
+    for readings in [1, 2] {
+        weather.unheard(readings);
+        let fresh = Desk::new(Arc::clone(&first.store), &first.clock);
+        assert_eq!(fresh.numbers("web").await, [1]);
+    }
+    // Those who never get one are told so; and what it takes is bounded.
+    weather.unheard(usize::MAX);
+    let error = first.store.journal(&"db".parse().unwrap()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unreachable);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_journal_with_a_gap_is_damaged_and_its_machine_is_still_listed() {
     let (world, _, first, _) = two().await;
     let lease = first.machine("web").await;
