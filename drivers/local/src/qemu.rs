@@ -91,7 +91,7 @@ fn kernel_command_line(vm: &Vm) -> String {
     let mitigations = if vm.accelerator == Accelerator::Tcg { " mitigations=off" } else { "" };
     // Nobody traces this kernel or derives keys in it, and its self-tests cost more than they find here.
     format!(
-        "console={console} quiet loglevel=3 panic=10 apparmor=0 selinux=0 random.trust_cpu=on cryptomgr.notests \
+        "console={console} quiet loglevel=3 panic=10 random.trust_cpu=on cryptomgr.notests \
          initcall_blacklist=crypto_kdf108_init,init_kprobe_trace rcupdate.rcu_expedited=1{mitigations}"
     )
 }

@@ -63,7 +63,7 @@ impl Engine {
             containerd_commit: commit(),
             runc_commit: commit(),
             init_commit: commit(),
-            security_options: vec!["name=seccomp,profile=builtin".to_owned()],
+            security_options: security_options(),
             warnings: warnings(host.forwards_ipv4, &limits),
             ..SystemInfo::default()
         }
@@ -108,6 +108,11 @@ impl Engine {
 }
 
 /// In dockerd's words, which the client prints below everything else.
+fn security_options() -> Vec<String> {
+    let apparmor = crate::runtime::apparmor::is_on().then_some("name=apparmor");
+    apparmor.into_iter().chain(["name=seccomp,profile=builtin"]).map(str::to_owned).collect()
+}
+
 fn warnings(forwards_ipv4: bool, limits: &host::Limits) -> Vec<String> {
     let lacks = [
         (limits.memory, "No memory limit support"),

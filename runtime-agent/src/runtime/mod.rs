@@ -15,6 +15,7 @@
 //! it or does not; no process is taken for another one because it has the same pid.
 //! Refuses: looking up names of users (ids come in), networks (a namespace's path comes in), mounts of images.
 
+pub(crate) mod apparmor;
 mod cgroup;
 mod error;
 mod executable;

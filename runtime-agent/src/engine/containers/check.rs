@@ -241,23 +241,9 @@ const MEMORY_FLOOR: i64 = 6 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::containers::spec::Bounds;
 
     fn run(config: &str, host: &str) -> Result<Vec<String>> {
-        let facts = Facts {
-            bounds: Bounds::all(),
-            ceilings: None,
-            cgroup_version: 2,
-            limits: crate::engine::host::Limits {
-                memory: true,
-                swap: true,
-                cpu: true,
-                cpuset: true,
-                pids: true,
-                ..Default::default()
-            },
-            kernel: (6, 1),
-        };
+        let facts = Facts::of_a_whole_host();
         check(&serde_json::from_str(config).unwrap(), &serde_json::from_str(host).unwrap(), &facts)
     }
 

@@ -51,6 +51,7 @@ impl Containers {
             restart_count: record.state.restarts,
             driver: "overlay2".to_owned(),
             platform: "linux".to_owned(),
+            app_armor_profile: self.profile(&record.host),
             exec_ids: self.execs.running_in(&record.id),
             host_config: self.host_config(record),
             graph_driver: GraphDriver {
@@ -68,6 +69,15 @@ impl Containers {
 }
 
 impl Containers {
+    /// What confines the container when it runs.
+    fn profile(&self, host: &HostConfig) -> String {
+        let security = Security::parse(host).ok();
+        let profile = security
+            .as_ref()
+            .and_then(|security| security.apparmor(self.world.facts.apparmor).ok().flatten());
+        profile.unwrap_or_default().to_owned()
+    }
+
     /// The host's part, with what the engine makes of what was left open.
     fn host_config(&self, record: &ContainerRecord) -> HostConfig {
         let mut host = record.host.clone();

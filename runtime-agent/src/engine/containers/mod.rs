@@ -249,6 +249,7 @@ fn look_at_host() -> Facts {
         cgroup_version: limits.cgroup_version,
         limits,
         kernel: (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)),
+        apparmor: crate::runtime::apparmor::is_on(),
     }
 }
 

@@ -8,14 +8,16 @@ pub(super) mod network;
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Process, Spec};
+use wharfd_api_types::container::HostConfig;
 use wharfd_api_types::exec::ExecCreateRequest;
 
 use super::inside::Inside;
 use super::record::ContainerRecord;
-use super::spec::{self, Blueprint, Namespace};
+use super::spec::{self, Blueprint, Namespace, Security};
 use super::user::{Accounts, Identity};
 use super::world::World;
-use crate::engine::error::{Error, Result};
+use crate::engine::error::{Error, Kind, Result};
+use crate::runtime::apparmor;
 
 /// The specification of a container that is about to start.
 pub(super) async fn specification(
@@ -28,6 +30,7 @@ pub(super) async fn specification(
     linked: Vec<String>,
 ) -> Result<Spec> {
     let identity = settle_inside(record, rootfs).await?;
+    know_profile(world, &record.host).await?;
     let devices = devices::wanted(&record.host)?;
     let pid = process_namespace(world, &record.host.pid_mode, "pid")?;
     let ipc = process_namespace(world, &record.host.ipc_mode, "ipc")?;
@@ -58,6 +61,7 @@ pub(crate) async fn exec_process(
 ) -> Result<Process> {
     let user = if request.user.is_empty() { &record.config.user } else { &request.user };
     let identity = identify(rootfs, user, record).await?;
+    know_profile(world, &record.host).await?;
     let blueprint = Blueprint {
         id: &record.id,
         config: &record.config,
@@ -75,6 +79,21 @@ pub(crate) async fn exec_process(
         facts: &world.facts,
     };
     spec::exec(&blueprint, request)
+}
+
+/// Has the kernel know the AppArmor profile, where that is the engine's business.
+async fn know_profile(world: &World, host: &HostConfig) -> Result<()> {
+    if Security::parse(host)?.apparmor(world.facts.apparmor)? != Some(apparmor::DEFAULT) {
+        return Ok(());
+    }
+    let loaded = apparmor::load_default().await;
+    let failed = |why| {
+        format!(
+            "AppArmor is enabled on this host, but the profile {} could not be loaded: {why}",
+            apparmor::DEFAULT
+        )
+    };
+    loaded.map_err(|why| Error::new(Kind::Internal, failed(why)))
 }
 
 /// Makes the working folder, and looks the user up.

@@ -68,6 +68,31 @@ pub(crate) struct Facts {
     pub(crate) ceilings: Option<Ceilings>,
     /// Of the running kernel, for seccomp rules that depend on it.
     pub(crate) kernel: (u32, u32),
+    /// Whether containers are confined by AppArmor.
+    pub(crate) apparmor: bool,
+}
+
+#[cfg(test)]
+impl Facts {
+    /// A host that can do everything that needs no module of its own.
+    pub(crate) fn of_a_whole_host() -> Self {
+        let limits = crate::engine::host::Limits {
+            memory: true,
+            swap: true,
+            cpu: true,
+            cpuset: true,
+            pids: true,
+            ..Default::default()
+        };
+        Self {
+            bounds: Bounds::all(),
+            ceilings: None,
+            cgroup_version: 2,
+            limits,
+            kernel: (6, 1),
+            apparmor: false,
+        }
+    }
 }
 
 /// Where one of the kernel's namespaces comes from.
@@ -125,6 +150,7 @@ pub(crate) fn check(host: &HostConfig, facts: &Facts) -> Result<Vec<String>> {
         )));
     }
     devices::parse_rules(host)?;
+    security.apparmor(facts.apparmor)?;
     Ok(security.warnings)
 }
 

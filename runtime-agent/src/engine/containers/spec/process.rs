@@ -64,6 +64,9 @@ fn common(
         "noNewPrivileges": security.no_new_privileges,
         "oomScoreAdj": blueprint.host.oom_score_adj,
     });
+    if let Some(profile) = security.apparmor(blueprint.facts.apparmor)? {
+        process["apparmorProfile"] = json!(profile);
+    }
     let [rows, columns] = blueprint.host.console_size;
     if tty && rows > 0 && columns > 0 {
         process["consoleSize"] = json!({ "height": rows, "width": columns });

@@ -1,14 +1,18 @@
-//! `SecurityOpt` and what goes with it: seccomp, new privileges, hidden and read-only paths.
+//! `SecurityOpt` and what goes with it: seccomp, AppArmor, new privileges, hidden and read-only paths.
 
 use wharfd_api_types::container::HostConfig;
 
 use super::seccomp::Choice;
 use crate::engine::error::{Error, Result};
+use crate::runtime::apparmor;
 
 /// What a container's security options come to.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Security {
     pub(super) seccomp: Choice,
+    /// The profile that was asked for, or that follows from the other wishes; empty where AppArmor is not there.
+    apparmor: String,
+    apparmor_wanted: bool,
     pub(super) no_new_privileges: bool,
     pub(super) masked: Vec<String>,
     pub(super) readonly: Vec<String>,
@@ -21,6 +25,8 @@ impl Security {
         let owned = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
         let mut security = Self {
             seccomp: if host.privileged { Choice::Unconfined } else { Choice::Default },
+            apparmor: if host.privileged { apparmor::UNCONFINED } else { apparmor::DEFAULT }.to_owned(),
+            apparmor_wanted: false,
             no_new_privileges: false,
             masked: host.masked_paths.clone().unwrap_or_else(|| owned(MASKED)),
             readonly: host.readonly_paths.clone().unwrap_or_else(|| owned(READONLY)),
@@ -34,6 +40,19 @@ impl Security {
             security.apply(option)?;
         }
         Ok(security)
+    }
+
+    /// The name of the AppArmor profile; `None` on a host without AppArmor. A profile that was asked for and cannot be
+    /// had is refused.
+    pub(crate) fn apparmor(&self, is_on: bool) -> Result<Option<&str>> {
+        match is_on {
+            true => Ok(Some(&self.apparmor)),
+            false if self.apparmor_wanted => Err(Error::invalid(format!(
+                "AppArmor is not supported on this host, but the profile '{}' was specified",
+                self.apparmor
+            ))),
+            false => Ok(None),
+        }
     }
 
     /// What is hidden and what is read-only, for the record and for inspect.
@@ -55,10 +74,15 @@ impl Security {
                 self.masked.clear();
                 self.readonly.clear();
             }
-            ("label", "disable") | ("apparmor", "unconfined") => {}
-            ("label" | "apparmor", _) => {
+            ("label", "disable") => {}
+            ("label", _) => {
                 self.warnings
                     .push(format!("security option {option} has no effect: {key} is not supported here"));
+            }
+            ("apparmor", "") => return Err(invalid()),
+            ("apparmor", profile) => {
+                profile.clone_into(&mut self.apparmor);
+                self.apparmor_wanted = !matches!(profile, apparmor::UNCONFINED | apparmor::DEFAULT);
             }
             _ => return Err(invalid()),
         }
@@ -111,6 +135,26 @@ mod tests {
         );
         assert!(security.warnings[0].contains("label:type:x"));
         assert!(parse(r#"{"SecurityOpt":["magic=1"]}"#).is_err());
+        assert!(parse(r#"{"SecurityOpt":["apparmor="]}"#).is_err());
         assert!(parse(r#"{"SecurityOpt":["seccomp={broken"]}"#).is_err());
+    }
+    #[test]
+    fn a_profile_of_apparmor_is_the_one_that_was_asked_for_or_the_usual_one() {
+        let profile = |json: &str| parse(json).unwrap().apparmor(true).unwrap().map(str::to_owned).unwrap();
+        assert_eq!(profile("{}"), "docker-default");
+        assert_eq!(profile(r#"{"Privileged":true}"#), "unconfined");
+        assert_eq!(profile(r#"{"SecurityOpt":["apparmor=unconfined"]}"#), "unconfined");
+        assert_eq!(profile(r#"{"SecurityOpt":["apparmor:mine"],"Privileged":true}"#), "mine");
+        let without =
+            |json: &str| parse(json).unwrap().apparmor(false).map(|profile| profile.map(str::to_owned));
+        for nothing_lost in [
+            "{}",
+            r#"{"SecurityOpt":["apparmor=unconfined"]}"#,
+            r#"{"SecurityOpt":["apparmor=docker-default"]}"#,
+        ] {
+            assert_eq!(without(nothing_lost).unwrap(), None, "{nothing_lost}");
+        }
+        let refused = without(r#"{"SecurityOpt":["apparmor=mine"]}"#).unwrap_err().to_string();
+        assert_eq!(refused, "AppArmor is not supported on this host, but the profile 'mine' was specified");
     }
 }

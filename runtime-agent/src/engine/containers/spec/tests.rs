@@ -4,20 +4,7 @@ use super::*;
 use crate::engine::containers::mounts::Kind;
 
 fn facts() -> Facts {
-    Facts {
-        bounds: Bounds::all(),
-        ceilings: None,
-        cgroup_version: 2,
-        limits: crate::engine::host::Limits {
-            memory: true,
-            swap: true,
-            cpu: true,
-            cpuset: true,
-            pids: true,
-            ..Default::default()
-        },
-        kernel: (6, 1),
-    }
+    Facts::of_a_whole_host()
 }
 
 fn mount(destination: &str, kind: Kind) -> Mount {

@@ -18,7 +18,7 @@ use wharfd_api_types::container::CreateRequest;
 
 use super::seams::fakes::{FolderFilesystems, FolderVolumes, PaperConnections};
 use super::seams::{Ground, ImageSource};
-use super::spec::{Bounds, Facts};
+use super::spec::Facts;
 use super::world::{Pace, World};
 use super::{Container, Containers, index::Index};
 use crate::engine::error::{Error, Result};
@@ -90,20 +90,7 @@ impl Host {
                 connections: Arc::clone(&self.connections) as _,
             },
             runtime: Arc::new(self.runtime.clone()),
-            facts: Facts {
-                bounds: Bounds::all(),
-                ceilings: None,
-                cgroup_version: 2,
-                limits: crate::engine::host::Limits {
-                    memory: true,
-                    swap: true,
-                    cpu: true,
-                    cpuset: true,
-                    pids: true,
-                    ..Default::default()
-                },
-                kernel: (6, 1),
-            },
+            facts: Facts::of_a_whole_host(),
             boot: self.boot.lock().unwrap().clone(),
             dns: Vec::new(),
             pace: Pace {
