@@ -16,6 +16,7 @@ mod doctor;
 mod examples;
 mod firewalls;
 mod fleets;
+mod guest;
 mod inits;
 mod jumps;
 mod keyring;

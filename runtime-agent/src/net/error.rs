@@ -30,6 +30,9 @@ pub(crate) enum Error {
     /// Somebody else has the port.
     #[error("failed to bind host port {0}: address already in use")]
     PortTaken(std::net::SocketAddr),
+    /// The kernel was built without it, or may not load it.
+    #[error("this host's kernel has no SCTP: its module `sctp` is missing, or was forbidden to load")]
+    NoSctp,
     /// The owner's program refused an entry in another firewall.
     #[error("`{command}` failed: {said}")]
     Refused { command: String, said: String },

@@ -3,11 +3,13 @@
 //! Most containers have IPv4 addresses only, and no rule of the kernel's leads from one family to the other, nor from `::1`
 //! to anybody. So what comes to `[::]` or `[::1]`, and no rule has sent to a container's own IPv6 address before, is copied
 //! by the daemon, in both directions, each ending by itself. While the daemon is down these ports are closed; those on
-//! IPv4 addresses need nobody.
+//! IPv4 addresses need nobody. SCTP is not copied: its streams, and the addresses that its peers tell each other, would
+//! be lost. Its ports are only held, for the rules that lead to a container's own IPv6 address.
 
 use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +19,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{Error, Protocol, Result};
+use super::ports::{refused, reserve_sctp};
+use super::{Protocol, Result};
 
 /// A port of the host that is held, and passed on until it is dropped.
 #[derive(Debug)]
@@ -25,6 +28,7 @@ pub(crate) struct Proxy {
     to: Target,
     port: u16,
     _tasks: JoinSet<()>,
+    _held: Option<OwnedFd>,
 }
 
 /// Where a container is now: it changes when the container leaves the network that it was reached by.
@@ -40,29 +44,32 @@ const BACKLOG: i32 = 1024;
 impl Proxy {
     /// Takes the port; zero takes any free one. [`Error::PortTaken`] when it is somebody's. Needs a tokio runtime.
     pub(crate) fn start(protocol: Protocol, listen: SocketAddrV6, to: SocketAddrV4) -> Result<Self> {
-        let failed = |error: io::Error| match error.kind() {
-            io::ErrorKind::AddrInUse => Error::PortTaken(listen.into()),
-            _ => Error::kernel(format!("bind host port {listen}"))(error),
-        };
+        let failed = refused(listen.into());
         let to = Arc::new(Mutex::new(to));
         let target = Arc::clone(&to);
         let mut tasks = JoinSet::new();
+        let mut held = None;
         let port = match protocol {
             Protocol::Tcp => {
-                let listener = listen_on(listen).map_err(failed)?;
-                let port = listener.local_addr().map_err(failed)?.port();
+                let listener = listen_on(listen).map_err(&failed)?;
+                let port = listener.local_addr().map_err(&failed)?.port();
                 tasks.spawn(pass_connections(listener, target));
                 port
             }
             Protocol::Udp => {
                 let socket = bind(listen, SocketType::DGRAM).map(std::net::UdpSocket::from);
-                let socket = socket.and_then(UdpSocket::from_std).map_err(failed)?;
-                let port = socket.local_addr().map_err(failed)?.port();
+                let socket = socket.and_then(UdpSocket::from_std).map_err(&failed)?;
+                let port = socket.local_addr().map_err(&failed)?.port();
                 tasks.spawn(pass_datagrams(Arc::new(socket), target));
                 port
             }
+            Protocol::Sctp => {
+                let reserved = reserve_sctp(listen.into())?;
+                held = Some(reserved.socket);
+                reserved.port
+            }
         };
-        Ok(Self { to, port, _tasks: tasks })
+        Ok(Self { to, port, _tasks: tasks, _held: held })
     }
 
     pub(crate) const fn port(&self) -> u16 {
@@ -81,7 +88,7 @@ pub(crate) fn host_has_ipv6() -> bool {
 }
 
 /// For IPv6 alone: the same port's IPv4 side is somebody else's.
-fn bind(address: SocketAddrV6, kind: SocketType) -> io::Result<std::os::fd::OwnedFd> {
+fn bind(address: SocketAddrV6, kind: SocketType) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::INET6, kind, flags, None)?;
     sockopt::set_ipv6_v6only(&socket, true)?;
@@ -189,6 +196,7 @@ fn current(to: &Target) -> SocketAddrV4 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::Error;
     use std::net::Ipv6Addr;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 

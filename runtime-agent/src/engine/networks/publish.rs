@@ -133,13 +133,20 @@ pub(super) fn bindings(ports: &[Port]) -> PortBindings {
 impl Wish {
     /// The first port of the range that is free on every address.
     fn take(&self, container: Inside, others: &[Port]) -> Result<Taken> {
+        let reached = self.reached(container)?;
         // A port that the kernel chose for one address may be somebody's on the next: then it chooses again.
         let any = *self.ports.start() == 0;
         let mut refused = None;
         for port in self.ports.clone().chain(std::iter::repeat_n(0, if any { CHOICES } else { 0 })) {
-            match self.take_port(port, container) {
+            match self.take_port(port, container, &reached) {
                 Ok(taken) => return Ok(taken),
                 Err(net::Error::PortTaken(place)) => refused = refused.or(Some(place)),
+                Err(error @ net::Error::NoSctp) => {
+                    return Err(Error::unimplemented(format!(
+                        "cannot publish {}/sctp: {error}",
+                        self.container
+                    )));
+                }
                 Err(error) => return Err(Error::internal("publishing a port", error)),
             }
         }
@@ -149,11 +156,26 @@ impl Wish {
         ))
     }
 
-    fn take_port(&self, port: u16, container: Inside) -> net::Result<Taken> {
+    /// The addresses of the host by which the container can be reached: SCTP is not passed on from IPv6 to IPv4.
+    fn reached(&self, container: Inside) -> Result<Vec<IpAddr>> {
+        let crosses = self.protocol != Protocol::Sctp || container.address_ipv6.is_some();
+        let reached: Vec<IpAddr> =
+            self.addresses.iter().copied().filter(|address| address.is_ipv4() || crosses).collect();
+        match self.addresses.first() {
+            Some(address) if reached.is_empty() => Err(Error::invalid(format!(
+                "cannot publish {}/sctp on {address}: the container has no IPv6 address, and SCTP is not passed on from \
+                 IPv6 to IPv4",
+                self.container
+            ))),
+            _ => Ok(reached),
+        }
+    }
+
+    fn take_port(&self, port: u16, container: Inside, reached: &[IpAddr]) -> net::Result<Taken> {
         let to = SocketAddrV4::new(container.address, self.container);
         let mut taken = Taken::default();
         let mut port = port;
-        for address in &self.addresses {
+        for address in reached {
             let host: SocketAddr = match *address {
                 IpAddr::V4(address) => {
                     let reserved = net::reserve(self.protocol, address, port)?;
@@ -189,7 +211,7 @@ impl Wish {
 /// How often the kernel may choose a port.
 const CHOICES: usize = 16;
 
-/// `80`, `80/tcp`, `53/udp`.
+/// `80`, `80/tcp`, `53/udp`, `3868/sctp`.
 pub(super) fn container_port(text: &str) -> Result<(u16, Protocol)> {
     let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let port = port.parse().ok().filter(|port| *port > 0);
@@ -197,7 +219,7 @@ pub(super) fn container_port(text: &str) -> Result<(u16, Protocol)> {
     match protocol.to_ascii_lowercase().as_str() {
         "tcp" => Ok((port, Protocol::Tcp)),
         "udp" => Ok((port, Protocol::Udp)),
-        "sctp" => Err(Error::unimplemented("publishing SCTP ports is not supported by this engine")),
+        "sctp" => Ok((port, Protocol::Sctp)),
         _ => Err(Error::invalid(format!("invalid protocol: {protocol}"))),
     }
 }
@@ -237,7 +259,8 @@ mod tests {
 
     #[test]
     fn reads_addresses_ranges_and_ports_for_the_kernel_to_choose() {
-        let asked = r#"{"80/tcp":[{"HostIp":"127.0.0.1","HostPort":"8000-8002"},{}],"53/udp":[{"HostPort":"53"}],"9":null}"#;
+        let asked = r#"{"80/tcp":[{"HostIp":"127.0.0.1","HostPort":"8000-8002"},{}],"53/udp":[{"HostPort":"53"}],
+            "3868/SCTP":[{"HostPort":"3868"}],"9":null}"#;
         let wishes = parse(asked, &["80/tcp", "443/tcp", "9"]).unwrap();
         let shown: Vec<String> = wishes
             .iter()
@@ -255,6 +278,7 @@ mod tests {
         assert_eq!(
             shown,
             [
+                "192.0.2.1:3868-3868 3868/sctp",
                 "192.0.2.1:53-53 53/udp",
                 "127.0.0.1:8000-8002 80/tcp",
                 "192.0.2.1:0-0 80/tcp",
@@ -276,6 +300,27 @@ mod tests {
         ] {
             assert!(parse(wrong, &[]).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn sctp_stays_within_its_family() {
+        let both = vec![IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)];
+        let wish = |protocol, addresses: &[IpAddr]| Wish {
+            protocol,
+            container: 3868,
+            addresses: addresses.to_vec(),
+            ports: 0..=0,
+        };
+        let on_ipv4 = Inside { address: Ipv4Addr::new(172, 17, 0, 2), address_ipv6: None };
+        let on_both = Inside { address_ipv6: Some(Ipv6Addr::LOCALHOST), ..on_ipv4 };
+        assert_eq!(wish(Protocol::Sctp, &both).reached(on_ipv4).unwrap(), both[..1]);
+        assert_eq!(wish(Protocol::Sctp, &both).reached(on_both).unwrap(), both);
+        assert_eq!(wish(Protocol::Tcp, &both).reached(on_ipv4).unwrap(), both);
+        let refused = wish(Protocol::Sctp, &both[1..]).reached(on_ipv4).unwrap_err().to_string();
+        assert!(
+            refused.starts_with("cannot publish 3868/sctp on ::: the container has no IPv6 address"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -86,6 +86,7 @@ fn nft_reads_every_rule_as_it_was_meant() {
             ("base", Rule::new().not_arrived_by("lo").leaves_not_by("lo").translated().drop()),
             ("base", Rule::new().jump("other").comment("hello")),
             ("nat", published.send_to(Ipv4Addr::new(10, 0, 0, 2), 5353)),
+            ("nat", Rule::new().for_port(Protocol::Sctp, 3868).send_to(Ipv4Addr::new(10, 0, 0, 2), 3868)),
             ("post", Rule::new().source(subnet).masquerade()),
         ] {
             batch.append(Family::Ip, "t", to, &rule);
@@ -98,6 +99,7 @@ fn nft_reads_every_rule_as_it_was_meant() {
             r#"iifname != "lo" oifname != "lo" ct status dnat drop"#,
             r#"jump other comment "hello""#,
             "fib daddr type local ip daddr 10.1.2.3 udp dport 53 dnat to 10.0.0.2:5353",
+            "sctp dport 3868 dnat to 10.0.0.2:3868",
             "ip saddr 10.1.0.0/16 masquerade",
         ] {
             assert!(listed.lines().any(|found| found.trim() == line), "{line} is not in\n{listed}");
