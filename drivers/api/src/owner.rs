@@ -1,5 +1,7 @@
 //! Whose a resource is: the tag that stands inside every creating call, and the key of one attempt at one action.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -35,6 +37,14 @@ pub struct OwnerTag {
     pub made: u64,
     /// When it may be collected, in seconds since 1970; `None` means never by itself.
     pub expires: Option<u64>,
+}
+
+impl OwnerTag {
+    /// For how long it was wanted when it was made; `None` where nobody said.
+    #[must_use]
+    pub fn life(&self) -> Option<Duration> {
+        self.expires.map(|end| Duration::from_secs(end.saturating_sub(self.made)))
+    }
 }
 
 /// The idempotency key of one attempt at one action: SHA-256 of machine id, action name and attempt, in hex. What

@@ -123,6 +123,29 @@ async fn what_is_missing_or_not_declared_is_found_in_the_journals() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_machine_lives_as_long_as_is_declared() {
+    let desk = Desk::new("compare-ttl");
+    let wish = |hours: Option<u64>| CreateRequest {
+        expires: hours.map(|hours| Duration::from_secs(hours * 3600)),
+        ..desk.wish("web")
+    };
+    desk.create(&wish(Some(4))).await;
+    assert_eq!(desk.deeds(&[wish(Some(4))]).await, [of("web", &[])]);
+    for (other, because) in
+        [(Some(90), "ttl: 4h → 90h"), (Some(48), "ttl: 4h → 2d"), (None, "ttl: 4h → nothing")]
+    {
+        let change = &desk.compare(&[wish(other)]).await.changes[0];
+        assert_eq!((&change.deeds[..], &change.because[0][..]), (&[Deed::Replace][..], because));
+    }
+    // One that has ended itself is not started again.
+    Cloud::named(desk.cloud).change_by_hand("web", false);
+    assert_eq!(desk.deeds(&[wish(Some(4))]).await, [of("web", &[Deed::Start])]);
+    tokio::time::advance(Duration::from_secs(4 * 3600)).await;
+    let change = &desk.compare(&[wish(Some(4))]).await.changes[0];
+    assert_eq!((&change.deeds[..], &change.because[0][..]), (&[Deed::Replace][..], "its time is over"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_machine_of_no_fleet_is_adopted_if_it_is_what_is_wanted() {
     let desk = Desk::new("compare-adopt");
     let wanted = desk.wish("web");

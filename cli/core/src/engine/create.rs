@@ -292,7 +292,7 @@ fn same_wish(machine: &Machine, request: &CreateRequest, driver: About) -> Resul
     let same = machine.driver == driver.name
         && machine.config == request.config
         && machine.options == request.options
-        && machine.owner.expires.is_some() == request.expires.is_some()
+        && machine.owner.life() == request.expires
         && machine.bare == bare;
     if same {
         return Ok(());

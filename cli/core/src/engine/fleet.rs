@@ -6,6 +6,7 @@
 //! is trouble and never a change: what cannot be seen is not taken for gone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -231,6 +232,11 @@ impl Wharf {
             change.only(Deed::Replace, wanted);
             return Ok(());
         }
+        let now = milliseconds(&*self.clock) / 1000;
+        if machine.owner.expires.is_some_and(|end| end <= now) {
+            change.only(Deed::Replace, vec!["its time is over".to_owned()]);
+            return Ok(());
+        }
         if machine.fleet.is_none() {
             change.add(Deed::Adopt, "it belongs to no fleet");
         }
@@ -256,7 +262,7 @@ impl Wharf {
         } else if engine && !lacks && machine.configuring {
             change.add(Deed::Configure, "its engine was not given its options to the end");
         }
-        let soon = milliseconds(&*self.clock) / 1000 + ABOUT_TO_END.as_secs();
+        let soon = now + ABOUT_TO_END.as_secs();
         let ends = machine.provisioned.as_ref().is_some_and(|engine| engine.expires < soon);
         if ends && !change.deeds.contains(&Deed::Configure) {
             change.add(Deed::Renew, "its certificate ends within a month");
@@ -270,7 +276,12 @@ impl Wharf {
         if driver != machine.driver {
             return Ok(vec![format!("its driver is {} and should be {driver}", machine.driver)]);
         }
-        Ok(differences(&machine.config, &request.config))
+        let mut found = differences(&machine.config, &request.config);
+        let (was, is) = (machine.owner.life(), request.expires);
+        if was != is {
+            found.push(format!("ttl: {} → {}", shown_life(was), shown_life(is)));
+        }
+        Ok(found)
     }
 }
 
@@ -318,6 +329,15 @@ fn owned(machine: &Machine, by: &str) -> Error {
 fn with(mut reasons: Vec<String>, first: &str) -> Vec<String> {
     reasons.insert(0, first.to_owned());
     reasons
+}
+
+/// As people write it, in the largest unit that it is a whole number of.
+fn shown_life(life: Option<Duration>) -> String {
+    let Some(seconds) = life.map(|life| life.as_secs()) else { return "nothing".to_owned() };
+    let units = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")];
+    let whole = units.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit));
+    let (unit, letter) = whole.unwrap_or((1, "s"));
+    format!("{}{letter}", seconds / unit)
 }
 
 /// The settings of a driver that differ. One that is not there is one that says nothing: releases add settings.
