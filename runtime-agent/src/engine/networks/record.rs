@@ -178,3 +178,33 @@ impl Network {
         self.options.get(option).is_none_or(|value| matches!(value.as_str(), "true" | "1"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_before_networks_had_ipv6_is_read() {
+        let network = serde_json::json!({
+            "version": 1, "id": "f".repeat(64), "name": "front", "created": "2026-01-01T00:00:00Z",
+            "driver": {
+                "kind": "bridge", "bridge": "wb-ffffffffffff", "subnet": "172.18.0.0/16", "gateway": "172.18.0.1",
+            },
+        });
+        let network: Network = serde_json::from_value(network).unwrap();
+        let bridged = network.bridged().unwrap();
+        assert_eq!((bridged.pool.gateway, bridged.pool_ipv6.clone()), (Ipv4Addr::new(172, 18, 0, 1), None));
+
+        let sandbox = serde_json::json!({
+            "version": 1, "container": "c".repeat(64), "name": "web", "namespace": "/run/x", "dns": [],
+            "endpoints": [{
+                "id": "e", "network": network.id, "address": "172.18.0.2", "mac": "02:42:ac:12:00:02",
+                "link": "v1", "inside": "eth0", "names": ["web"], "gateway": true,
+            }],
+            "ports": [{"protocol": "tcp", "host": "0.0.0.0:8080", "container": "172.18.0.2:80"}],
+        });
+        let sandbox: Sandbox = serde_json::from_value(sandbox).unwrap();
+        assert_eq!(sandbox.endpoints[0].addresses().count(), 1);
+        assert!(!sandbox.endpoints[0].gateway_ipv6 && sandbox.ports[0].container_ipv6.is_none());
+    }
+}
