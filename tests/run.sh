@@ -67,6 +67,18 @@ find_docker() {
     )
 }
 
+# AppArmor's compiler, for a guest: unpacked and not installed, since here it would confine programs.
+find_apparmor() {
+    local folder="$cache/apparmor"
+    if [ ! -d "$folder" ]; then
+        say "unpacking AppArmor's compiler"
+        mkdir "$results/apparmor"
+        (cd "$results/apparmor" && apt-get download -qq apparmor && dpkg-deb -x apparmor_*.deb .)
+        mv "$results/apparmor" "$folder"
+    fi
+    export WHARF_TEST_APPARMOR=$(find "$folder" -name apparmor_parser -type f)
+}
+
 # A simulated EC2 needs moto, in a Python of its own; a shared store is tried on its S3, too.
 MOTO='moto[ec2,s3,server,ssm,sts,iam]==5.*'
 install_moto() {
@@ -94,7 +106,7 @@ run() { # run NAME COMMAND…: output to a log, the log shown when it fails
     else
         printf '%-28s FAILED  %4d s\n' "$name" $((SECONDS - started))
         : >"$results/$name.failed"
-        grep -vE '^test .* \.\.\. ok$|^ +Compiling |^ +Running |^running [0-9]+ tests$|^$' "$results/$name.log" | tail -n 120
+        grep -vE '^test .* \.\.\. ok$|^ +Compiling |^ +Running |^running [0-9]+ tests$|^$' "$results/$name.log" | tail -n 120 || true
     fi
 }
 
@@ -115,57 +127,72 @@ install_azurite() {
 
 install_packages
 find_docker
+find_apparmor
 install_moto
 install_azurite
 
 if [ -z "$filter" ]; then
     say "form"
     run format cargo fmt --all --check
-    run lints cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
-    run lints-aws env CARGO_TARGET_DIR="$CARGO_TARGET_DIR/aws" cargo clippy -p wharf-driver-aws --features sdk --all-targets --locked --quiet -- -D warnings
     run shell-scripts bash -c 'for f in $(git ls-files "*.sh" .ci/run); do bash -n "$f" || exit 1; done'
 fi
 
-# One build of everything: a build of one package alone would choose other features, and compile half the tree again.
-build_tests() {
-    cargo test --workspace --locked --no-run --message-format=json-render-diagnostics >"$results/messages" || return 1
-    # The program itself is among them: cargo builds it for its own package's tests.
-    python3 - "$results/messages" >"$results/binaries" <<'PYTHON'
+# Clippy is a compiler: what it lints, it builds, in one pass; `cargo clippy` would only check, and every crate that
+# ours depend on would be compiled once for it and once for the tests. Nobody steps through these builds or edits them.
+export RUSTC_WORKSPACE_WRAPPER=clippy-driver CARGO_INCREMENTAL=0
+
+# What `cargo … --message-format=json` says of ours in words; an error where there is any, be it a warning. Prints the
+# test binaries: package, its folder, executable.
+read_messages() {
+    python3 -c '
 import json, os, sys
-for line in open(sys.argv[1]):
+told = 0
+for line in sys.stdin:
     message = json.loads(line)
+    if message.get("reason") == "compiler-message" and message["message"]["level"] in ("warning", "error"):
+        told += 1
+        print(message["message"]["rendered"], file=sys.stderr)
     if message.get("executable") and message.get("profile", {}).get("test"):
         folder = os.path.dirname(message["manifest_path"])
         package = message["package_id"].split("#")[-1].split("@")[0]
         if package[0].isdigit():
             package = os.path.basename(message["package_id"].split("#")[0])
         print(package, folder, message["executable"], sep="\t")
-PYTHON
+sys.exit(told > 0)'
+}
+
+# One build of everything: a build of one package alone would choose other features, and compile half the tree again.
+# The program itself is among it: cargo builds it for its own package's tests.
+build_tests() {
+    cargo test --workspace --locked --no-run --message-format=json | read_messages >"$results/binaries"
 }
 
 # What is built with Amazon's SDK has a target of its own: the other features that it asks of common packages would have
-# half the tree compiled anew, and the SDK with it, whenever one of both was built.
+# half the tree compiled anew, and the SDK with it, whenever one of both was built. Most of it is one rustc of 8 GB, so
+# it goes on beside the others, one crate at a time.
 build_aws() {
-    local target="$CARGO_TARGET_DIR/aws"
-    CARGO_TARGET_DIR="$target" cargo test -p wharf-driver-aws --features sdk --locked --no-run || return 1
-    CARGO_TARGET_DIR="$target" cargo build -p wharf --features aws --locked
+    local -x CARGO_TARGET_DIR="$CARGO_TARGET_DIR/aws" CARGO_BUILD_JOBS=1
+    cargo test -p wharf-driver-aws --features sdk --locked --no-run --message-format=json | read_messages >"$results/binaries-aws" || return 1
+    cargo build -p wharf --features aws --locked --message-format=json | read_messages
 }
-aws_tests() {
-    CARGO_TARGET_DIR="$CARGO_TARGET_DIR/aws" cargo test -p wharf-driver-aws --features sdk --locked -- $filter
-}
-with_aws() { [[ -z $filter || $filter == *aws* || $filter == *ec2* ]]; } # minutes that other tests need not wait for
+build_agent() { env -u RUSTC_WORKSPACE_WRAPPER runtime-agent/build.sh | tail -n 1 >"$results/agent"; }
+with_aws() { [[ -z $filter || $filter == *aws* || $filter == *ec2* || $filter == *fleets* ]]; } # minutes that other tests need not wait for
 
-say "building"
-run build-tests build_tests
+say "lints and builds"
+beside=
 if with_aws; then
-    run build-aws build_aws
+    run build-aws build_aws &
+    beside=$!
     export WHARF_TEST_WHARF_AWS="$CARGO_TARGET_DIR/aws/debug/wharf"
 fi
-WHARF_TEST_AGENT=$(runtime-agent/build.sh | tail -n 1)
-WHARF_TEST_WHARF="$CARGO_TARGET_DIR/debug/wharf"
+run build-tests build_tests
+run build-agent build_agent
 WHARF_TEST_GUEST=$(drivers/local/guest/build.sh | tail -n 1)
-export WHARF_TEST_AGENT WHARF_TEST_WHARF WHARF_TEST_GUEST
+WHARF_TEST_WHARF="$CARGO_TARGET_DIR/debug/wharf"
+wait $beside
 [ "$(failures)" = 0 ] || { echo "0 passed, $(failures) failed"; exit 1; }
+WHARF_TEST_AGENT=$(cat "$results/agent")
+export WHARF_TEST_AGENT WHARF_TEST_WHARF WHARF_TEST_GUEST
 
 # The test binaries of one package, each from its package's folder, as cargo would run them.
 test_package() { # test_package PACKAGE [COMMAND…]: what runs them, where root is needed
@@ -175,25 +202,31 @@ test_package() { # test_package PACKAGE [COMMAND…]: what runs them, where root
         [ "$package" = "$wanted" ] || continue
         echo "     Running $binary"
         (cd "$folder" && CARGO_MANIFEST_DIR=$folder exec env "$@" "$binary" $filter) || status=1
-    done <"$results/binaries"
+    done < <(cat "$results"/binaries*)
     return $status
 }
 
 say "tests"
-# Minutes, and hardly any work: it waits for a simulated cloud, in which things take their time.
-run wharf-driver-azure test_package wharf-driver-azure &
-long=$!
-for package in $(cut -f1 "$results/binaries" | sort -u | grep -vx -e wharfd -e wharf-tests -e wharf-driver-azure -e wharf-driver-aws); do
+# Minutes in which little is computed: they wait for clouds, hosts and guests, in which things take their time. So more
+# of them run at once than there are processors, and the drivers' beside everything else.
+waiting=$(($(nproc) * 2))
+drivers() {
+    run wharf-driver-azure test_package wharf-driver-azure RUST_TEST_THREADS=$waiting
+    if with_aws; then run wharf-driver-aws test_package wharf-driver-aws RUST_TEST_THREADS=$waiting; fi
+    run wharf-driver-local test_package wharf-driver-local
+}
+drivers &
+beside=$!
+for package in $(cut -f1 "$results/binaries" | sort -u | grep -vx -e wharfd -e wharf-tests -e wharf-driver-azure -e wharf-driver-aws -e wharf-driver-local); do
     run "$package" test_package "$package"
 done
 run examples-in-docs cargo test --workspace --locked --doc -- $filter
-if with_aws; then run wharf-driver-aws aws_tests; fi
 # These need root: containers, namespaces, test hosts and virtual machines.
 root=("${as_root[@]}" env PATH="$PATH" HOME="$HOME" CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}"
     RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}")
 run wharfd test_package wharfd "${root[@]}"
-run it test_package wharf-tests "${root[@]}"
-wait "$long"
+run it test_package wharf-tests "${root[@]}" RUST_TEST_THREADS=$waiting
+wait "$beside"
 # The agent keeps its empty control groups for the next container; here there is none.
 "${as_root[@]}" find /sys/fs/cgroup -depth -type d \( -path '*/wharf/shim' -o -name wharf \) \
     -exec rmdir {} \; 2>/dev/null || true
