@@ -28,7 +28,7 @@ install_packages() {
     local wanted=(busybox-static ca-certificates cpio curl debootstrap dbus docker-registry dropbear-bin e2fsprogs gcc
         gnome-keyring iproute2 iptables libc6-dev libseccomp-dev lz4 make nftables openssh-client openssh-server openssl perl
         pkg-config python3 python3-venv
-        qemu-system-x86 qemu-utils systemd-container util-linux xz-utils zstd)
+        qemu-system-x86 qemu-utils sshfs systemd-container util-linux xz-utils zstd)
     local missing=()
     for package in "${wanted[@]}"; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")

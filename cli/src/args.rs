@@ -8,8 +8,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEn
 
 use crate::commands::{
     active, adopt, allow, apply, certs, cloud, completions, config, context, create, destroy, doctor, env,
-    gc, import, inspect, ip, kill, logs, ls, man_pages, plan, provision, regenerate_certs, restart, rm,
-    schema, scp, ssh, start, status, stop, store, supervise, tunnel, unlock, upgrade, url, version,
+    gc, import, inspect, ip, kill, logs, ls, man_pages, mount, plan, provision, regenerate_certs, restart,
+    rm, schema, scp, ssh, start, status, stop, store, supervise, tunnel, unlock, upgrade, url, version,
 };
 use crate::settings::{Entry, add_flags};
 use crate::ui::Output;
@@ -120,6 +120,7 @@ pub(crate) enum Verb {
     Context(context::Args),
     Ssh(ssh::Args),
     Scp(scp::Args),
+    Mount(mount::Args),
     Tunnel(tunnel::Args),
     Start(start::Args),
     Stop(stop::Args),

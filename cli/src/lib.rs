@@ -19,6 +19,7 @@ mod files;
 mod interrupt;
 mod keyring;
 mod log;
+mod mounts;
 mod settings;
 mod shared;
 mod shell;

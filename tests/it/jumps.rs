@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use wharf_tests::Host;
 
+use crate::mount::Point;
 use crate::world::{World, expect_success, fingerprint, text};
 
 /// A machine `web` that is reached through `jump` alone.
@@ -58,6 +59,13 @@ fn a_host_behind_another_is_a_machine_like_any_other() {
     assert!(listed.contains("Running") && !listed.contains("Unknown"), "{listed}");
     assert!(world.wharf_ok(&["version", "web"]).starts_with("wharfd "));
     assert_eq!(world.wharf_ok(&["ssh", "web", "hostname"]).trim(), scene.hidden.name);
+    if let Some(point) = Point::new("jumps::a_host_behind_another_is_a_machine_like_any_other, its mount") {
+        let at = point.path().display().to_string();
+        world.wharf_ok(&["mount", "web:/etc", &at]);
+        let name = std::fs::read_to_string(point.path().join("hostname")).unwrap();
+        assert_eq!(name.trim(), scene.hidden.name);
+        world.wharf_ok(&["mount", "-u", "web:/etc", &at]);
+    }
     world.wharf_ok(&["regenerate-certs", "web"]);
     world.wharf_ok(&["provision", "web"]);
 

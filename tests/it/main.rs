@@ -24,6 +24,7 @@ mod lab;
 mod local;
 mod local_trouble;
 mod logs;
+mod mount;
 mod scp;
 mod upgrade;
 mod world;

@@ -23,6 +23,7 @@ pub(crate) mod kill;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod man_pages;
+pub(crate) mod mount;
 pub(crate) mod plan;
 mod power;
 pub(crate) mod provision;
@@ -94,6 +95,7 @@ pub(crate) async fn run(verb: Verb, cx: &Cx) -> Result<()> {
         Verb::Context(args) => context::run(args, cx).await,
         Verb::Ssh(args) => ssh::run(args, cx).await,
         Verb::Scp(args) => scp::run(args, cx).await,
+        Verb::Mount(args) => mount::run(args, cx).await,
         Verb::Tunnel(args) => tunnel::run(args, cx).await,
         Verb::Start(args) => start::run(args, cx).await,
         Verb::Stop(args) => stop::run(args, cx).await,

@@ -42,14 +42,14 @@ pub(crate) struct Args {
 
 /// Where a file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     Here(String),
     There { user: Option<String>, machine: String, path: String },
 }
 
 impl Place {
     /// As scp reads it: what has a colon before any slash is elsewhere.
-    fn read(text: &str) -> Self {
+    pub(super) fn read(text: &str) -> Self {
         match text.split_once(':') {
             Some((host, path)) if !host.is_empty() && !host.contains('/') => {
                 let (user, machine) = match host.rsplit_once('@') {
@@ -76,7 +76,7 @@ impl Place {
 }
 
 /// What a machine is called in the file: nothing that a resolver knows.
-fn alias(machine: &str) -> String {
+pub(super) fn alias(machine: &str) -> String {
     format!("wharf-machine-{machine}")
 }
 
@@ -140,7 +140,7 @@ fn program(name: &str, cx: &Cx) -> Result<std::path::PathBuf> {
 }
 
 /// A machine as ssh is told of it.
-fn host(connection: &Connection, held: Option<&Held>, ssh: &Path, cx: &Cx) -> String {
+pub(super) fn host(connection: &Connection, held: Option<&Held>, ssh: &Path, cx: &Cx) -> String {
     let access = &connection.ssh;
     let mut text = format!(
         "Host {}\n  HostName {}\n  Port {}\n  User {}\n",

@@ -36,6 +36,7 @@ const COMMANDS: &[&str] = &[
     "ip",
     "kill",
     "ls",
+    "mount",
     "provision",
     "regenerate-certs",
     "restart",
@@ -106,7 +107,9 @@ impl Typed {
             typed.names.extend(rest.first().cloned());
             typed.line.extend(rest.iter().map(OsString::from));
         } else {
+            let behind_command = typed.line.len();
             typed.take(rest);
+            typed.name_the_mounted(behind_command);
         }
         if typed.names.is_empty() && !typed.asks_for_help() && OF_A_MACHINE.contains(&command.as_str()) {
             typed.means_default = true;
@@ -142,6 +145,21 @@ impl Typed {
         self.has(&["--help", "-h"]) || self.has(&["--unset", "-u"]) && self.command == "env"
     }
 
+    /// A folder without a machine before it is on `default`. What is taken away is known by where it is.
+    fn name_the_mounted(&mut self, from: usize) {
+        let Some(path) = self.names.first_mut().filter(|_| self.command == "mount") else { return };
+        let takes_away = self.flags.iter().any(|flag| flag == "-u" || flag == "--unmount");
+        if takes_away || machine_of(path).is_some() {
+            return;
+        }
+        let whole = format!("default:{path}");
+        if let Some(word) = self.line.iter_mut().skip(from).find(|word| **word == **path) {
+            *word = OsString::from(&whole);
+        }
+        *path = whole;
+        self.means_default = true;
+    }
+
     fn take(&mut self, rest: &[String]) {
         let mut rest = rest.iter();
         while let Some(word) = rest.next() {
@@ -170,6 +188,13 @@ impl Typed {
             _ => WITH_WORD.contains(&flag),
         }
     }
+}
+
+/// The machine of `[USER@]MACHINE:PATH`.
+pub(super) fn machine_of(place: &str) -> Option<&str> {
+    let (host, _) = place.split_once(':')?;
+    let machine = host.rsplit_once('@').map_or(host, |(_, machine)| machine);
+    (!machine.is_empty() && !machine.contains('/')).then_some(machine)
 }
 
 /// The flags of `create` that take no word, with their aliases and one letter, as the grammar says.
@@ -266,6 +291,9 @@ mod tests {
             ("dm rm -f web db", "rm -f web db", "web db"),
             ("dm ssh web ls -la", "ssh web ls -la", "web"),
             ("dm inspect -f {{.Name}} web", "inspect -f {{.Name}} web", "web"),
+            ("dm mount -u web:/srv site", "mount -u web:/srv site", "web:/srv site"),
+            ("dm mount mount", "mount default:mount", "default:mount"),
+            ("dm mount -unmount site", "mount --unmount site", "site"),
             ("dm -v", "--version", ""),
             ("dm help", "--help", ""),
             ("dm help create", "create --help", ""),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use wharf_core::{State, Wharf};
 
 use super::Typed;
-use super::arguments::OF_A_MACHINE;
+use super::arguments::{OF_A_MACHINE, machine_of};
 use super::words::{ALREADY_EXISTS, EXTRA, INVALID, NO_DEFAULT, NOT_RUNNING, missing};
 use crate::commands::Cx;
 use crate::error::{Error, Result};
@@ -34,6 +34,12 @@ impl Typed {
                 })
             }
             "env" if self.has(&["--unset", "-u"]) => Ok(()),
+            // What is left of a machine that is gone can be taken away, too.
+            "mount" if self.has(&["--unmount", "-u"]) => Ok(()),
+            "mount" => {
+                let machine = self.names.first().and_then(|place| machine_of(place));
+                self.check_known(&machine.map(str::to_owned).into_iter().collect::<Vec<_>>(), &wharf).await
+            }
             command if OF_ONE.contains(&command) && self.names.len() > 1 => {
                 Err(Error::failed("Error: Expected one machine name as an argument"))
             }
@@ -57,13 +63,15 @@ impl Typed {
         if there { Err(Error::failed(format!("Docker machine {name:?} {ALREADY_EXISTS}"))) } else { Ok(()) }
     }
 
-    async fn check_machines(&self, wharf: &Wharf, cx: &Cx) -> Result<()> {
+    async fn check_known(&self, names: &[String], wharf: &Wharf) -> Result<()> {
         let known = wharf.list().await?;
         let is_there = |name: &String| known.iter().any(|(known, _)| known.as_str() == name);
-        if let Some(name) = self.names.iter().find(|name| !is_there(name)) {
-            let message = if self.means_default { NO_DEFAULT.to_owned() } else { missing(name) };
-            return Err(Error::failed(message));
-        }
+        let Some(name) = names.iter().find(|name| !is_there(name)) else { return Ok(()) };
+        Err(Error::failed(if self.means_default { NO_DEFAULT.to_owned() } else { missing(name) }))
+    }
+
+    async fn check_machines(&self, wharf: &Wharf, cx: &Cx) -> Result<()> {
+        self.check_known(&self.names, wharf).await?;
         if !OF_RUNNING.contains(&self.command.as_str()) {
             return Ok(());
         }

@@ -16,6 +16,7 @@ mod fleets;
 mod gc;
 mod import;
 mod keyring;
+mod mount;
 mod pty;
 mod sandbox;
 mod shared;

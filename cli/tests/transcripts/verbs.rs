@@ -214,6 +214,7 @@ fn help_lists_every_verb_and_code() {
       context           Writes or refreshes machines' docker contexts, and prints their names
       ssh               Opens a shell on a machine, or runs a command there
       scp               Copies files between this computer and machines
+      mount             Mounts a folder of a machine's here, by sshfs, or takes such a mount away
       tunnel            Leads a port of this computer to a machine's engine, over SSH
       start             Starts machines that are stopped
       stop              Stops machines gently; their data stays
