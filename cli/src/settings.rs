@@ -251,7 +251,7 @@ fn flag(setting: &'static Setting) -> Arg {
         | Takes::Personal(name)
         | Takes::PersonalPath(name)
         | Takes::Secret(name) => arg.value_name(name).action(ArgAction::Set),
-        Takes::List(name) => arg.value_name(name).action(ArgAction::Append),
+        Takes::List(name) | Takes::Paths(name) => arg.value_name(name).action(ArgAction::Append),
         Takes::Switch => arg.action(ArgAction::SetTrue),
     }
 }
@@ -282,13 +282,17 @@ fn found(setting: &Setting, config: &Config) -> Option<Vec<String>> {
 fn usual(setting: &Setting, world: &World) -> Option<Vec<String>> {
     let sits_there = world.terminal.stdin && world.terminal.stderr;
     let default = setting.at_terminal.filter(|_| sits_there).or(setting.default)?;
+    let homeless = matches!(setting.takes, Takes::Paths(_)) && default == HOME && world.home.is_none();
+    if homeless {
+        return None;
+    }
     Some(vec![default.to_owned()])
 }
 
 /// Several values in one variable are parted by commas, as docker-machine did.
 fn spread(setting: &Setting, value: &str) -> Vec<String> {
     match setting.takes {
-        Takes::List(_) => {
+        Takes::List(_) | Takes::Paths(_) => {
             value.split(',').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
         }
         Takes::Switch => vec![(!matches!(value, "0" | "false" | "no" | "off")).to_string()],
@@ -301,11 +305,55 @@ pub(crate) fn spelled(setting: &Setting, value: &str, world: &World) -> String {
         Takes::Path(_) | Takes::PersonalPath(_) if !value.is_empty() => {
             world.absolute(value).display().to_string()
         }
+        Takes::Paths(_) => folder(value, world),
         _ => value.to_owned(),
+    }
+}
+
+/// The word for the person's own folder.
+const HOME: &str = "home";
+
+/// A folder as the person wrote it, with what may be done there behind a colon.
+fn folder(value: &str, world: &World) -> String {
+    let (path, behind) = match value.rsplit_once(':') {
+        Some((path, behind)) if !behind.contains('/') => (path, format!(":{behind}")),
+        _ => (value, String::new()),
+    };
+    match (path, &world.home) {
+        ("none", _) => value.to_owned(),
+        (HOME, Some(home)) => format!("{HOME}:{}{behind}", home.display()),
+        _ => format!("{}{behind}", world.absolute(path).display()),
     }
 }
 
 /// What a setting is called in the file: its flag without the driver's name.
 pub(crate) fn key(setting: &Setting, driver: &str) -> &'static str {
     setting.flag.strip_prefix(driver).and_then(|rest| rest.strip_prefix('-')).unwrap_or(setting.flag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_made_absolute_and_keep_what_stands_behind_them() {
+        let mut world = World::real().seen_from("/work".into());
+        world.home = Some("/home/ann".into());
+        for (typed, means) in [
+            ("src:rw", "/work/src:rw"),
+            ("~/src", "/home/ann/src"),
+            ("~:rw", "/home/ann:rw"),
+            ("/a:b/c", "/a:b/c"),
+            ("home", "home:/home/ann"),
+            ("home:rw", "home:/home/ann:rw"),
+            ("none", "none"),
+        ] {
+            assert_eq!(folder(typed, &world), means, "{typed}");
+        }
+        let driver = crate::drivers::all().into_iter().find(|entry| entry.about().name == "local").unwrap();
+        let mount = driver.settings().iter().find(|setting| setting.flag == "local-mount").unwrap();
+        assert_eq!(usual(mount, &world), Some(vec!["home".to_owned()]));
+        world.home = None;
+        assert_eq!(usual(mount, &world), None, "who has no home shares none");
+    }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 
 use crate::end::End;
+use crate::shares::Shares;
 
 /// What the daemon was asked to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct Config {
     pub dns: Vec<IpAddr>,
     /// The computer that this host is a virtual machine of: ports published on 127.0.0.1 are open to it.
     pub loopback_peer: Option<Ipv4Addr>,
+    /// The folders of that computer which are seen here; `None` where nobody said anything of such.
+    pub shares: Option<Shares>,
     /// When the machine's time is over.
     pub end: Option<End>,
     /// How much is logged.
@@ -183,6 +186,10 @@ struct Flags {
     /// Default: what /etc/wharf/loopback-peer says, where it is
     #[arg(long, value_name = "ADDRESS")]
     loopback_peer: Option<Ipv4Addr>,
+    /// Refuse binds of what is neither here nor in a folder that this file lists: `ro PATH` or `rw PATH` a line, folders
+    /// of the computer that this host is a virtual machine of. Default: /etc/wharf/shares, where it is
+    #[arg(long, value_name = "FILE")]
+    shares: Option<PathBuf>,
     /// Take no new containers from this time on, in seconds since 1970
     #[arg(long, value_name = "SECONDS")]
     expires: Option<u64>,
@@ -235,6 +242,10 @@ impl Config {
             insecure_registries: flags.insecure_registries,
             dns: flags.dns.iter().filter_map(|dns| mistakes.keep(parse_dns(dns))).collect(),
             loopback_peer: flags.loopback_peer.or_else(named_by_the_machine),
+            shares: match flags.shares {
+                Some(file) => mistakes.keep(named_shares(&file)),
+                None => std::fs::read_to_string("/etc/wharf/shares").ok().map(|text| Shares::read(&text)),
+            },
             end: flags.expires.map(|second| End::at_second(second, flags.power_off)),
             log_level: mistakes
                 .keep(parse_level(if flags.debug { "debug" } else { &flags.log_level }))
@@ -254,6 +265,11 @@ pub(crate) const CRL: &str = "crl.pem";
 /// Whoever made the machine knows who runs it.
 fn named_by_the_machine() -> Option<Ipv4Addr> {
     std::fs::read_to_string("/etc/wharf/loopback-peer").ok()?.trim().parse().ok()
+}
+
+fn named_shares(file: &Path) -> Result<Shares, String> {
+    let text = std::fs::read_to_string(file);
+    text.map(|text| Shares::read(&text)).map_err(|error| format!("--shares {}: {error}", file.display()))
 }
 
 #[derive(Default)]

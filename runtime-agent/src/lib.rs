@@ -18,6 +18,7 @@ mod purge;
 mod registry;
 pub mod runtime;
 mod serve;
+mod shares;
 mod store;
 mod tls;
 mod watchdog;

@@ -2,7 +2,8 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -86,23 +87,65 @@ pub(crate) struct World {
     folder: tempfile::TempDir,
     pub(crate) store: PathBuf,
     guest: PathBuf,
+    /// Who runs everything, where that is not us, and where their programs are.
+    person: Option<Person>,
+}
+
+struct Person {
+    id: u32,
+    programs: PathBuf,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("wharf-it-local-").tempdir().unwrap();
-        Self { store: folder.path().join("wharf"), folder, guest: guest() }
+        Self { store: folder.path().join("wharf"), folder, guest: guest(), person: None }
+    }
+
+    /// The computer of somebody who is not root, with everything that they run in a place of theirs.
+    pub(crate) fn of_somebody(id: u32) -> Self {
+        let mut world = Self::new();
+        let programs = world.folder.path().join("programs");
+        fs::create_dir(&programs).unwrap();
+        let guest = programs.join("guest");
+        let image = world.guest.clone();
+        expect_success(Command::new("cp").arg("-rL").arg(image).arg(&guest));
+        for (program, name) in [
+            (wharf_program().to_owned(), "wharf"),
+            (static_agent().to_owned(), "agent"),
+            (which(&docker_client()), "docker"),
+        ] {
+            expect_success(Command::new("cp").arg("-L").arg(program).arg(programs.join(name)));
+        }
+        let owner = format!("{id}:{id}");
+        expect_success(Command::new("chown").arg("-R").arg(owner).arg(world.folder.path()));
+        world.guest = guest;
+        world.person = Some(Person { id, programs });
+        world
+    }
+
+    /// The home folder.
+    pub(crate) fn home(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn program(&self, name: &str, ours: impl Into<PathBuf>) -> PathBuf {
+        self.person.as_ref().map_or_else(|| ours.into(), |person| person.programs.join(name))
     }
 
     pub(crate) fn wharf(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-        let mut command = self.plain(wharf_program());
-        command.env("WHARF_GUEST", &self.guest).env("WHARF_AGENT", static_agent()).args(arguments);
+        let mut command = self.plain(self.program("wharf", wharf_program()));
+        let agent = self.program("agent", static_agent());
+        command.env("WHARF_GUEST", &self.guest).env("WHARF_AGENT", agent).args(arguments);
         command
     }
 
     /// A program that sees this world alone.
-    fn plain(&self, program: impl AsRef<OsStr>) -> Command {
+    pub(crate) fn plain(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
+        if let Some(person) = &self.person {
+            command.uid(person.id).gid(person.id);
+        }
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.folder.path()).env("WHARF_HOME", &self.store).stdin(Stdio::null());
         command
@@ -114,8 +157,7 @@ impl World {
 
     /// The docker client, for the machine.
     pub(crate) fn docker(&self, arguments: &[&str]) -> Command {
-        let client = std::env::var_os("WHARF_TEST_DOCKER").unwrap_or_else(|| "docker".into());
-        let mut command = self.plain(client);
+        let mut command = self.plain(self.program("docker", docker_client()));
         command.args(["--context", "demo"]).args(arguments);
         command
     }
@@ -173,6 +215,16 @@ impl Drop for World {
         // Also after a failed test nothing may go on.
         let _ = self.wharf(["rm", "-y", "demo"]).output();
     }
+}
+
+fn docker_client() -> PathBuf {
+    std::env::var_os("WHARF_TEST_DOCKER").unwrap_or_else(|| "docker".into()).into()
+}
+
+/// Where a program on the PATH is.
+fn which(program: &Path) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file()).unwrap()
 }
 
 /// The guest's image, built where nobody named one.

@@ -125,7 +125,7 @@ fn sum(disk: &PathBuf) -> String {
 }
 
 /// An image of busybox alone.
-fn import(world: &World, name: &str) {
+pub(crate) fn import(world: &World, name: &str) {
     let archive = world.store.join(format!("../{name}.tar"));
     expect_success(Command::new("tar").args(["-C", "/bin", "-cf"]).arg(&archive).arg("busybox"));
     expect_success(&mut world.docker(&["import", &archive.display().to_string(), name]));

@@ -22,6 +22,7 @@ mod jumps;
 mod keyring;
 mod lab;
 mod local;
+mod local_mounts;
 mod local_trouble;
 mod logs;
 mod mount;

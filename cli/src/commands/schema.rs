@@ -27,7 +27,7 @@ pub(crate) fn run(Args {}: &Args, cx: &Cx) -> Result<()> {
                 name: settings::key(setting, driver).to_owned(),
                 driver: driver.to_owned(),
                 help: setting.help.to_owned(),
-                many: matches!(setting.takes, Takes::List(_)),
+                many: matches!(setting.takes, Takes::List(_) | Takes::Paths(_)),
                 switch: setting.takes == Takes::Switch,
             })
         })

@@ -59,6 +59,10 @@ pub enum Takes {
     Path(&'static str),
     /// A word, as often as wanted.
     List(&'static str),
+    /// A folder of this computer, as often as wanted: made absolute as [`Takes::Path`], with what stands behind its last
+    /// colon left as it is. `none` stays a word; `home` becomes `home:` and the person's home, and is left out where
+    /// there is none.
+    Paths(&'static str),
     /// Nothing: there or not.
     Switch,
     /// One word that is the person's and not the machine's, such as a secret or who signs in: no configuration and no

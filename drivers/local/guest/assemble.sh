@@ -6,12 +6,12 @@ unpacked=$1 root=$2 machine=$3
 busybox=$unpacked/bin/busybox
 version=$(ls "$unpacked/lib/modules")
 
-for folder in bin sbin etc lib lib64 usr/bin usr/sbin usr/lib proc sys dev run tmp root disk new var/lib/wharf \
+for folder in bin sbin etc lib lib64 usr/bin usr/sbin usr/lib proc sys dev run tmp var/root disk new var/lib/wharf \
   var/log etc/wharf etc/ssl/certs "lib/modules/$version"; do
   mkdir -p "$root/$folder"
 done
 chmod 1777 "$root/tmp"
-chmod 0700 "$root/root"
+chmod 0700 "$root/var/root"
 cp -R "$here/root/." "$root/"
 chmod 0755 "$root/init" "$root"/usr/lib/wharf-guest/*
 

@@ -76,10 +76,10 @@ say "assembling"
 busybox=$work/unpacked/bin/busybox
 
 mkdir "$work/image"
-cp "$work/unpacked/boot/vmlinuz-$version" "$work/image/kernel"
+"$here/kernel.sh" "$work/unpacked/boot/vmlinuz-$version" >"$work/image/kernel"
 # Uncompressed on purpose: under emulation, unpacking costs more than reading.
 (cd "$work/root" && find . | sort | "$busybox" cpio -o -H newc -R 0:0 2>/dev/null) >"$work/image/initramfs"
-printf '{"version":1,"architecture":"%s","kernel":"%s","inputs":"%s"}\n' "$machine" "$version" "$inputs" \
+printf '{"version":2,"architecture":"%s","kernel":"%s","inputs":"%s"}\n' "$machine" "$version" "$inputs" \
   >"$work/image/image.json"
 chmod 0644 "$work"/image/*
 # Two builds at once make the same folder; the loser throws its own away.

@@ -4,13 +4,13 @@
 #   packages.sh [ARCHITECTURE]
 #
 # Distributions and releases name them differently, so nothing is taken for granted that apt-cache does not know: the
-# kernel is the first of the small ones that is there, the libraries are what the programs depend on. Reads only.
+# kernel is the first of those that is there, the ones with 9p before Debian's, whose cloud kernel lacks it; the libraries are what the programs depend on. Reads only.
 set -eu
 export LC_ALL=C
 
 case ${1:-$(dpkg --print-architecture)} in
-amd64) flavours="linux-image-cloud-amd64 linux-image-virtual linux-image-kvm linux-image-generic linux-image-amd64" ;;
-arm64) flavours="linux-image-cloud-arm64 linux-image-virtual linux-image-kvm linux-image-generic linux-image-arm64" ;;
+amd64) flavours="linux-image-virtual linux-image-kvm linux-image-generic linux-image-amd64" ;;
+arm64) flavours="linux-image-virtual linux-image-kvm linux-image-generic linux-image-arm64" ;;
 *) echo "packages.sh: no guest for architecture $1" >&2; exit 3 ;;
 esac
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Accelerator;
+use crate::share::Share;
 
 /// One step of making a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +52,10 @@ pub struct Vm {
     pub engine_port: u16,
     /// Whether it reaches no network.
     pub offline: bool,
+    /// Folders of this computer that it sees, outer ones first; `None` for a machine of a release without such, whose
+    /// guest is told nothing of them.
+    #[serde(default)]
+    pub shares: Option<Vec<Share>>,
 }
 
 /// What a machine boots.

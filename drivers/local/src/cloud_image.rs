@@ -15,6 +15,7 @@ use wharf_driver::{Error, Kind, OwnerTag, Result, Seed, user_data};
 
 use crate::folder::{Folder, name};
 use crate::forward::GATEWAY;
+use crate::share::{self, Share};
 
 /// Refuses what is not a whole qcow2 image, or does not fit on a disk of `gib` GiB.
 pub(crate) fn check(image: &Path, gib: u32) -> Result<()> {
@@ -92,24 +93,36 @@ fn without_qemu_img(error: &io::Error) -> Error {
 
 const QEMU_IMG: &str = "qemu-img";
 
-/// Writes what cloud-init reads: who may sign in, and the SSH host key. JSON is YAML.
-pub(crate) fn write_seed(folder: &Folder, seed: &Seed, owner: &OwnerTag) -> io::Result<()> {
+/// Writes what cloud-init reads: who may sign in, the SSH host key, and the folders to mount. JSON is YAML.
+pub(crate) fn write_seed(
+    folder: &Folder,
+    seed: &Seed,
+    owner: &OwnerTag,
+    shares: Option<&[Share]>,
+) -> io::Result<()> {
     let seeds = Folder::at(folder.file(name::SEED_FOLDER));
     seeds.create()?;
     let meta = json!({ "instance-id": owner.machine.as_str(), "local-hostname": seed.host_name });
     seeds.replace("meta-data", meta.to_string().as_bytes())?;
-    seeds.replace("user-data", user_data(&config(seed)).as_bytes())
+    seeds.replace("user-data", user_data(&config(seed, shares)).as_bytes())
 }
 
 /// Ours, and what this computer is to the machine.
-fn config(seed: &Seed) -> Value {
+fn config(seed: &Seed, shares: Option<&[Share]>) -> Value {
     let mut config = seed.cloud_config(&seed.user, "/bin/sh");
     config["hostname"] = json!(seed.host_name);
     // Its own name is known to it, or sudo complains.
     config["manage_etc_hosts"] = json!("localhost");
     // Ports on the machine's own loopback are for this computer, which is its gateway.
-    config["write_files"] =
-        json!([{ "path": "/etc/wharf/loopback-peer", "content": format!("{GATEWAY}\n") }]);
+    let mut files = vec![json!({ "path": "/etc/wharf/loopback-peer", "content": format!("{GATEWAY}\n") })];
+    if let Some(shares) = shares {
+        files.push(json!({ "path": "/etc/wharf/shares", "content": share::listed(shares) }));
+        if !shares.is_empty() {
+            // At every boot, before anything that listens.
+            config["bootcmd"] = json!([["sh", "-c", share::script(shares)]]);
+        }
+    }
+    config["write_files"] = json!(files);
     config
 }
 
@@ -136,7 +149,8 @@ mod tests {
             made: 1,
             expires: None,
         };
-        write_seed(&Folder::at(folder.path()), &seed, &owner).unwrap();
+        let share = Share { path: "/home/ann".into(), writable: true, home: false };
+        write_seed(&Folder::at(folder.path()), &seed, &owner, Some(&[share])).unwrap();
         let read = |file: &str| std::fs::read_to_string(folder.path().join("seed").join(file)).unwrap();
         let meta: Value = serde_json::from_str(&read("meta-data")).unwrap();
         assert_eq!(meta["local-hostname"], "web");
@@ -153,6 +167,8 @@ mod tests {
         assert_eq!(data["ssh_keys"]["ed25519_private"], seed.host_key.expose().as_str());
         assert_eq!(data["ssh_keys"]["ed25519_public"], "ssh-ed25519 BBBB");
         assert_eq!(data["write_files"][0]["content"], "10.0.2.2\n");
+        assert!(data["write_files"][1]["content"].as_str().unwrap().ends_with("\nrw /home/ann\n"));
+        assert!(data["bootcmd"][0][2].as_str().unwrap().contains("share0 '/home/ann'"));
     }
 
     /// The head of a version 3 image of one GiB, with these bytes in it.

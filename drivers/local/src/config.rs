@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use wharf_driver::{Configure, Mistake, Setting, Settings, Takes};
 
 use crate::Local;
+use crate::share::{self, Share};
 
 /// The configuration, parsed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct Config {
     pub qemu: PathBuf,
     /// The machine reaches no network; its own ports are reached all the same.
     pub offline: bool,
+    /// Folders of this computer that the machine sees.
+    #[serde(default)]
+    pub mounts: Vec<Share>,
 }
 
 /// What runs the guest's instructions.
@@ -87,6 +91,13 @@ impl Configure for Local {
             Takes::Switch,
             None,
         ),
+        setting(
+            "local-mount",
+            "show the machine this folder at the same path, so that containers can bind it; only to be read without \
+             `:rw`; as often as wanted; `home` is yours, `none` is none",
+            Takes::Paths("PATH[:rw]"),
+            Some("home"),
+        ),
     ];
 
     fn configure(set: &Settings) -> Result<Config, Vec<Mistake>> {
@@ -113,6 +124,8 @@ impl Configure for Local {
                 None
             }
         };
+        let (mounts, wrong) = share::read_all(set.list("local-mount"));
+        mistakes.extend(wrong.into_iter().map(|why| Mistake::new("local-mount", why)));
         let config = Config {
             cpus,
             memory_mib,
@@ -122,6 +135,7 @@ impl Configure for Local {
             accelerator,
             qemu: set.path("local-qemu").unwrap_or_else(|| QEMU.into()),
             offline: set.switch("local-offline"),
+            mounts,
         };
         if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
     }
@@ -157,9 +171,17 @@ mod tests {
 
     #[test]
     fn every_mistake_is_reported_together() {
-        let mistakes =
-            configure(&[("local-cpus", "0"), ("local-memory", "much"), ("local-accel", "warp")]).unwrap_err();
+        let set =
+            [("local-cpus", "0"), ("local-memory", "much"), ("local-accel", "warp"), ("local-mount", "/etc")];
+        let mistakes = configure(&set).unwrap_err();
         let flags: Vec<_> = mistakes.iter().map(|mistake| mistake.flag).collect();
-        assert_eq!(flags, ["local-cpus", "local-memory", "local-accel"]);
+        assert_eq!(flags, ["local-cpus", "local-memory", "local-accel", "local-mount"]);
+    }
+
+    #[test]
+    fn what_an_earlier_release_wrote_down_is_read() {
+        let mut before = serde_json::to_value(configure(&[]).unwrap()).unwrap();
+        before.as_object_mut().unwrap().remove("mounts");
+        assert_eq!(serde_json::from_value::<Config>(before).unwrap(), configure(&[]).unwrap());
     }
 }

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::folder::{DiskRecord, Folder, Phase, VmRecord, name};
 use crate::launch::{self, failed};
 use crate::resource::Resource;
+use crate::share::{self, Share};
 use crate::{accelerate, image};
 
 /// A virtual machine on this computer.
@@ -106,6 +107,7 @@ impl Driver for Local {
             },
             engine_port: spec.engine_port,
             offline: config.offline,
+            shares: Some(self.shares().await?),
         };
         Ok(Plan { steps: vec![disk_step(disk), vm_step(vm)] })
     }
@@ -207,6 +209,26 @@ impl Local {
         Self { config }
     }
 
+    /// The folders that can be shared. What nobody asked for is left out where it cannot.
+    async fn shares(&self) -> Result<Vec<Share>> {
+        let shares = share::that_are_there(&self.config.mounts)?;
+        if shares.is_empty() {
+            return Ok(shares);
+        }
+        let qemu = &self.config.qemu;
+        let mut asked = tokio::process::Command::new(qemu);
+        asked.args(["-device", "virtio-9p-pci,help"]).kill_on_drop(true);
+        if asked.output().await.is_ok_and(|output| output.status.success()) {
+            return Ok(shares);
+        }
+        if shares.iter().all(|share| share.home) {
+            return Ok(Vec::new());
+        }
+        let why = format!("this QEMU (`{}`) has no 9p, by which folders are shared", qemu.display());
+        Err(Error::new(Kind::Refused, why)
+            .hint("use `--local-mount none`, or name another with --local-qemu"))
+    }
+
     async fn check_qemu(&self) -> Result<()> {
         let qemu = &self.config.qemu;
         let answer = tokio::process::Command::new(qemu).arg("--version").kill_on_drop(true).output().await;
@@ -240,11 +262,13 @@ fn disk_step(disk: Disk) -> Step<Action> {
 }
 
 fn vm_step(vm: Vm) -> Step<Action> {
+    let shares = share::described(vm.shares.as_deref().unwrap_or_default());
+    let sees = if shares.is_empty() { String::new() } else { format!(", which sees {shares}") };
     Step {
         verb: Verb::Create,
         name: vm.name.clone(),
         summary: format!(
-            "boot a virtual machine with {} processors and {} MiB of memory ({})",
+            "boot a virtual machine with {} processors and {} MiB of memory ({}){sees}",
             vm.cpus,
             vm.memory_mib,
             vm.accelerator.as_str()
@@ -285,6 +309,7 @@ fn make_empty(path: &Path, size: u64) -> io::Result<()> {
 }
 
 async fn make_vm(vm: &Vm, cx: &Context) -> Result<Resource> {
+    let mut vm = vm.clone();
     let folder = Folder::at(&vm.folder);
     let cannot = |error| failed("the machine's files cannot be written", error);
     folder.create().map_err(cannot)?;
@@ -300,17 +325,21 @@ async fn make_vm(vm: &Vm, cx: &Context) -> Result<Resource> {
             for part in [name::KERNEL, name::INITRAMFS] {
                 copy(image, &folder, part).map_err(cannot)?;
             }
-            write_seed(&folder, seed).map_err(cannot)?;
+            write_seed(&folder, seed, &vm).map_err(cannot)?;
             "root".to_owned()
         }
         Boot::Disk => {
-            cloud_image::write_seed(&folder, seed, &cx.owner).map_err(cannot)?;
+            if let Some(shares) = &mut vm.shares {
+                *shares = share::beside_home_of(&seed.user, shares)?;
+            }
+            let shares = vm.shares.as_deref();
+            cloud_image::write_seed(&folder, seed, &cx.owner, shares).map_err(cannot)?;
             seed.user.clone()
         }
     };
-    let record = VmRecord { version: 1, key: cx.key.clone(), owner: cx.owner.clone(), vm: vm.clone(), user };
+    let record = VmRecord { version: 1, key: cx.key.clone(), owner: cx.owner.clone(), vm, user };
     folder.write(name::VM_RECORD, &record).map_err(cannot)?;
-    launch::start(&folder, vm.boot.says_when_ready(), cx).await?;
+    launch::start(&folder, record.vm.boot.says_when_ready(), cx).await?;
     record.resource()
 }
 
@@ -322,7 +351,10 @@ fn copy(image: &Path, folder: &Folder, part: &str) -> io::Result<()> {
 }
 
 /// Stays in the folder, mode 0600, since the guest asks for it at every boot.
-fn write_seed(folder: &Folder, seed: &Seed) -> io::Result<()> {
+fn write_seed(folder: &Folder, seed: &Seed, vm: &Vm) -> io::Result<()> {
+    if let Some(shares) = &vm.shares {
+        folder.replace(name::SEED_SHARES, share::listed(shares).as_bytes())?;
+    }
     folder.replace(name::SEED_HOST_NAME, seed.host_name.as_bytes())?;
     folder.replace(name::SEED_AUTHORIZED_KEY, seed.authorized_key.as_bytes())?;
     folder.replace(name::SEED_HOST_KEY, seed.host_key.expose().as_bytes())

@@ -216,10 +216,11 @@ pub(crate) mod name {
     pub(crate) const SEED_HOST_NAME: &str = "seed-hostname";
     pub(crate) const SEED_AUTHORIZED_KEY: &str = "seed-authorized-key";
     pub(crate) const SEED_HOST_KEY: &str = "seed-host-key";
+    pub(crate) const SEED_SHARES: &str = "seed-shares";
     pub(crate) const SEED_FOLDER: &str = "seed";
 
     /// What goes with the machine; the disk and the locks stay until the disk goes.
-    pub(crate) const OF_VM: [&str; 11] = [
+    pub(crate) const OF_VM: [&str; 12] = [
         STATUS,
         SUPERVISOR_LOG,
         QEMU_PID,
@@ -231,6 +232,7 @@ pub(crate) mod name {
         SEED_HOST_NAME,
         SEED_AUTHORIZED_KEY,
         SEED_HOST_KEY,
+        SEED_SHARES,
     ];
 }
 

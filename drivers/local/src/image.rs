@@ -22,6 +22,8 @@ struct Label {
     inputs: String,
 }
 
+/// What this release knows. 2 mounts folders of this computer.
+const VERSION: u32 = 2;
 const HINT: &str =
     "make one with drivers/local/guest/build.sh, and name it with --local-image-dir or WHARF_GUEST";
 
@@ -56,8 +58,8 @@ fn open(folder: &Path) -> Result<Image> {
     };
     let read = || -> io::Result<Label> { Ok(serde_json::from_slice(&fs::read(folder.join("image.json"))?)?) };
     let label = read().map_err(|error| broken(error.to_string()))?;
-    if label.version != 1 {
-        return Err(broken(format!("its version is {}, and only 1 is known", label.version)));
+    if label.version != VERSION {
+        return Err(broken(format!("its version is {}, and {VERSION} is needed", label.version)));
     }
     if label.architecture != std::env::consts::ARCH {
         return Err(broken(format!(
@@ -85,7 +87,7 @@ mod tests {
         for part in ["kernel", "initramfs"] {
             fs::File::create(one.join(part)).unwrap();
         }
-        let label = format!(r#"{{"version":1,"architecture":"{architecture}","kernel":"6","inputs":"abc"}}"#);
+        let label = format!(r#"{{"version":2,"architecture":"{architecture}","kernel":"6","inputs":"abc"}}"#);
         io::Write::write_all(&mut fs::File::create(one.join("image.json")).unwrap(), label.as_bytes())
             .unwrap();
         folder

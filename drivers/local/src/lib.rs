@@ -9,6 +9,9 @@
 //! ports that containers publish come and go with them, those on the machine's own loopback included. The guest never
 //! reaches QEMU's control socket: it is a file of this computer, in a folder that only its owner may enter.
 //!
+//! Folders of this computer are seen in the machine at the same paths (`share.rs`), and the engine there is told of them:
+//! it refuses a bind of what it does not see instead of making an empty folder.
+//!
 //! Removal is safe at any moment, whoever was killed before: see [`Local`] and the order of locks in `folder.rs`.
 #![forbid(unsafe_code)]
 
@@ -25,10 +28,12 @@ mod process;
 mod qemu;
 mod qmp;
 mod resource;
+mod share;
 mod supervisor;
 
 pub use action::{Action, Boot, Disk, Vm};
 pub use config::{Accelerator, Config};
 pub use driver::Local;
 pub use resource::Resource;
+pub use share::Share;
 pub use supervisor::supervise;

@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 use crate::action::{Boot, Vm};
 use crate::config::Accelerator;
 use crate::folder::{Folder, Lock, name};
-use crate::process;
+use crate::{process, share};
 
 /// Starts QEMU in the machine's folder. It inherits `lock`, which is free again when it is gone; our own hold ends
 /// here. All paths but the one it is known by are relative, since a socket's path has a short limit.
@@ -68,11 +68,13 @@ fn arguments(folder: &Folder, vm: &Vm) -> Vec<String> {
                 add(&["-bios", "qboot.rom"]);
             }
             add(&["-kernel", name::KERNEL, "-initrd", name::INITRAMFS, "-append", &kernel_command_line(vm)]);
-            for (item, file) in [
+            let mut seeds = vec![
                 ("hostname", name::SEED_HOST_NAME),
                 ("authorized_key", name::SEED_AUTHORIZED_KEY),
                 ("host_key", name::SEED_HOST_KEY),
-            ] {
+            ];
+            seeds.extend(vm.shares.as_ref().map(|_| ("shares", name::SEED_SHARES)));
+            for (item, file) in seeds {
                 add(&["-fw_cfg", &format!("name=opt/org.wharf/{item},file={file}")]);
             }
         }
@@ -82,6 +84,7 @@ fn arguments(folder: &Folder, vm: &Vm) -> Vec<String> {
             add(&["-blockdev", &seed, "-device", "virtio-blk-pci,drive=seed"]);
         }
     }
+    arguments.extend(share::arguments(vm.shares.as_deref().unwrap_or_default()));
     arguments
 }
 

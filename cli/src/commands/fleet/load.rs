@@ -203,7 +203,7 @@ impl Reader<'_> {
             self.mistakes.add(self.fleet.sources.mistake(key.at, message).without_line());
             return Vec::new();
         }
-        if values.len() > 1 && !matches!(setting.takes, Takes::List(_)) {
+        if values.len() > 1 && !matches!(setting.takes, Takes::List(_) | Takes::Paths(_)) {
             self.wrong(key.at, format!("`{name}` takes one value, and these are {}", values.len()));
         }
         let mut flags = Vec::with_capacity(values.len());

@@ -1,10 +1,11 @@
 //! A machine's life: made, observed, stopped, started, removed; and what is refused.
 
 use std::fs;
+use std::path::Path;
 
 use libtest_mimic::Trial;
 use wharf_driver::{Driver as _, Kind, Power, State};
-use wharf_driver_local::Resource;
+use wharf_driver_local::{Resource, Share};
 
 use crate::world::{processes, trial, until};
 
@@ -141,6 +142,69 @@ pub(crate) fn trials() -> Vec<Trial> {
             assert_eq!(resources.collect::<Vec<_>>(), made, "the machine before its disk");
             world.remove(&made).await;
             assert!(world.driver.find_owned(&world.cx("find")).await.unwrap().owned.is_empty());
+        }),
+        trial("what_is_shared_is_told_to_qemu_and_to_the_guest", async |mut world| {
+            let (docs, src) = (world.shared("docs"), world.shared("src"));
+            let share = |path: &Path, writable, home| Share { path: path.to_owned(), writable, home };
+            let nowhere = Path::new("/nowhere/home");
+            let mounts =
+                vec![share(&docs, false, false), share(nowhere, false, true), share(&src, true, false)];
+            world.configure(|config| config.mounts = mounts);
+            let plan = world.driver.plan(&world.spec(), None, &world.cx("plan")).await.unwrap();
+            let sees = format!("sees {} (read-only), {}", docs.display(), src.display());
+            assert!(plan.steps[1].summary.ends_with(&sees), "{}", plan.steps[1].summary);
+            let made = world.create().await.unwrap();
+            for power in [None, Some(Power::Restart)] {
+                if let Some(power) = power {
+                    world.power(&made, power).await;
+                }
+                let qemu = fs::read_to_string(world.folder().join("qemu.pid")).unwrap();
+                let line = fs::read_to_string(format!("/proc/{}/cmdline", qemu.trim())).unwrap();
+                let local = "security_model=none,multidevs=remap";
+                assert!(
+                    line.contains(&format!("local,id=share0,path={},{local},readonly=on\0", docs.display()))
+                );
+                assert!(line.contains(&format!("local,id=share1,path={},{local}\0", src.display())));
+                assert!(
+                    line.contains("name=opt/org.wharf/shares,file=seed-shares\0") && !line.contains("share2")
+                );
+            }
+            let told = fs::read_to_string(world.folder().join("seed-shares")).unwrap();
+            assert!(told.ends_with(&format!("\nro {}\nrw {}\n", docs.display(), src.display())), "{told}");
+            world.remove(&made).await;
+        }),
+        trial("what_cannot_be_shared_is_refused_or_left_out", async |mut world| {
+            let plan = async |world: &crate::world::World| {
+                world.driver.plan(&world.spec(), None, &world.cx("plan")).await
+            };
+            let share = |path: &Path, home| Share { path: path.to_owned(), writable: false, home };
+            world.configure(|config| config.mounts = vec![share(Path::new("/nowhere/at/all"), false)]);
+            let error = plan(&world).await.unwrap_err();
+            assert_eq!(error.kind(), Kind::Refused);
+            assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
+            let docs = world.shared("docs");
+            let qemu = docs.join("qemu-without-9p");
+            std::os::unix::fs::symlink(std::env::current_exe().unwrap(), &qemu).unwrap();
+            world.configure(|config| (config.qemu, config.mounts) = (qemu, vec![share(&docs, false)]));
+            let error = plan(&world).await.unwrap_err();
+            assert_eq!(error.kind(), Kind::Refused);
+            assert!(error.advice().unwrap().contains("--local-mount none"), "{error}");
+            world.configure(|config| config.mounts = vec![share(&docs, true)]);
+            assert!(!plan(&world).await.unwrap().steps[1].summary.contains("sees"));
+        }),
+        trial("a_machine_of_an_earlier_release_is_told_of_no_shares", async |world| {
+            let made = world.create().await.unwrap();
+            world.power(&made, Power::Off).await;
+            let file = world.folder().join("vm.json");
+            let mut record: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+            record["vm"].as_object_mut().unwrap().remove("shares").unwrap();
+            let text = record.to_string();
+            std::io::Write::write_all(&mut fs::File::create(&file).unwrap(), text.as_bytes()).unwrap();
+            world.power(&made, Power::On).await;
+            let qemu = fs::read_to_string(world.folder().join("qemu.pid")).unwrap();
+            let line = fs::read_to_string(format!("/proc/{}/cmdline", qemu.trim())).unwrap();
+            assert!(line.contains("org.wharf/host_key") && !line.contains("shares"), "{line}");
+            world.remove(&made).await;
         }),
         trial("secrets_stay_in_the_seed", async |world| {
             let made = world.create().await.unwrap();

@@ -25,6 +25,11 @@ fn main() -> ExitCode {
         ["supervise", "local", folder] => wharf_driver_local::supervise(Path::new(folder)),
         ["make", home] => world::make(Path::new(home)),
         ["--version"] => ExitCode::SUCCESS,
+        // Called by another name, it is a QEMU that was built without.
+        ["-device", "virtio-9p-pci,help"] => {
+            let called = std::env::args().next().unwrap_or_default();
+            ExitCode::from(u8::from(called.ends_with("without-9p")))
+        }
         words if words.contains(&"-qmp") => fake_qemu::run(&arguments),
         _ => {
             let trials = [life::trials(), kill::trials(), ports::trials(), suite::trials()].concat_trials();

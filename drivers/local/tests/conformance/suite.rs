@@ -68,6 +68,7 @@ impl World for Fresh {
             accelerator: Some(Accelerator::Tcg),
             qemu: self.path("qemu"),
             offline: true,
+            mounts: Vec::new(),
         };
         serde_json::to_value(config).expect("plain data")
     }

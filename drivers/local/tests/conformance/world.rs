@@ -18,6 +18,7 @@ use wharf_driver_local::{Accelerator, Config, Local, Resource};
 pub(crate) struct World {
     home: Home,
     pub(crate) driver: Local,
+    config: Config,
 }
 
 enum Home {
@@ -73,13 +74,27 @@ impl World {
             accelerator: Some(Accelerator::Tcg),
             qemu: this,
             offline: true,
+            mounts: Vec::new(),
         };
-        let driver = Local::new(config);
-        let world = Self { home, driver };
+        let driver = Local::new(config.clone());
+        let world = Self { home, driver, config };
         for place in [world.folder(), world.cx("").places.cache] {
             fs::create_dir_all(place).expect("places");
         }
         world
+    }
+
+    /// From now on the driver is another one.
+    pub(crate) fn configure(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+        self.driver = Local::new(self.config.clone());
+    }
+
+    /// A folder to share, which is there.
+    pub(crate) fn shared(&self, name: &str) -> PathBuf {
+        let folder = self.home.path().join(name);
+        fs::create_dir_all(&folder).expect("folder");
+        folder
     }
 
     pub(crate) fn folder(&self) -> PathBuf {
@@ -177,7 +192,7 @@ pub(crate) fn make_image(folder: &Path) {
         fs::File::create(folder.join(part)).expect("image");
     }
     let architecture = std::env::consts::ARCH;
-    let label = format!(r#"{{"version":1,"architecture":"{architecture}","kernel":"none","inputs":"fake"}}"#);
+    let label = format!(r#"{{"version":2,"architecture":"{architecture}","kernel":"none","inputs":"fake"}}"#);
     let mut file = fs::File::create(folder.join("image.json")).expect("image");
     file.write_all(label.as_bytes()).expect("image");
 }

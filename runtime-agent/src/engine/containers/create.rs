@@ -52,7 +52,8 @@ pub(super) async fn create_from(
     let name = reserve(world, wanted, &id)?;
     let made = async {
         let ground = &world.ground;
-        let mut settled = mounts::settle(wishes, &*ground.volumes, &*ground.images).await?;
+        let mut settled =
+            mounts::settle(wishes, &*ground.volumes, &*ground.images, world.shares.as_ref()).await?;
         borrow_mounts(world, &host_config, &mut settled)?;
         layer_images(world, &id, &mut settled).await?;
         let record = ContainerRecord {

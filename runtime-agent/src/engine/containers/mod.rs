@@ -98,6 +98,7 @@ impl Containers {
             facts: look_at_host(),
             boot: read("/proc/sys/kernel/random/boot_id").trim().to_owned(),
             dns: config.dns.iter().map(ToString::to_string).collect(),
+            shares: config.shares.clone(),
             pace: Pace::default(),
         };
         Ok(Self { end: config.end, ..Self::over(world).await? })

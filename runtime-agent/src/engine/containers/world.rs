@@ -9,6 +9,7 @@ use super::seams::Ground;
 use super::spec::Facts;
 use crate::engine::events::Events;
 use crate::runtime::Runtime;
+use crate::shares::Shares;
 
 /// The surroundings of all containers. One a daemon.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct World {
     pub(crate) boot: String,
     /// Name servers that the daemon was told to hand out.
     pub(crate) dns: Vec<String>,
+    /// Folders of the computer that this host is a virtual machine of, where there may be such.
+    pub(crate) shares: Option<Shares>,
     pub(crate) pace: Pace,
 }
 

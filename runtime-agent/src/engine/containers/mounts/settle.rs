@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Kind, Mount, Mounted, Source, Wish};
 use crate::engine::containers::seams::{ImageSource, VolumeSource};
 use crate::engine::error::{Error, Result};
+use crate::shares::Shares;
 
 /// The mounts, and those volumes that are to be filled from the image if they are empty.
 #[derive(Debug, Default)]
@@ -19,6 +20,7 @@ pub(crate) async fn settle(
     wishes: Vec<Wish>,
     volumes: &dyn VolumeSource,
     images: &dyn ImageSource,
+    shares: Option<&Shares>,
 ) -> Result<Settled> {
     let mut settled = Settled::default();
     for wish in wishes {
@@ -41,7 +43,7 @@ pub(crate) async fn settle(
         };
         let mut fill = false;
         match source {
-            Source::Path { path, make } => mount.source = bind_source(path, make).await?,
+            Source::Path { path, make } => mount.source = bind_source(path, make, shares).await?,
             Source::Image { name, subpath } => {
                 let image = images.resolve(&name)?.id;
                 mount.image = Some(Mounted { image, name, snapshot: String::new() });
@@ -66,19 +68,28 @@ pub(crate) async fn settle(
     Ok(settled)
 }
 
-async fn bind_source(path: PathBuf, make: bool) -> Result<PathBuf> {
+async fn bind_source(path: PathBuf, make: bool, shares: Option<&Shares>) -> Result<PathBuf> {
+    let missing = |why: String| {
+        let path = path.display();
+        Error::invalid(format!(
+            "invalid mount config for type \"bind\": bind source path does not exist: {path}{why}"
+        ))
+    };
     match tokio::fs::metadata(&path).await {
         Ok(_) => Ok(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound && make => {
+            if let Some(why) = shares.and_then(|shares| shares.may_make(&path).err()) {
+                return Err(missing(format!(": {why}")));
+            }
             tokio::fs::create_dir_all(&path).await.map_err(|e| {
                 Error::internal(&format!("error while creating mount source path '{}'", path.display()), e)
             })?;
             Ok(path)
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::invalid(format!(
-            "invalid mount config for type \"bind\": bind source path does not exist: {}",
-            path.display()
-        ))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let why = shares.and_then(|shares| shares.may_make(&path).err());
+            Err(missing(why.map(|why| format!(": {why}")).unwrap_or_default()))
+        }
         Err(error) => Err(Error::internal(&format!("looking at {}", path.display()), error)),
     }
 }
@@ -111,7 +122,35 @@ mod tests {
         let host: HostConfig =
             serde_json::from_str(&json.replace("DIR", &folder.display().to_string())).unwrap();
         let wishes = super::super::wishes(&ContainerConfig::default(), &host)?;
-        settle(wishes, &FolderVolumes::at(&folder.join("volumes")), &OneImage).await
+        settle(wishes, &FolderVolumes::at(&folder.join("volumes")), &OneImage, None).await
+    }
+
+    #[tokio::test]
+    async fn on_a_machine_with_shares_nothing_is_made_outside_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let shares = Shares::read("ro /home/ann\n");
+        let settle = async |source: &Path, wish: &str| {
+            let json = wish.replace("SOURCE", &source.display().to_string());
+            let host: HostConfig = serde_json::from_str(&json).unwrap();
+            let wishes = super::super::wishes(&ContainerConfig::default(), &host).unwrap();
+            settle(wishes, &FolderVolumes::at(folder.path()), &OneImage, Some(&shares)).await
+        };
+        let gone = folder.path().join("gone");
+        for wish in [
+            r#"{"Binds":["SOURCE:/b"]}"#,
+            r#"{"Mounts":[{"Type":"bind","Source":"SOURCE","Target":"/b","BindOptions":{"CreateMountpoint":true}}]}"#,
+            r#"{"Mounts":[{"Type":"bind","Source":"SOURCE","Target":"/b"}]}"#,
+        ] {
+            let message = settle(&gone, wish).await.unwrap_err().to_string();
+            assert!(
+                message.contains("path does not exist") && message.contains("--local-mount"),
+                "{message}"
+            );
+            assert!(!gone.exists());
+            // What the machine itself has is used as ever.
+            assert_eq!(settle(folder.path(), wish).await.unwrap().mounts.len(), 1);
+        }
+        assert_eq!(settle(&gone, r#"{"Binds":["data:/d"]}"#).await.unwrap().mounts.len(), 1);
     }
 
     #[tokio::test]

@@ -93,6 +93,7 @@ impl Host {
             facts: Facts::of_a_whole_host(),
             boot: self.boot.lock().unwrap().clone(),
             dns: Vec::new(),
+            shares: None,
             pace: Pace {
                 first: Duration::from_millis(1),
                 longest: Duration::from_millis(4),
