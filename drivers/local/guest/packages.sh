@@ -4,7 +4,8 @@
 #   packages.sh [ARCHITECTURE]
 #
 # Distributions and releases name them differently, so nothing is taken for granted that apt-cache does not know: the
-# kernel is the first of those that is there, the ones with 9p before Debian's, whose cloud kernel lacks it; the libraries are what the programs depend on. Reads only.
+# kernel is the first of those that is there (not the one that Debian makes for clouds, which lacks 9p), the libraries are
+# what the programs depend on. Reads only.
 set -eu
 export LC_ALL=C
 
