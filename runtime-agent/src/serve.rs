@@ -111,10 +111,9 @@ async fn welcome(stream: TcpStream, door: Door, api: Api, stop: CancellationToke
     };
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let standing = Standing::of(chain, certificates);
-    match chain.first().map(|certificate| Identity::of(certificate, roles.as_ref())) {
-        Some(Ok(identity)) => speak(stream, Client { identity, standing }, api, stop).await,
-        Some(Err(refused)) => tracing::warn!(%refused, "a client was turned away"),
-        None => tracing::warn!("a client was turned away: it showed no certificate"),
+    match Identity::of(chain, roles.as_ref()) {
+        Ok(identity) => speak(stream, Client { identity, standing }, api, stop).await,
+        Err(refused) => tracing::warn!(%refused, "a client was turned away"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The authority: one a store, ten years, signs leaves only.
+//! The authority: one a store, ten years, signs leaves, and intermediates that sign clients' leaves.
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _,
@@ -21,7 +21,7 @@ impl Authority {
         let store = identity(store)?;
         let key = key_pair()?;
         let mut params = params(&format!("wharf authority {store}"), now, VALID)?;
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let pem = params.self_signed(&key)?.pem();
         Self::load(&pem, &Secret::new(key.serialize_pem()))
@@ -94,7 +94,11 @@ pub(crate) fn key_pair() -> Result<KeyPair, Error> {
     Ok(KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?)
 }
 
-fn params(common_name: &str, now: OffsetDateTime, valid: Duration) -> Result<CertificateParams, Error> {
+pub(crate) fn params(
+    common_name: &str,
+    now: OffsetDateTime,
+    valid: Duration,
+) -> Result<CertificateParams, Error> {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, common_name);

@@ -6,7 +6,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
-use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+use x509_parser::prelude::{FromDer as _, GeneralName, SubjectPublicKeyInfo, X509Certificate};
 
 use crate::{Error, Name, Role};
 
@@ -92,6 +92,19 @@ impl Certificate {
     /// The role of the client it signs in.
     pub fn role(&self) -> Option<Role> {
         self.uris.iter().find_map(|uri| uri.strip_prefix("wharf:role:")).and_then(|role| role.parse().ok())
+    }
+
+    /// What its holder may do, as it stands in it.
+    pub(crate) fn limits(&self) -> impl Iterator<Item = &str> {
+        self.uris.iter().map(String::as_str).filter(|uri| uri.starts_with("wharf:"))
+    }
+
+    /// Whether `authority`'s key signed it. Nothing is said about what it is good for, or when.
+    pub fn is_signed_by(&self, authority: &Self) -> bool {
+        let Ok(der) = CertificateDer::from_pem_slice(self.pem.as_bytes()) else { return false };
+        let Ok((_, parsed)) = X509Certificate::from_der(&der) else { return false };
+        let Ok((_, key)) = SubjectPublicKeyInfo::from_der(&authority.public_key) else { return false };
+        parsed.verify_signature(Some(&key)).is_ok()
     }
 
     /// What it is good for; nothing, when it says several things or none.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rcgen::{ExtendedKeyUsagePurpose, SanType};
+use rcgen::{ExtendedKeyUsagePurpose, KeyPair, PublicKeyData as _, SanType};
 use time::{Duration, OffsetDateTime};
 
 use crate::authority::{identity, key_pair};
@@ -50,10 +50,7 @@ impl Authority {
         let key = key_pair()?;
         let mut params = self.leaf(&format!("wharf client {name}"), now, client.valid)?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        params.subject_alt_names = vec![uri(format!("wharf:role:{}", client.role))?];
-        if let Some(machine) = &client.machine {
-            params.subject_alt_names.push(uri(format!("wharf:machine:{}", identity(machine)?))?);
-        }
+        params.subject_alt_names = limits(client)?;
         let pem = params.signed_by(&key, self.issuer())?.pem();
         Ok(Leaf { certificate: Certificate::parse(&pem)?, key_pem: Secret::new(key.serialize_pem()) })
     }
@@ -62,13 +59,8 @@ impl Authority {
 impl Leaf {
     /// Takes up a certificate and key made before, after checking that they belong together.
     pub fn load(certificate_pem: &str, key_pem: &Secret) -> Result<Self, Error> {
-        use rcgen::PublicKeyData as _;
         let certificate = Certificate::parse(certificate_pem)?;
-        let damaged = |error: rcgen::Error| Error::Damaged { what: "key", reason: error.to_string() };
-        let key = rcgen::KeyPair::from_pem(key_pem.expose()).map_err(damaged)?;
-        if key.subject_public_key_info() != certificate.public_key() {
-            return Err(Error::Damaged { what: "key", reason: "it does not fit the certificate".to_owned() });
-        }
+        key_of(&certificate, key_pem, "key")?;
         Ok(Self { certificate, key_pem: key_pem.clone() })
     }
 }
@@ -94,6 +86,29 @@ impl FromStr for Role {
     }
 }
 
-fn uri(text: String) -> Result<SanType, Error> {
+/// The key, after checking that it is the certificate's.
+pub(crate) fn key_of(
+    certificate: &Certificate,
+    key_pem: &Secret,
+    what: &'static str,
+) -> Result<KeyPair, Error> {
+    let damaged = |error: rcgen::Error| Error::Damaged { what, reason: error.to_string() };
+    let key = KeyPair::from_pem(key_pem.expose()).map_err(damaged)?;
+    if key.subject_public_key_info() != certificate.public_key() {
+        return Err(Error::Damaged { what, reason: "the key does not fit the certificate".to_owned() });
+    }
+    Ok(key)
+}
+
+/// What stands in a certificate about what its holder may do.
+pub(crate) fn limits(client: &Client) -> Result<Vec<SanType>, Error> {
+    let mut limits = vec![uri(format!("wharf:role:{}", client.role))?];
+    if let Some(machine) = &client.machine {
+        limits.push(uri(format!("wharf:machine:{}", identity(machine)?))?);
+    }
+    Ok(limits)
+}
+
+pub(crate) fn uri(text: String) -> Result<SanType, Error> {
     Ok(SanType::URI(text.try_into()?))
 }

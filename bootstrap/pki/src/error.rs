@@ -7,7 +7,7 @@ pub enum Error {
     /// The text is no PEM, or what it holds is no such thing.
     #[error("the {what} is damaged: {reason}")]
     Damaged {
-        /// Which of them: `authority's certificate`, `authority's key`, `certificate`, `request`, `serial number`.
+        /// Which of them: `authority's certificate`, `authority's key`, `certificate`, `intermediate`, `key`, `request`, `serial number`.
         what: &'static str,
         /// What the parser said.
         reason: String,

@@ -3,7 +3,9 @@
 //! ```text
 //! Authority ── sign_server(request, …) ─▶ Certificate    the key stays on the machine; only a request travelled
 //!           ├─ issue_client(…) ─────────▶ Leaf           certificate and key, for a person or a job
-//!           └─ revoke(…) ───────────────▶ a CRL          the clients' certificates that were taken back
+//!           ├─ issue_intermediate(…) ───▶ Intermediate   signs clients of one role, for a colleague or a job
+//!           ├─ revoke(…) ───────────────▶ a CRL          the clients' certificates that were taken back
+//!           └─ sign(…) ─────────────────▶ a signature    of a text that the authority stands for
 //! ```
 //!
 //! What holds for every certificate made here:
@@ -20,15 +22,18 @@ mod authority;
 mod certificate;
 mod client;
 mod error;
+mod intermediate;
 mod name;
 mod revocation;
 mod secret;
 mod server;
+mod signature;
 
 pub use authority::Authority;
 pub use certificate::{Certificate, Usage};
 pub use client::{Client, Leaf, Role};
 pub use error::Error;
+pub use intermediate::Intermediate;
 pub use name::Name;
 pub use revocation::{Revocations, Revoked};
 pub use secret::Secret;

@@ -206,3 +206,52 @@ fn a_list_names_exactly_those_that_were_taken_back() {
     garbage.revoked[0].serial = "no number".into();
     assert!(matches!(authority.revoke(&garbage, NOW), Err(Error::Damaged { .. })));
 }
+
+#[test]
+fn an_intermediate_signs_clients_as_limited_as_itself() {
+    let authority = authority();
+    let limits = Client { machine: Some("m-2".into()), valid: Duration::days(30), ..client(Role::Operator) };
+    let made = authority.issue_intermediate(&limits, NOW).unwrap();
+    let kept = Intermediate::load(made.certificate().pem(), made.key_pem()).unwrap();
+    assert!(kept.certificate().is_signed_by(authority.certificate()));
+    assert!(!kept.certificate().is_signed_by(self::authority().certificate()), "another one's");
+    let leaf = kept.issue_client("bob-laptop", Duration::days(365), NOW).unwrap();
+    assert_eq!(leaf.certificate.role(), Some(Role::Operator));
+    assert_eq!(leaf.certificate.machine(), Some("m-2"));
+    assert_eq!(leaf.certificate.usage(), Some(Usage::Client));
+    assert_eq!(leaf.certificate.not_after(), kept.certificate().not_after(), "it ends with its issuer");
+    assert!(leaf.certificate.is_signed_by(kept.certificate()));
+    assert_eq!(leaf.certificate.pem().matches("BEGIN CERTIFICATE").count(), 2, "clients show both");
+    assert_eq!(Leaf::load(leaf.certificate.pem(), &leaf.key_pem).unwrap(), leaf);
+    assert!(matches!(
+        kept.issue_client("bob", Duration::HOUR, NOW + Duration::days(31)),
+        Err(Error::Expired { .. })
+    ));
+}
+
+#[test]
+fn only_an_intermediate_is_taken_for_one() {
+    let authority = authority();
+    let leaf = authority.issue_client(&client(Role::Operator), NOW).unwrap();
+    let (root, key) = (authority.certificate().pem(), authority.key_pem());
+    for (pem, key) in [(root, key), (leaf.certificate.pem(), &leaf.key_pem)] {
+        assert!(matches!(Intermediate::load(pem, key), Err(Error::NotAnAuthority { .. })));
+    }
+    let made = authority.issue_intermediate(&client(Role::Reader), NOW).unwrap();
+    assert!(matches!(Intermediate::load(made.certificate().pem(), key), Err(Error::Damaged { .. })));
+}
+
+#[test]
+fn a_signature_is_good_for_one_text_of_one_kind_by_one_authority() {
+    let (ours, other) = (authority(), authority());
+    let signature = ours.sign("list", "ann, bob").unwrap();
+    assert!(ours.certificate().vouches_for("list", "ann, bob", &signature));
+    for (who, kind, text) in
+        [(&ours, "list", "ann, eve"), (&ours, "note", "ann, bob"), (&other, "list", "ann, bob")]
+    {
+        assert!(!who.certificate().vouches_for(kind, text, &signature), "{kind} {text}");
+    }
+    for broken in ["", "zz", &signature[2..], &signature.replace('0', "1")] {
+        assert!(!ours.certificate().vouches_for("list", "ann, bob", broken), "{broken}");
+    }
+}

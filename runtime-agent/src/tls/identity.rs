@@ -1,7 +1,9 @@
 //! Who a client is: read from its certificate, after the handshake has proved that the certificate is good.
 //!
 //! wharf writes two URIs into a client certificate's alternative names: `wharf:role:<role>` and, when the certificate
-//! is for one machine only, `wharf:machine:<id>`. Without `--tls-roles` any certificate of the authority is an admin,
+//! is for one machine only, `wharf:machine:<id>`; the same stand in an intermediate, for all that it signs. A client may
+//! do what every certificate that it showed allows: the role is the least of theirs, and each that names machines must
+//! name this one. Without `--tls-roles` any certificate of the authority is an admin,
 //! as with dockerd.
 
 use rustls_pki_types::CertificateDer;
@@ -9,12 +11,12 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use crate::config::Roles;
 
-/// What a client may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a client may do, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
-    Admin,
-    Operator,
     Reader,
+    Operator,
+    Admin,
 }
 
 impl Role {
@@ -53,8 +55,21 @@ impl Identity {
         Self { name: "local".to_owned(), role: Role::Admin }
     }
 
-    /// Reads a verified certificate.
-    pub(crate) fn of(certificate: &CertificateDer<'_>, roles: Option<&Roles>) -> Result<Self, Refused> {
+    /// Reads a verified chain, the client's own certificate first. What it showed and is not on the way to the authority
+    /// can only take something away.
+    pub(crate) fn of(chain: &[CertificateDer<'_>], roles: Option<&Roles>) -> Result<Self, Refused> {
+        let (own, above) = chain.split_first().ok_or(Refused::Unreadable)?;
+        let mut identity = Self::one(own, roles)?;
+        for certificate in above {
+            // Some clients show the authority itself, too. Nobody else can make one that is named like its issuer.
+            if !is_root(certificate) {
+                identity.role = identity.role.min(Self::one(certificate, roles)?.role);
+            }
+        }
+        Ok(identity)
+    }
+
+    fn one(certificate: &CertificateDer<'_>, roles: Option<&Roles>) -> Result<Self, Refused> {
         let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| Refused::Unreadable)?;
         let name = certificate.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
         let name = name.unwrap_or("").to_owned();
@@ -75,6 +90,10 @@ impl Identity {
     }
 }
 
+fn is_root(certificate: &CertificateDer<'_>) -> bool {
+    X509Certificate::from_der(certificate).is_ok_and(|(_, read)| read.issuer() == read.subject())
+}
+
 fn uris<'a>(certificate: &'a X509Certificate<'_>) -> Result<Vec<&'a str>, Refused> {
     let names = certificate.subject_alternative_name().map_err(|_| Refused::Unreadable)?;
     let names = names.map(|extension| extension.value.general_names.as_slice()).unwrap_or_default();
@@ -90,26 +109,55 @@ mod tests {
     use rcgen::{CertificateParams, KeyPair, SanType};
 
     fn certificate(uris: &[&str]) -> CertificateDer<'static> {
+        params(uris).self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+    }
+
+    fn params(uris: &[&str]) -> CertificateParams {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(rcgen::DnType::CommonName, "ann");
         params.subject_alt_names =
             uris.iter().map(|uri| SanType::URI((*uri).to_owned().try_into().unwrap())).collect();
-        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+        params
     }
 
     fn identity(uris: &[&str]) -> Result<Identity, Refused> {
-        Identity::of(&certificate(uris), Some(&Roles { machine: "m1".to_owned() }))
+        Identity::of(&[certificate(uris)], Some(&Roles { machine: "m1".to_owned() }))
     }
 
     #[test]
     fn roles_are_demanded_only_when_turned_on() {
-        assert_eq!(Identity::of(&certificate(&[]), None).unwrap().role, Role::Admin);
+        assert_eq!(Identity::of(&[certificate(&[])], None).unwrap().role, Role::Admin);
         assert_eq!(identity(&[]), Err(Refused::NoRole));
         assert_eq!(
             identity(&["wharf:role:reader"]).unwrap(),
             Identity { name: "ann".into(), role: Role::Reader }
         );
         assert_eq!(identity(&["wharf:role:king"]), Err(Refused::UnknownRole("king".into())));
+    }
+
+    #[test]
+    fn a_client_may_do_no_more_than_whoever_signed_for_it() {
+        let issuer = KeyPair::generate().unwrap();
+        let issuer = rcgen::Issuer::new(CertificateParams::default(), issuer);
+        let signed = |uris: &[&str]| {
+            let key = KeyPair::generate().unwrap();
+            params(uris).signed_by(&key, &issuer).unwrap().der().clone()
+        };
+        let of = |chain: &[&[&str]]| {
+            let chain: Vec<_> = chain.iter().map(|uris| signed(uris)).collect();
+            Identity::of(&chain, Some(&Roles { machine: "m1".to_owned() })).map(|identity| identity.role)
+        };
+        let (admin, operator, reader) = ("wharf:role:admin", "wharf:role:operator", "wharf:role:reader");
+        assert_eq!(of(&[&[admin], &[operator]]), Ok(Role::Operator));
+        assert_eq!(of(&[&[reader], &[operator]]), Ok(Role::Reader));
+        assert_eq!(of(&[&[admin], &[reader], &[admin]]), Ok(Role::Reader));
+        assert_eq!(of(&[&[operator], &[operator, "wharf:machine:m2"]]), Err(Refused::OtherMachine));
+        assert_eq!(of(&[&[operator], &[operator, "wharf:machine:m1"]]), Ok(Role::Operator));
+        assert_eq!(of(&[&[operator], &[]]), Err(Refused::NoRole));
+        assert_eq!(of(&[]), Err(Refused::Unreadable));
+        let root = certificate(&[]);
+        let shown = Identity::of(&[signed(&[admin]), root], Some(&Roles { machine: "m1".to_owned() }));
+        assert_eq!(shown.unwrap().role, Role::Admin);
     }
 
     #[test]

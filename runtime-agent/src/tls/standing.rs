@@ -66,7 +66,8 @@ impl Standing {
             chain.iter().map(|der| X509Certificate::from_der(der).ok().map(|(_, read)| read)).collect();
         let read = read?;
         let name = |one: &X509Certificate<'_>| (one.issuer().as_raw().to_vec(), one.raw_serial().to_vec());
-        let expires = read.first()?.validity().not_after.to_datetime();
+        // An intermediate may sign what outlasts it.
+        let expires = read.iter().map(|one| one.validity().not_after.to_datetime()).min()?;
         Some(Self { shown: read.iter().map(name).collect(), expires, certificates })
     }
 

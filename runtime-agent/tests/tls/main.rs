@@ -2,6 +2,7 @@
 //! what each of them may do.
 #![cfg(test)]
 
+mod intermediates;
 mod revoked;
 mod roles;
 mod world;

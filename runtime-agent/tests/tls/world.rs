@@ -55,6 +55,30 @@ impl Authority {
         Leaf { pem: params.signed_by(&key, &self.issuer).unwrap().pem(), key: key.serialize_pem(), serial }
     }
 
+    /// Another authority, which this one signed; and its certificate, to be taken back by.
+    pub(crate) fn intermediate(&self, uris: &[&str], not_after: OffsetDateTime) -> (Self, Leaf) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.distinguished_name.push(DnType::CommonName, "intermediate");
+        params.not_after = not_after;
+        let serial = SerialNumber::from(key.public_key_raw().last_chunk::<8>().unwrap().to_vec());
+        params.serial_number = Some(serial.clone());
+        params.subject_alt_names =
+            uris.iter().map(|uri| SanType::URI((*uri).to_owned().try_into().unwrap())).collect();
+        let pem = params.signed_by(&key, &self.issuer).unwrap().pem();
+        let leaf = Leaf { pem: pem.clone(), key: key.serialize_pem(), serial };
+        (Self { pem, issuer: Issuer::new(params, key) }, leaf)
+    }
+
+    /// A client with the whole chain up to the authority that everybody believes.
+    pub(crate) fn client_below(&self, uris: &[&str], not_after: OffsetDateTime) -> Leaf {
+        let leaf = self.sign(ExtendedKeyUsagePurpose::ClientAuth, uris, not_after);
+        Leaf { pem: format!("{}{}", leaf.pem, self.pem), ..leaf }
+    }
+
     /// The list of those that it takes back.
     pub(crate) fn revoke(&self, leaves: &[&Leaf]) -> String {
         let now = OffsetDateTime::now_utc();
