@@ -80,6 +80,9 @@ pub(crate) struct Global {
     /// Where private keys are kept: auto is the system's keyring where there is one, off is files [env: WHARF_KEYRING]
     #[arg(long, global = true, value_name = "auto|off", help_heading = "Global options")]
     pub(crate) keyring: Option<String>,
+    /// Who you are to a shared store with recipients: an age identity or an SSH private key [env: WHARF_IDENTITY]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub(crate) identity: Option<String>,
     /// How long the command may take: 90, 90s, 1m30s [env: WHARF_TIMEOUT]
     #[arg(long, global = true, value_name = "TIME", help_heading = "Global options")]
     pub(crate) timeout: Option<String>,

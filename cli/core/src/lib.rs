@@ -20,8 +20,8 @@ mod wharf;
 pub use bootstrap::Duplex;
 pub use call::{Call, Confirm, Event, HostKeyQuestion, Phase, Sink, What};
 pub use engine::{
-    Change, Comparison, Deed, End, Fate, FleetLock, Held, Issue, Issued, Leftover, Leftovers, Place,
-    TakenBack, Tunnel, Upgraded,
+    Change, Comparison, Deed, End, Fate, FleetLock, Held, Issue, Issued, Leftover, Leftovers, Listed,
+    NewRecipient, Place, Recipients, RemovedRecipient, TakenBack, Tunnel, Unfinished, Upgraded,
 };
 pub use entropy::{Entropy, OsEntropy};
 pub use error::{Error, Kind, Result};
@@ -29,7 +29,7 @@ pub use machine::{
     Certificates, Connection, CreateRequest, Created, EngineFacts, EngineOptions, ImportRequest, Inspection,
     JumpKeys, Life, Observed, PlannedStep, RemoveOptions, Removed, SshAccess, Summary, Timing,
 };
-pub use vault::{Keeping, Keyring};
+pub use vault::{Identity, Keeping, Keyring, PublicKey, Recipient, RecipientRole};
 pub use wharf::{Parts, Person, Setup, Wharf};
 pub use wharf_driver::{Admission, Factory, MachineId, MachineName, Power, Secret, State, StoreId};
 pub use wharf_pki::Role;

@@ -3,7 +3,7 @@
 //! ```text
 //! store.json                              the store's id and the layout's version
 //! authority/lease.json                    who holds the authority
-//!           files/{ca.pem,…}
+//!           files/{ca.pem,…}              recipients.json, whom keys are encrypted to; intermediates/<name>.json
 //! machines/<name>/lease.json              who holds the machine, and which life of its name is the current one;
 //!                                         it stays when the machine is gone, so that numbers never come again
 //!                 <life>/events/<number>  the journal, one object a number

@@ -167,13 +167,20 @@ impl Cx {
         self.open(clouds, chosen, self.config.agent.clone())
     }
 
+    /// Opens a shared store that the command names itself.
+    pub(crate) fn wharf_over(&self, shared: &Arc<Objects>, config: &Config) -> Wharf {
+        self.opened(&self.clouds(), None, self.setup(config, Some(shared), config.agent.clone()))
+    }
+
     fn open(&self, clouds: &Clouds, chosen: Option<&str>, agent: Option<PathBuf>) -> Wharf {
-        let environment =
-            settings::environment(&self.build.drivers, self.driver_flags.as_ref(), &self.config, &self.world);
-        let wharf = (self.build.open)(Setup {
-            home: self.config.store.clone(),
-            store: self.shared.clone().map(|shared| shared as Arc<dyn Store>),
-            cache: Some(self.config.cache.clone()),
+        self.opened(clouds, chosen, self.setup(&self.config, self.shared.as_ref(), agent))
+    }
+
+    fn setup(&self, config: &Config, shared: Option<&Arc<Objects>>, agent: Option<PathBuf>) -> Setup {
+        Setup {
+            home: config.store.clone(),
+            store: shared.cloned().map(|shared| shared as Arc<dyn Store>),
+            cache: Some(config.cache.clone()),
             drivers: self.build.drivers.iter().map(|entry| entry.factory.clone()).collect(),
             program: self.world.program.clone(),
             agent,
@@ -181,10 +188,18 @@ impl Cx {
             person: self.world.person_here(),
             keys: Keeping {
                 keyring: crate::keyring::of(&self.world, self.build.keyring),
-                in_files: self.config.keyring == Choice::Off,
-                passphrase: self.config.passphrase.clone(),
+                in_files: config.keyring == Choice::Off,
+                passphrase: config.passphrase.clone(),
+                identity: config.identity.clone(),
+                authority: config.authority.clone(),
             },
-        });
+        }
+    }
+
+    fn opened(&self, clouds: &Clouds, chosen: Option<&str>, setup: Setup) -> Wharf {
+        let environment =
+            settings::environment(&self.build.drivers, self.driver_flags.as_ref(), &self.config, &self.world);
+        let wharf = (self.build.open)(setup);
         let ui = self.ui.can_ask().then(|| Arc::clone(&self.ui));
         let mut profiles = clouds.ordered(chosen);
         if let Some(flags) = &self.driver_flags {

@@ -6,6 +6,7 @@
 //! timeout: 30s
 //! keyring: off           # private keys are files
 //! passphrase-file: ~/.config/wharf/passphrase    # which are encrypted with its first line
+//! identity: ~/.ssh/id_ed25519    # who you are to a shared store with recipients
 //! drivers:
 //!   ssh:                  # the driver's flags without its name: --ssh-user
 //!     user: admin
@@ -34,6 +35,7 @@ pub(crate) struct File {
     pub(crate) context: Option<bool>,
     pub(crate) keyring: Option<String>,
     pub(crate) passphrase_file: Option<String>,
+    pub(crate) identity: Option<String>,
     pub(crate) engine: Engine,
     pub(crate) drivers: BTreeMap<String, Section>,
 }

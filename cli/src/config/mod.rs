@@ -3,6 +3,7 @@
 //! Every mistake is found before any is reported, so that a person corrects them in one go.
 
 mod file;
+mod identity;
 mod keyring;
 mod parts;
 mod place;
@@ -15,7 +16,7 @@ pub(crate) use file::{File, Values};
 pub(crate) use keyring::Choice;
 pub(crate) use span::{life, parse as span};
 
-use wharf_core::Secret;
+use wharf_core::{Identity, Secret};
 use wharf_objects::Address;
 
 use crate::args::Global;
@@ -29,6 +30,8 @@ use crate::world::World;
 pub(crate) struct Config {
     /// Where machines are kept, or what of a shared store stays on this computer.
     pub(crate) store: PathBuf,
+    /// Where what stays on this computer of shared stores is.
+    home: Option<PathBuf>,
     /// The shared store, where machines are kept in one.
     pub(crate) shared: Option<Address>,
     /// The docker client's folder.
@@ -55,6 +58,10 @@ pub(crate) struct Config {
     pub(crate) keyring: Choice,
     /// What private keys in files are encrypted with.
     pub(crate) passphrase: Option<Secret<String>>,
+    /// Who the person is to a shared store with recipients.
+    pub(crate) identity: Option<Identity>,
+    /// SHA-256 of the shared store's authority, where the person was told it.
+    pub(crate) authority: Option<String>,
     pub(crate) output: Output,
     pub(crate) debug: bool,
     pub(crate) colour: bool,
@@ -101,8 +108,12 @@ impl Config {
         let passphrase = path(None, "WHARF_PASSPHRASE_FILE", file.passphrase_file.as_ref());
         let passphrase =
             passphrase.and_then(|file| keyring::passphrase(&file).map_err(|e| mistakes.push(e)).ok());
+        let identity = path(flags.identity.as_ref(), "WHARF_IDENTITY", file.identity.as_ref());
+        let identity = identity.and_then(|file| identity::read(&file).map_err(|e| mistakes.push(e)).ok());
+        let authority = world.var("WHARF_AUTHORITY").map(identity::fingerprint);
+        let authority = authority.and_then(|read| read.map_err(|e| mistakes.push(e)).ok());
         let Some(place) = place.filter(|_| mistakes.is_empty()) else { return Err(report(&mistakes)) };
-        let (store, shared) = (place.folder, place.shared);
+        let (store, shared, home) = (place.folder, place.shared, place.home);
         let cache = path(None, "WHARF_CACHE", None).unwrap_or_else(|| cache_folder(world, &store));
         Ok(Self {
             docker: path(None, "DOCKER_CONFIG", None).unwrap_or_else(|| world.absolute("~/.docker")),
@@ -120,13 +131,23 @@ impl Config {
             context: file.context.unwrap_or(true),
             keyring,
             passphrase,
+            identity,
+            authority,
             output: flags.output.map(Into::into).unwrap_or_default(),
             debug: flags.debug || world.var("WHARF_DEBUG").is_some(),
             colour: world.var("NO_COLOR").is_none() && world.var("TERM") != Some("dumb"),
             store,
+            home,
             shared,
             file,
         })
+    }
+
+    /// As if this shared store had been named.
+    pub(crate) fn at(&self, address: &Address) -> Self {
+        let folder = self.home.as_ref().map(|home| place::own(home, address));
+        let store = folder.unwrap_or_else(|| self.store.clone());
+        Self { store, shared: Some(address.clone()), ..self.clone() }
     }
 }
 

@@ -12,6 +12,8 @@ use crate::world::World;
 pub(super) struct Place {
     pub(super) folder: PathBuf,
     pub(super) shared: Option<Address>,
+    /// Where the folders of all shared stores are, where there is a home for them.
+    pub(super) home: Option<PathBuf>,
 }
 
 /// What of these says where; `folder` is where machines are when nothing does.
@@ -26,19 +28,20 @@ pub(super) fn decide(
     let named = named.or(file.filter(|_| home.is_none()).map(String::as_str));
     let none =
         || "there is no home folder to keep machines in: name one with --store or WHARF_HOME".to_owned();
-    let usual = || home.clone().or(folder).ok_or_else(none);
+    let home = home.or(folder);
+    let usual = || home.clone().ok_or_else(none);
     match named {
-        None => Ok(Place { folder: usual()?, shared: None }),
+        None => Ok(Place { folder: usual()?, shared: None, home }),
         Some(text) if Address::is_meant(text) => {
             let address: Address = text.parse().map_err(|e: wharf_core::Error| e.message().to_owned())?;
-            Ok(Place { folder: own(&usual()?, &address), shared: Some(address) })
+            Ok(Place { folder: own(&usual()?, &address), shared: Some(address), home })
         }
-        Some(text) => Ok(Place { folder: world.absolute(text), shared: None }),
+        Some(text) => Ok(Place { folder: world.absolute(text), shared: None, home }),
     }
 }
 
 /// Every store has a folder of its own here.
-fn own(home: &Path, address: &Address) -> PathBuf {
+pub(super) fn own(home: &Path, address: &Address) -> PathBuf {
     let digits = hex::encode(Sha256::digest(address.to_string()));
     home.join("shared").join(format!("{}-{}", address.bucket, &digits[..12]))
 }

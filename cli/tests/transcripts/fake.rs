@@ -60,7 +60,7 @@ fn open(setup: Setup) -> Wharf {
     let entropy = Arc::new(OsEntropy);
     let folder =
         || Arc::new(Folder::new(setup.home.clone(), clock.clone(), entropy.clone())) as Arc<dyn Store>;
-    let store = setup.store.clone().unwrap_or_else(folder);
+    let store = crate::cut::under(&setup.home, setup.store.clone().unwrap_or_else(folder));
     Wharf::with(setup, Parts { store, clock, entropy, bootstrap: Arc::new(Obedient) })
 }
 

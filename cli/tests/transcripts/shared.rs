@@ -138,7 +138,7 @@ fn keys_do_not_get_there_without_a_passphrase() {
     $ wharf create web
     ! web: checking what can be checked beforehand
     ! error: private keys would lie open in a store that is shared
-    ! hint: name a file with the team's passphrase with WHARF_PASSPHRASE_FILE: keys in a shared store are encrypted with it
+    ! hint: `wharf store init URL --recipient KEY` encrypts them to people's own keys; or name a file with the team's passphrase with WHARF_PASSPHRASE_FILE
     [exit 3]
     "#);
     assert_snapshot!(ann.run(&["ls"]), @r#"

@@ -225,7 +225,7 @@ fn help_lists_every_verb_and_code() {
       plan              Shows what `apply` would change; exit code 11 if anything
       apply             Makes a fleet's machines what its file says
       destroy           Removes all machines of a fleet
-      store             Makes a store that a team and its jobs share
+      store             Makes a store that a team and its jobs share; whom its keys are encrypted to
       unlock            Frees the lock of a machine or fleet in a shared store, whose holder is gone
       status            Prints the state that machines are in
       ip                Prints machines' addresses
@@ -265,6 +265,8 @@ fn help_lists_every_verb_and_code() {
                                 WHARF_AGENT]
           --keyring <auto|off>  Where private keys are kept: auto is the system's keyring where there is
                                 one, off is files [env: WHARF_KEYRING]
+          --identity <FILE>     Who you are to a shared store with recipients: an age identity or an SSH
+                                private key [env: WHARF_IDENTITY]
           --timeout <TIME>      How long the command may take: 90, 90s, 1m30s [env: WHARF_TIMEOUT]
 
     Exit codes:

@@ -26,7 +26,7 @@ impl Wharf {
     /// # Errors
     /// What stopped it; the old certificate is then still good.
     pub async fn renew_own(&self, call: &Call) -> Result<()> {
-        self.renew_client(call).await.map(drop)
+        self.renew_client(call).await
     }
 }
 

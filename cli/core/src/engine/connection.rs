@@ -103,7 +103,7 @@ impl Wharf {
         // A host that was there before has never seen the key made here.
         let made = if machine.adopts { Place::Missing } else { self.vault.place(&subject, SIGN_IN).await? };
         let identity = (made == Place::File).then(|| folder.join(SIGN_IN.file));
-        let held = matches!(made, Place::EncryptedFile | Place::Keyring(_));
+        let held = matches!(made, Place::EncryptedFile | Place::SealedFile(_) | Place::Keyring(_));
         Ok(Connection {
             name: name.clone(),
             id: machine.id.clone(),

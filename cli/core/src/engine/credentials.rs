@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use time::{Duration, OffsetDateTime};
-use wharf_pki::{Authority, Certificate, Client, Leaf, Role, Secret};
+use wharf_pki::{Authority, Client, Leaf, Role, Secret};
 
-use crate::store::{Lease, Subject, Wait};
+use crate::engine::issue::{Issued, of};
+use crate::store::{Lease, Subject};
 use crate::vault::{Format, Key};
 use crate::{Call, Error, Kind, Result, Wharf};
 
@@ -34,10 +35,14 @@ pub(crate) struct Identity {
 impl Wharf {
     /// What the docker client and we ourselves talk to engines with, renewed when that is due.
     pub(crate) async fn identity(&self, call: &Call) -> Result<Identity> {
-        let certificate = self.text(CA).await?;
-        if let (Some(authority_pem), Some(client)) = (certificate, self.client().await?) {
-            Certificate::parse(&authority_pem).map_err(|e| damaged(&e.to_string()).caused_by(e))?;
-            return Ok(Identity { authority_pem, client: Arc::new(client) });
+        if let Some(authority) = self.vault.believed().await? {
+            let client = match self.client().await? {
+                Some(client) => Some(Arc::new(client)),
+                None => self.limited_client(false, call).await?,
+            };
+            if let Some(client) = client {
+                return Ok(Identity { authority_pem: authority.pem().to_owned(), client });
+            }
         }
         let Credentials { authority, client } = self.credentials(call).await?;
         Ok(Identity { authority_pem: authority.certificate().pem().to_owned(), client })
@@ -51,9 +56,7 @@ impl Wharf {
         {
             return Ok(Credentials { authority: Arc::new(authority), client: Arc::new(client) });
         }
-        let until = self.clock.now() + call.lock_wait;
-        let wait = Wait { until, cancel: &call.cancel, holder: &call.command, held: &|_| {} };
-        let lease = self.store.lock(&Subject::Authority, &wait).await?;
+        let lease = self.authority_lease(call).await?;
         self.vault.settle(&lease, AUTHORITY).await?;
         let authority = match self.authority().await? {
             Some(authority) => authority,
@@ -68,7 +71,7 @@ impl Wharf {
 
     /// Whether an authority that is there can sign: its key may be where this session cannot ask for it.
     pub(crate) async fn can_sign(&self) -> Result<()> {
-        self.vault.can_keep()?;
+        self.vault.can_keep().await?;
         self.authority().await.map(drop)
     }
 
@@ -80,13 +83,13 @@ impl Wharf {
     }
 
     /// Makes a new client certificate now, whatever the old one is worth.
-    pub(crate) async fn renew_client(&self, call: &Call) -> Result<Credentials> {
+    pub(crate) async fn renew_client(&self, call: &Call) -> Result<()> {
+        if self.limited_client(true, call).await?.is_some() {
+            return Ok(());
+        }
         let Credentials { authority, .. } = self.credentials(call).await?;
-        let until = self.clock.now() + call.lock_wait;
-        let wait = Wait { until, cancel: &call.cancel, holder: &call.command, held: &|_| {} };
-        let lease = self.store.lock(&Subject::Authority, &wait).await?;
-        let client = self.make_client(&lease, &authority).await?;
-        Ok(Credentials { authority, client: Arc::new(client) })
+        let lease = self.authority_lease(call).await?;
+        self.make_client(&lease, &authority).await.map(drop)
     }
 
     pub(crate) fn today(&self) -> OffsetDateTime {
@@ -94,7 +97,8 @@ impl Wharf {
     }
 
     /// The authority; `None` before it is made. Its certificate is written last, so without one there is none.
-    async fn authority(&self) -> Result<Option<Authority>> {
+    pub(crate) async fn authority(&self) -> Result<Option<Authority>> {
+        self.vault.believed().await?;
         let Some(certificate) = self.text(CA).await? else { return Ok(None) };
         let key = self.vault.read(&Subject::Authority, AUTHORITY).await?;
         let key = key.ok_or_else(|| damaged("its key is not there"))?;
@@ -105,11 +109,15 @@ impl Wharf {
 
     /// The client certificate; `None` when a new one is due. What is damaged is due: the authority can replace it.
     async fn client(&self) -> Result<Option<Leaf>> {
+        Ok(self.leaf().await?.filter(|leaf| !leaf.certificate.needs_renewal(self.today())))
+    }
+
+    /// The client certificate, whether a new one is due or not.
+    pub(crate) async fn leaf(&self) -> Result<Option<Leaf>> {
         let (Some(certificate), Some(key)) = (self.text(CERT).await?, self.text(KEY).await?) else {
             return Ok(None);
         };
-        let leaf = Leaf::load(&certificate, &Secret::new(key)).ok();
-        Ok(leaf.filter(|leaf| !leaf.certificate.needs_renewal(self.today())))
+        Ok(Leaf::load(&certificate, &Secret::new(key)).ok())
     }
 
     async fn make_authority(&self, lease: &Lease) -> Result<Authority> {
@@ -123,9 +131,25 @@ impl Wharf {
 
     async fn make_client(&self, lease: &Lease, authority: &Authority) -> Result<Leaf> {
         let leaf = self.issue(authority)?;
-        self.store.put_own(lease, KEY, leaf.key_pem.expose().as_bytes()).await?;
-        self.store.put_own(lease, CERT, leaf.certificate.pem().as_bytes()).await?;
+        if let Some(roster) = self.vault.roster().await? {
+            // Whoever removes them must know what to take back.
+            let me = self.vault.who(&roster)?.name.clone();
+            let own = of("client", &identity(&self.person), &leaf.certificate);
+            let own = Issued { role: Some(Role::Admin), recipient: Some(me), ..own };
+            self.change_issued_under(lease, |all| {
+                all.push(own);
+                Ok(())
+            })
+            .await?;
+            self.vault.remember(lease, authority.certificate(), &roster).await?;
+        }
+        self.keep_client(lease, &leaf).await?;
         Ok(leaf)
+    }
+
+    pub(crate) async fn keep_client(&self, lease: &Lease, leaf: &Leaf) -> Result<()> {
+        self.store.put_own(lease, KEY, leaf.key_pem.expose().as_bytes()).await?;
+        self.store.put_own(lease, CERT, leaf.certificate.pem().as_bytes()).await
     }
 
     fn issue(&self, authority: &Authority) -> Result<Leaf> {
@@ -153,7 +177,7 @@ pub(crate) fn pki_failed(error: wharf_pki::Error) -> Error {
 }
 
 /// A name that a certificate takes: `user@computer` becomes `user-computer`.
-fn identity(person: &str) -> String {
+pub(crate) fn identity(person: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let name: String = person.chars().take(64).map(|c| if fits(c) { c } else { '-' }).collect();
     if name.is_empty() { "person".to_owned() } else { name }

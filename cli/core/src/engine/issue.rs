@@ -7,7 +7,7 @@ use wharf_pki::{Certificate, Client, Role};
 
 use crate::engine::credentials::{CA, CERT, Credentials, pki_failed};
 use crate::engine::revocations::open;
-use crate::store::{Subject, Wait};
+use crate::store::{Lease, Subject};
 use crate::{Call, Certificates, Error, Kind, Result, Wharf};
 
 /// What was issued to others, and has not ended.
@@ -31,7 +31,7 @@ pub struct Issue {
 /// A certificate that is in use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Issued {
-    /// What it is for: `authority`, `own`, `client` or `server`.
+    /// What it is for: `authority`, `own`, `client`, `intermediate` or `server`.
     pub kind: String,
     /// Whose: a machine's name, or who it was issued to.
     pub name: String,
@@ -55,6 +55,9 @@ pub struct Issued {
     /// SHA-256 of the certificate, in hex, where it is known here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
+    /// Which recipient of the store has it: whoever removes them takes it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<String>,
 }
 
 impl Wharf {
@@ -77,7 +80,9 @@ impl Wharf {
             all.push(Issued { ends, ..named("server", machine.name.as_str()) });
         }
         let now = self.today().unix_timestamp();
-        for issued in self.issued().await? {
+        let shown = |issued: &Issued| all.iter().any(|one| one.kind == "own" && one.serial == issued.serial);
+        let others: Vec<Issued> = self.issued().await?.into_iter().filter(|issued| !shown(issued)).collect();
+        for issued in others {
             // What has ended opens nothing, whoever was told.
             let open = if issued.ends > now { open(&issued, &machines) } else { Vec::new() };
             all.push(Issued { open, ..issued });
@@ -133,15 +138,22 @@ impl Wharf {
         call: &Call,
         change: impl FnOnce(&mut Vec<Issued>) -> Result<T>,
     ) -> Result<T> {
-        let until = self.clock.now() + call.lock_wait;
-        let wait = Wait { until, cancel: &call.cancel, holder: &call.command, held: &|_| {} };
-        let lease = self.store.lock(&Subject::Authority, &wait).await?;
+        let lease = self.authority_lease(call).await?;
+        self.change_issued_under(&lease, change).await
+    }
+
+    /// The same, for whoever holds the authority's lock.
+    pub(super) async fn change_issued_under<T>(
+        &self,
+        lease: &Lease,
+        change: impl FnOnce(&mut Vec<Issued>) -> Result<T>,
+    ) -> Result<T> {
         let now = self.today().unix_timestamp();
         let mut all = self.issued().await?;
         all.retain(|issued| issued.ends > now);
         let changed = change(&mut all)?;
         let text = serde_json::to_vec_pretty(&all).map_err(|e| Error::new(Kind::Failed, e.to_string()))?;
-        self.store.put(&lease, ISSUED, &text).await?;
+        self.store.put(lease, ISSUED, &text).await?;
         Ok(changed)
     }
 
@@ -155,7 +167,7 @@ impl Wharf {
     }
 }
 
-fn of(kind: &str, name: &str, certificate: &Certificate) -> Issued {
+pub(super) fn of(kind: &str, name: &str, certificate: &Certificate) -> Issued {
     Issued {
         ends: OffsetDateTime::unix_timestamp(certificate.not_after()),
         serial: Some(certificate.serial().to_owned()),
@@ -175,5 +187,6 @@ fn named(kind: &str, name: &str) -> Issued {
         revoked: None,
         open: Vec::new(),
         fingerprint: None,
+        recipient: None,
     }
 }

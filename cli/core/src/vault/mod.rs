@@ -2,7 +2,7 @@
 //! alone, encrypted where there is a passphrase.
 //!
 //! ```text
-//! ca-key.pem            the key, plain or encrypted
+//! ca-key.pem            the key: plain, encrypted with a passphrase, or in a shared store to its recipients
 //! ca-key.pem.keyring    instead of it: which keyring has the key, and under what name
 //! ```
 //!
@@ -14,7 +14,14 @@
 //! docker client reads it there.
 
 mod cipher;
+mod identity;
 mod keyring;
+mod recipient;
+#[cfg(test)]
+mod recipient_tests;
+mod roster;
+mod sealed;
+mod team;
 #[cfg(test)]
 mod tests;
 
@@ -25,7 +32,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::{Deserialize, Serialize};
 use wharf_driver::Secret;
 
+pub use self::identity::Identity;
 pub use self::keyring::Keyring;
+pub use self::recipient::{PublicKey, Recipient, RecipientRole};
+pub(crate) use self::roster::Roster;
+pub(crate) use self::sealed::seal;
+pub(crate) use self::team::RECIPIENTS;
 use crate::store::{Lease, Store, Subject};
 use crate::{Error, Kind, Result};
 
@@ -36,8 +48,12 @@ pub struct Keeping {
     pub keyring: Option<Arc<dyn Keyring>>,
     /// Keys are to be files though there is a keyring; those that it has are brought back.
     pub in_files: bool,
-    /// What files are encrypted with.
+    /// What files are encrypted with, and what opens an identity that is locked.
     pub passphrase: Option<Secret<String>>,
+    /// Who the person is to a store with recipients.
+    pub identity: Option<Identity>,
+    /// SHA-256 of the authority's certificate, in hex, where the person was told it.
+    pub authority: Option<String>,
 }
 
 /// A private key by its file, and how it is written when it is encrypted.
@@ -64,6 +80,8 @@ pub(crate) enum Place {
     Missing,
     File,
     EncryptedFile,
+    /// Encrypted to recipients: to which ones.
+    SealedFile(String),
     Keyring(String),
 }
 
@@ -91,7 +109,7 @@ impl Vault {
     /// The key; `None` when there is none.
     pub(crate) async fn read(&self, subject: &Subject, key: Key) -> Result<Option<Secret<String>>> {
         if let Some(written) = self.file(subject, key).await? {
-            return self.opened(subject, key, written).map(Some);
+            return self.opened(subject, key, written).await.map(Some);
         }
         let Some(note) = self.note(subject, key).await? else { return Ok(None) };
         let held = self.keyring(subject, key, &note)?.get(&note.account).await;
@@ -102,6 +120,9 @@ impl Vault {
     /// Where the key is.
     pub(crate) async fn place(&self, subject: &Subject, key: Key) -> Result<Place> {
         if let Some(written) = self.file(subject, key).await? {
+            if sealed::is_sealed(written.expose()) {
+                return Ok(Place::SealedFile(sealed::marked(written.expose()).to_owned()));
+            }
             let encrypted = cipher::is_encrypted(key.format, written.expose());
             return Ok(if encrypted { Place::EncryptedFile } else { Place::File });
         }
@@ -110,12 +131,9 @@ impl Vault {
     }
 
     /// Whether keys that are made now have a place to be.
-    pub(crate) fn can_keep(&self) -> Result<()> {
-        if self.store.is_shared() && self.keeping.passphrase.is_none() {
-            Err(no_passphrase())
-        } else {
-            Ok(())
-        }
+    pub(crate) async fn can_keep(&self) -> Result<()> {
+        let locked = self.keeping.passphrase.is_some() || !self.store.is_shared();
+        if locked || self.roster().await?.is_some() { Ok(()) } else { Err(no_passphrase()) }
     }
 
     /// Keeps a key that was just made.
@@ -131,20 +149,28 @@ impl Vault {
 
     /// Whether the key is where it is to be kept, or is not there yet.
     pub(crate) async fn is_settled(&self, subject: &Subject, key: Key) -> Result<bool> {
-        Ok(match self.place(subject, key).await? {
+        let place = self.place(subject, key).await?;
+        if place != Place::Missing
+            && let Some(roster) = self.roster().await?
+        {
+            return Ok(place == Place::SealedFile(roster.mark(subject)));
+        }
+        Ok(match place {
             Place::Missing => true,
             Place::File | Place::EncryptedFile if self.wanted().is_some() => false,
             // A move out of the keyring may have been cut off.
             _ if self.keeping.in_files => self.note(subject, key).await?.is_none(),
             Place::File => self.keeping.passphrase.is_none(),
-            Place::EncryptedFile => true,
-            Place::Keyring(_) => true,
+            Place::EncryptedFile | Place::SealedFile(_) | Place::Keyring(_) => true,
         })
     }
 
     /// Brings a key to where it is to be kept, if it is elsewhere. What cannot be moved stays, and is good there.
     pub(crate) async fn settle(&self, lease: &Lease, key: Key) -> Result<()> {
         let subject = &lease.subject;
+        if let Some(roster) = self.roster().await? {
+            return self.settle_sealed(lease, key, roster).await;
+        }
         match (self.place(subject, key).await?, self.wanted()) {
             (Place::File | Place::EncryptedFile, Some(keyring)) => {
                 let Some(secret) = self.read(subject, key).await? else { return Ok(()) };
@@ -168,6 +194,16 @@ impl Vault {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Encrypts a key by the newest list, where it is not.
+    async fn settle_sealed(&self, lease: &Lease, key: Key, roster: Roster) -> Result<()> {
+        let place = self.place(&lease.subject, key).await?;
+        if place == Place::Missing || place == Place::SealedFile(roster.mark(&lease.subject)) {
+            return Ok(());
+        }
+        let Some(secret) = self.read(&lease.subject, key).await? else { return Ok(()) };
+        self.write_sealed(lease, key, &secret, roster).await
     }
 
     /// Takes the key out of its keyring, if it is in one. The file goes with its subject's folder.
@@ -214,6 +250,9 @@ impl Vault {
     }
 
     async fn write(&self, lease: &Lease, key: Key, secret: &Secret<String>) -> Result<()> {
+        if let Some(roster) = self.roster().await? {
+            return self.write_sealed(lease, key, secret, roster).await;
+        }
         let encrypted = match &self.keeping.passphrase {
             Some(passphrase) => Some(cipher::encrypt(key.format, secret, passphrase)?),
             None if self.store.is_shared() => return Err(no_passphrase()),
@@ -223,7 +262,10 @@ impl Vault {
         self.store.put(lease, key.file, written.expose().as_bytes()).await
     }
 
-    fn opened(&self, subject: &Subject, key: Key, written: Secret<String>) -> Result<Secret<String>> {
+    async fn opened(&self, subject: &Subject, key: Key, written: Secret<String>) -> Result<Secret<String>> {
+        if sealed::is_sealed(written.expose()) {
+            return self.open_sealed(subject, key, written.expose()).await;
+        }
         if !cipher::is_encrypted(key.format, written.expose()) {
             return Ok(written);
         }
@@ -273,6 +315,7 @@ impl fmt::Display for Place {
             Self::Missing => f.write_str("nowhere yet"),
             Self::File => f.write_str("a file"),
             Self::EncryptedFile => f.write_str("an encrypted file"),
+            Self::SealedFile(_) => f.write_str("a file encrypted to the store's recipients"),
             Self::Keyring(name) => f.write_str(name),
         }
     }
@@ -280,8 +323,8 @@ impl fmt::Display for Place {
 
 fn no_passphrase() -> Error {
     Error::new(Kind::Refused, "private keys would lie open in a store that is shared").hint(
-        "name a file with the team's passphrase with WHARF_PASSPHRASE_FILE: keys in a shared store are encrypted \
-         with it",
+        "`wharf store init URL --recipient KEY` encrypts them to people's own keys; or name a file with the team's \
+         passphrase with WHARF_PASSPHRASE_FILE",
     )
 }
 

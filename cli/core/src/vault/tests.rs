@@ -159,7 +159,8 @@ async fn keys_move_both_ways_and_are_there_at_every_moment() {
     assert!(desk.inside().is_settled(&desk.subject, KEY).await.unwrap());
     assert_eq!(desk.on_disk(), "");
 
-    let back = desk.vault(Keeping { keyring: Some(desk.keyring.clone()), in_files: true, passphrase: None });
+    let back =
+        desk.vault(Keeping { keyring: Some(desk.keyring.clone()), in_files: true, ..Keeping::default() });
     *desk.keyring.locked.lock().unwrap() = true;
     back.settle(&lease, KEY).await.unwrap_err();
     *desk.keyring.locked.lock().unwrap() = false;

@@ -4,7 +4,7 @@
 mod issue;
 mod ls;
 pub(super) mod renew;
-mod revoke;
+pub(super) mod revoke;
 
 use std::time::Duration;
 

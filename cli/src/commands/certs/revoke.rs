@@ -1,9 +1,10 @@
 //! `wharf certs revoke`.
 
 use serde::Serialize;
+use wharf_core::{Call, MachineName, Wharf};
 
 use super::{Cx, PATIENCE};
-use crate::commands::each;
+use crate::commands::{Ends, each};
 use crate::error::{Error, Result};
 use crate::ui::Board;
 
@@ -38,23 +39,7 @@ pub(super) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let board = Board::new(&cx.ui);
     let call = cx.call("certs revoke", PATIENCE, &board);
     let taken = wharf.take_back(&args.whom, &call).await?;
-    let told = each(cx, &taken.machines, |name| {
-        let (wharf, call, board) = (&wharf, &call, &board);
-        async move {
-            let heeded = wharf.heed_revocations(&name, call).await;
-            let took = board.end(&name);
-            // Whatever is wrong with the machine: what it means for the holder must be said.
-            heeded.map_err(|error| {
-                Error::from(error).fact("until it has been told", "it lets the holder in")
-            })?;
-            cx.ui.note(&format!("{name}: refuses it from now on ({:.1} s)", took.as_secs_f32()));
-            Ok(())
-        }
-    })
-    .await;
-    if taken.machines.is_empty() {
-        cx.ui.note("it is revoked; there is no machine to tell");
-    }
+    let told = tell(&taken.machines, &wharf, &call, &board, cx).await;
     if cx.ui.is_json() {
         let machines: Vec<&str> = told.done.iter().map(|(name, ())| name.as_str()).collect();
         let rows: Vec<Row<'_>> = taken
@@ -65,4 +50,27 @@ pub(super) async fn run(args: Args, cx: &Cx) -> Result<()> {
         cx.ui.json(&rows)?;
     }
     told.end
+}
+
+/// Has the machines refuse what was taken back.
+pub(crate) async fn tell(
+    machines: &[MachineName],
+    wharf: &Wharf,
+    call: &Call,
+    board: &Board,
+    cx: &Cx,
+) -> Ends<()> {
+    let told = each(cx, machines, |name| async move {
+        let heeded = wharf.heed_revocations(&name, call).await;
+        let took = board.end(&name);
+        // Whatever is wrong with the machine: what it means for the holder must be said.
+        heeded.map_err(|error| Error::from(error).fact("until it has been told", "it lets the holder in"))?;
+        cx.ui.note(&format!("{name}: refuses it from now on ({:.1} s)", took.as_secs_f32()));
+        Ok(())
+    })
+    .await;
+    if machines.is_empty() {
+        cx.ui.note("it is revoked; there is no machine to tell");
+    }
+    told
 }

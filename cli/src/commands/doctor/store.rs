@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-use wharf_core::{Issued, Life, Wharf};
+use wharf_core::{Issued, Life, Role, Wharf};
 
 use super::super::Cx;
 use super::super::certs::renew;
@@ -113,7 +113,10 @@ async fn certificates(fix: bool, cx: &Cx, wharf: &Wharf) -> Result<Vec<Finding>>
                 format!("the certificate of {whom} was revoked, and {} has not been told", open.join(", "));
             found.push(Finding::new("store", wrong, format!("wharf certs revoke {whom}")));
         }
-        if certificate.ends < soon && certificate.kind != "client" {
+        // Who is no admin has one for days, which commands renew; what it hangs from is looked at by itself.
+        let short = certificate.kind == "own" && certificate.role != Some(Role::Admin);
+        let theirs = certificate.kind == "client" || certificate.revoked.is_some();
+        if certificate.ends < soon && !short && !theirs {
             found.push(ending(&certificate, fix, cx, wharf).await);
         }
     }
@@ -133,6 +136,11 @@ async fn ending(certificate: &Issued, fix: bool, cx: &Cx, wharf: &Wharf) -> Find
             "store".to_owned(),
             format!("your own certificate {what}"),
             "wharf certs renew --client".to_owned(),
+        ),
+        "intermediate" => (
+            "store".to_owned(),
+            format!("the intermediate of {name} {what}"),
+            format!("wharf store add-recipient {name}"),
         ),
         _ => (
             "store".to_owned(),
