@@ -255,3 +255,47 @@ fn a_signature_is_good_for_one_text_of_one_kind_by_one_authority() {
         assert!(!ours.certificate().vouches_for("list", "ann, bob", broken), "{broken}");
     }
 }
+
+/// What a TLS library says of a chain that a client shows.
+fn lets_in(authority: &Authority, chain: &str, now: OffsetDateTime) -> Result<(), rustls::Error> {
+    use rustls::server::WebPkiClientVerifier;
+    use rustls_pki_types::pem::PemObject as _;
+    use rustls_pki_types::{CertificateDer, UnixTime};
+    let of = |pem: &str| -> Vec<_> {
+        CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().unwrap()
+    };
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(of(authority.certificate().pem()).remove(0)).unwrap();
+    let provider = rustls::crypto::ring::default_provider().into();
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build().unwrap();
+    let (chain, now) = (of(chain), u64::try_from(now.unix_timestamp()).unwrap());
+    let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now));
+    verifier.verify_client_cert(&chain[0], &chain[1..], now).map(drop)
+}
+
+#[test]
+fn a_tls_library_lets_an_intermediates_clients_in_and_nobody_below_them() {
+    let authority = authority();
+    let limits = Client { valid: Duration::days(30), ..client(Role::Operator) };
+    let above = authority.issue_intermediate(&limits, NOW).unwrap();
+    let leaf = above.issue_client("bob-laptop", Duration::days(7), NOW).unwrap();
+    lets_in(&authority, leaf.certificate.pem(), NOW).unwrap();
+    assert!(lets_in(&self::authority(), leaf.certificate.pem(), NOW).is_err(), "another authority");
+    assert!(lets_in(&authority, leaf.certificate.pem(), NOW + Duration::days(8)).is_err(), "it has ended");
+    // Without the library's limits: whoever holds the key may try anything.
+    let (key, params) = (authority::key_pair().unwrap(), CertificateParams::default());
+    let holder = rcgen::Issuer::from_ca_cert_pem(
+        above.certificate().pem(),
+        KeyPair::from_pem(above.key_pem().expose()).unwrap(),
+    )
+    .unwrap();
+    let mut below = params.clone();
+    below.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let second = below.signed_by(&key, &holder).unwrap().pem();
+    let under = rcgen::Issuer::from_ca_cert_pem(&second, key).unwrap();
+    let mut forged = params;
+    forged.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    let leaf = forged.signed_by(&KeyPair::generate().unwrap(), &under).unwrap().pem();
+    let chain = format!("{leaf}{second}{}", above.certificate().pem());
+    assert!(lets_in(&authority, &chain, NOW).is_err(), "an authority below an intermediate");
+}

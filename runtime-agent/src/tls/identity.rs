@@ -63,7 +63,10 @@ impl Identity {
         for certificate in above {
             // Some clients show the authority itself, too. Nobody else can make one that is named like its issuer.
             if !is_root(certificate) {
-                identity.role = identity.role.min(Self::one(certificate, roles)?.role);
+                let issuer = Self::one(certificate, roles)?;
+                identity.role = identity.role.min(issuer.role);
+                // Its own name is its issuer's choice; logs say whose that was.
+                identity.name = format!("{}, by {}", identity.name, issuer.name);
             }
         }
         Ok(identity)
@@ -157,7 +160,10 @@ mod tests {
         assert_eq!(of(&[]), Err(Refused::Unreadable));
         let root = certificate(&[]);
         let shown = Identity::of(&[signed(&[admin]), root], Some(&Roles { machine: "m1".to_owned() }));
-        assert_eq!(shown.unwrap().role, Role::Admin);
+        assert_eq!(shown.unwrap(), Identity { name: "ann".into(), role: Role::Admin });
+        let chain = [signed(&[admin]), signed(&[reader])];
+        let limited = Identity::of(&chain, Some(&Roles { machine: "m1".to_owned() })).unwrap();
+        assert_eq!(limited.name, "ann, by ann");
     }
 
     #[test]

@@ -12,8 +12,9 @@
 //!
 //! **Not promised.** A computer that sees a store for the first time, and is told of no authority, believes the one that
 //! it finds. Whoever was an admin has held the authority's key, and may sign a list with it. Whoever can write to the
-//! bucket can destroy what is in it, and decides where machines are thought to be: journals are not signed. What somebody
-//! opened while they were on the list, they may have kept.
+//! bucket can destroy what is in it, decides where machines are thought to be (journals are not signed), and may hide a
+//! certificate from being taken back: who is removed is to lose their access to the bucket first. What somebody opened
+//! while they were on the list, they may have kept.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
