@@ -8,8 +8,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEn
 
 use crate::commands::{
     active, adopt, allow, apply, certs, cloud, completions, config, context, create, destroy, doctor, env,
-    gc, import, inspect, ip, kill, logs, ls, man_pages, mount, plan, provision, regenerate_certs, restart,
-    rm, schema, scp, ssh, start, status, stop, store, supervise, tunnel, unlock, upgrade, url, version,
+    export, gc, import, inspect, ip, kill, logs, ls, man_pages, mount, plan, provision, regenerate_certs,
+    restart, rm, schema, scp, ssh, start, status, stop, store, supervise, tunnel, unlock, upgrade, url, version,
 };
 use crate::settings::{Entry, add_flags};
 use crate::ui::Output;
@@ -148,6 +148,7 @@ pub(crate) enum Verb {
     Cloud(cloud::Args),
     Doctor(doctor::Args),
     Import(import::Args),
+    Export(export::Args),
     Provision(provision::Args),
     Upgrade(upgrade::Args),
     RegenerateCerts(regenerate_certs::Args),

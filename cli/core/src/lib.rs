@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bootstrap;
+mod bundle;
 mod call;
 mod engine;
 mod entropy;
@@ -18,10 +19,11 @@ mod vault;
 mod wharf;
 
 pub use bootstrap::Duplex;
+pub use bundle::{Bundle, BundledMachine, Lock, Opener};
 pub use call::{Call, Confirm, Event, HostKeyQuestion, Phase, Sink, What};
 pub use engine::{
-    Change, Comparison, Deed, End, Fate, FleetLock, Held, Issue, Issued, Leftover, Leftovers, Listed,
-    NewRecipient, Place, Recipients, RemovedRecipient, TakenBack, Tunnel, Unfinished, Upgraded,
+    Bundled, Change, Comparison, Deed, End, Fate, FleetLock, Held, Issue, Issued, Leftover, Leftovers,
+    Listed, NewRecipient, Place, Recipients, RemovedRecipient, TakenBack, Tunnel, Unfinished, Upgraded,
 };
 pub use entropy::{Entropy, OsEntropy};
 pub use error::{Error, Kind, Result};

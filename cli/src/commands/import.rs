@@ -1,5 +1,7 @@
 //! `wharf import`: machines of docker-machine's, kept here from now on. No machine is touched or connected to; what
-//! each of them can do here, and cannot, is said.
+//! each of them can do here, and cannot, is said. Or machines of another store, from a bundle.
+
+mod bundle;
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -15,22 +17,28 @@ use crate::error::{Error, Kind, Result, of_several};
 use crate::settings;
 use crate::ui::Board;
 
-/// Takes over the machines of docker-machine, without touching them
+/// Takes over machines of a bundle (see `wharf export`) or of docker-machine, without touching them
 ///
-/// Says of each machine what will work and what won't. docker-machine's own folder stays as it is.
+/// Says of each machine what will work and what won't. A machine of the same name that is here stays as it is, and so
+/// does docker-machine's own folder.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  wharf import shop.age                     with the identity that it was encrypted to
+  wharf import --from docker-machine        what is in ~/.docker/machine")]
 pub(crate) struct Args {
-    /// Whose machines
+    /// Another program's machines: docker-machine's
     #[arg(long, value_name = "PROGRAM", value_parser = ["docker-machine"], hide_possible_values = true)]
-    from: String,
-    /// The folder that they are in [default: MACHINE_STORAGE_PATH, or ~/.docker/machine]
-    #[arg(value_name = "DIR")]
-    folder: Option<String>,
+    from: Option<String>,
+    /// The bundle, or `-` for standard input; with --from the folder that machines are in [default: MACHINE_STORAGE_PATH,
+    /// or ~/.docker/machine]
+    #[arg(value_name = "FILE|DIR", required_unless_present = "from")]
+    place: Option<String>,
     /// Say what would be imported, and import nothing
     #[arg(long)]
     dry_run: bool,
     /// Accept whatever SSH host key a machine shows at the first connection: docker-machine kept none to compare with
-    #[arg(long)]
+    #[arg(long, requires = "from")]
     ssh_accept_new_host_key: bool,
 }
 
@@ -54,6 +62,9 @@ struct Outcome {
 }
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
+    if let (None, Some(file)) = (&args.from, &args.place) {
+        return bundle::run(file, args.dry_run, cx).await;
+    }
     let kept = machines(&folder(&args, cx)?)?;
     let wharf = cx.wharf();
     let total = kept.len();
@@ -84,7 +95,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
 }
 
 fn folder(args: &Args, cx: &Cx) -> Result<PathBuf> {
-    let named = args.folder.as_deref().or_else(|| cx.world.var("MACHINE_STORAGE_PATH"));
+    let named = args.place.as_deref().or_else(|| cx.world.var("MACHINE_STORAGE_PATH"));
     if let Some(named) = named.filter(|named| !named.is_empty()) {
         return Ok(cx.world.absolute(named));
     }

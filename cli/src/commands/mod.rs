@@ -14,6 +14,7 @@ pub(crate) mod create;
 pub(crate) mod destroy;
 pub(crate) mod doctor;
 pub(crate) mod env;
+pub(crate) mod export;
 mod fleet;
 pub(crate) mod gc;
 pub(crate) mod import;
@@ -121,6 +122,7 @@ pub(crate) async fn run(verb: Verb, cx: &Cx) -> Result<()> {
         Verb::Cloud(args) => cloud::run(args, cx).await,
         Verb::Doctor(args) => doctor::run(args, cx).await,
         Verb::Import(args) => import::run(args, cx).await,
+        Verb::Export(args) => export::run(args, cx).await,
         Verb::Provision(args) => provision::run(args, cx).await,
         Verb::Upgrade(args) => upgrade::run(args, cx).await,
         Verb::RegenerateCerts(args) => regenerate_certs::run(args, cx).await,

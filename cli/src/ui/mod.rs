@@ -141,9 +141,14 @@ impl Ui {
 
     /// Results just as they are.
     pub(crate) fn raw(&self, text: &str) -> Result<()> {
+        self.bytes(text.as_bytes())
+    }
+
+    /// A result that is no text.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<()> {
         self.progress.aside(|| {
             let mut stdout = lock(&self.stdout);
-            match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
                 // Whoever read along has seen enough, as in `wharf ls | head -1`.
                 Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
                 done => Ok(done?),
@@ -213,6 +218,13 @@ impl Ui {
             }
             Ok(answer)
         })
+    }
+
+    /// All of standard input.
+    pub(crate) fn read_all(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        lock(&self.stdin).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// Text as it is, for the log.

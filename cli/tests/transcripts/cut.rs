@@ -9,17 +9,17 @@ use wharf_core::journal::Entry;
 use wharf_core::store::{Journal, Lease, Store, Subject, Wait};
 use wharf_core::{Error, Kind, MachineName, Result, StoreId};
 
-/// How many writes are left to whom, by their home.
-static LEFT: LazyLock<Mutex<BTreeMap<PathBuf, usize>>> = LazyLock::new(Mutex::default);
+/// How many writes are left to whom, by their home, and whether one was refused.
+static LEFT: LazyLock<Mutex<BTreeMap<PathBuf, (usize, bool)>>> = LazyLock::new(Mutex::default);
 
 /// Whoever lives there writes so often, and then never again.
 pub(crate) fn after(home: &Path, writes: usize) {
-    LEFT.lock().unwrap().insert(home.to_owned(), writes);
+    LEFT.lock().unwrap().insert(home.to_owned(), (writes, false));
 }
 
 /// They write again; whether they had been stopped.
 pub(crate) fn mend(home: &Path) -> bool {
-    LEFT.lock().unwrap().remove(home) == Some(0)
+    LEFT.lock().unwrap().remove(home).is_some_and(|(_, stopped)| stopped)
 }
 
 /// The store as somebody has it whose files are below `folder`.
@@ -37,8 +37,11 @@ impl Cut {
     fn write(&self) -> Result<()> {
         let mut left = LEFT.lock().unwrap();
         match left.iter_mut().find(|(home, _)| self.folder.starts_with(home)) {
-            Some((_, 0)) => Err(Error::new(Kind::Failed, "killed")),
-            Some((_, left)) => {
+            Some((_, (0, stopped))) => {
+                *stopped = true;
+                Err(Error::new(Kind::Failed, "killed"))
+            }
+            Some((_, (left, _))) => {
                 *left -= 1;
                 Ok(())
             }

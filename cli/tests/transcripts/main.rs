@@ -12,6 +12,7 @@ mod cut;
 mod docker_machine;
 mod doctor;
 mod errors;
+mod export;
 mod fake;
 mod fleets;
 mod gc;

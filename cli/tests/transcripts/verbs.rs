@@ -241,7 +241,10 @@ fn help_lists_every_verb_and_code() {
       cloud             Sets up, lists and forgets clouds that machines are made in
       doctor            Looks at this computer, the store and every machine: what is wrong, why, and the
                         command that mends it
-      import            Takes over the machines of docker-machine, without touching them
+      import            Takes over machines of a bundle (see `wharf export`) or of docker-machine,
+                        without touching them
+      export            Writes machines, with their journals and keys, into one encrypted file that
+                        another store imports
       provision         Brings the agent to machines again; what is right already stays as it is
       upgrade           Puts this program's agent in the place of machines' agents; containers go on
       regenerate-certs  Makes new certificates for machines, without restarting their engines

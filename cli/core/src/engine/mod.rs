@@ -9,6 +9,7 @@ mod collect;
 mod connection;
 mod create;
 mod credentials;
+mod export;
 mod fleet;
 mod import;
 mod issue;
@@ -34,8 +35,10 @@ mod upgrade;
 mod work;
 
 pub use collect::End;
+pub use export::Bundled;
 pub use fleet::{Change, Comparison, Deed, FleetLock};
 pub use issue::{Issue, Issued};
+pub(crate) use keys::{HOST, SIGN_IN, public_file};
 pub use leftovers::{Fate, Leftover, Leftovers, Place};
 pub use locks::Held;
 pub use recipients::{Listed, NewRecipient, Recipients, RemovedRecipient, Unfinished};

@@ -25,7 +25,7 @@ enum Key {
 }
 
 /// What opens files.
-pub(super) struct Opened(Vec<Box<dyn age::Identity + Send + Sync>>);
+pub(crate) struct Opened(Vec<Box<dyn age::Identity + Send + Sync>>);
 
 impl Identity {
     /// Reads the text of a file that is called `name`.
@@ -51,7 +51,7 @@ impl Identity {
     }
 
     /// Opens it, once for all.
-    pub(super) fn open(&self, passphrase: Option<&Secret<String>>) -> Result<&Opened> {
+    pub(crate) fn open(&self, passphrase: Option<&Secret<String>>) -> Result<&Opened> {
         let opened = self.opened.get_or_init(|| match &*self.key {
             Key::Age(keys) => Ok(Opened(keys.iter().map(|key| Box::new(key.clone()) as _).collect())),
             Key::Ssh(key) => self.open_ssh(key, passphrase),
@@ -81,7 +81,7 @@ impl Identity {
 }
 
 impl Opened {
-    pub(super) fn keys(&self) -> impl Iterator<Item = &dyn age::Identity> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &dyn age::Identity> {
         self.0.iter().map(|key| &**key as &dyn age::Identity)
     }
 }

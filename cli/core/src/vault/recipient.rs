@@ -76,7 +76,7 @@ impl PublicKey {
     }
 
     /// The key as the library takes it. It was read once already.
-    pub(super) fn to_age(&self) -> Result<Box<dyn age::Recipient + Send>> {
+    pub(crate) fn to_age(&self) -> Result<Box<dyn age::Recipient + Send>> {
         if let Ok(key) = self.0.parse::<age::x25519::Recipient>() {
             return Ok(Box::new(key));
         }

@@ -50,7 +50,7 @@ fn shared_store(cx: &Cx) -> Result<()> {
 }
 
 /// A public key as typed, or of the file that is named; and whose it says it is.
-fn key(text: &str, cx: &Cx) -> Result<(PublicKey, Option<String>)> {
+pub(super) fn key(text: &str, cx: &Cx) -> Result<(PublicKey, Option<String>)> {
     let typed = text.starts_with("age1") || text.starts_with("ssh-") || text.contains(' ');
     let read = if typed {
         text.to_owned()

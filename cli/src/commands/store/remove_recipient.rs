@@ -11,7 +11,7 @@ use crate::ui::Board;
 /// Encrypts every key to those who are left, and takes back the certificates of whoever goes; for admins
 ///
 /// Killed or failed in the middle, the same command again ends it; `wharf store recipients` shows whose removal has not
-/// ended. What somebody opened before, they may have kept: the command says which keys to replace.
+/// ended. Take their access to the bucket away first: wharf has no say in that. What somebody opened before, they may have kept: the command says which keys to replace.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Who
