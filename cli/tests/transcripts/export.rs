@@ -164,6 +164,8 @@ fn an_import_that_is_killed_anywhere_is_ended_by_the_next() {
             assert_eq!(ended.code, 0, "after {writes} writes: {ended}");
         }
         assert_eq!(bob.run(&["status", "web"]).stdout, "Running\n", "after {writes} writes");
+        let known = std::fs::read_to_string(bob.store().join("machines/web/known_hosts")).unwrap();
+        assert!(known.starts_with("192.0.2.7 ssh-ed25519 "), "ssh finds no host key: {known}");
         assert_eq!(bob.run(&["provision", "web"]).code, 0);
         if !killed {
             break;

@@ -213,4 +213,4 @@ fn known_hosts(machine: &Machine, host_keys: &[String]) -> String {
 
 const KNOWN_HOSTS: &str = "known_hosts";
 /// For people and scripts, and the last file that an export writes.
-const CHECKPOINT: &str = "machine.json";
+pub(crate) const CHECKPOINT: &str = "machine.json";

@@ -4,6 +4,7 @@
 use wharf_driver::{MachineName, Secret};
 
 use crate::bundle::{Bundle, BundledMachine, files};
+use crate::engine::connection::CHECKPOINT;
 use crate::engine::keys::{HOST, SIGN_IN, public_file};
 use crate::engine::work::Work;
 use crate::journal::{Entry, Machine, fold};
@@ -42,8 +43,10 @@ impl Wharf {
         let machine = self.machine(name).await?;
         movable(&machine)?;
         let subject = Subject::Machine(name.clone());
+        // What is in somebody's account is there, whatever the driver noted here while it made it.
+        let elsewhere = machine.account.is_some() || machine.adopts;
         let kept = std::fs::read_dir(self.store.path(&subject).join(KEPT));
-        if kept.is_ok_and(|mut kept| kept.next().is_some()) {
+        if !elsewhere && kept.is_ok_and(|mut kept| kept.next().is_some()) {
             let message =
                 format!("what driver `{}` keeps of machine `{name}` is on this computer", machine.driver);
             return Err(Error::new(Kind::Refused, message).hint("make another one where it is wanted"));
@@ -103,6 +106,7 @@ impl Wharf {
             self.store.append(lease, &Entry { fence: lease.fence, ..entry }).await?;
         }
         work.ledger.read().await?;
+        work.export().await?;
         Ok(looked_at(&machine))
     }
 
@@ -111,6 +115,11 @@ impl Wharf {
         let there = self.store.journal(name).await?;
         let begun = there.iter().zip(entries).all(|(here, theirs)| here.event == theirs.event);
         if begun && there.len() < entries.len() {
+            return Ok(there.len());
+        }
+        // What programs read on this computer is written last.
+        let subject = Subject::Machine(name.clone());
+        if begun && there.len() == entries.len() && self.store.own(&subject, CHECKPOINT).await?.is_none() {
             return Ok(there.len());
         }
         Err(Error::new(Kind::Refused, format!("there is a machine `{name}` here already")).hint(
