@@ -1,4 +1,5 @@
-//! A store whose user is killed after so many writes: none gets there any more.
+//! A store whose user is killed after so many writes, so that none gets there any more; or while whose writes somebody
+//! else is at work.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,17 @@ pub(crate) fn mend(home: &Path) -> bool {
     LEFT.lock().unwrap().remove(home).is_some_and(|(_, stopped)| stopped)
 }
 
+/// What somebody else does right after a file was written.
+type Meanwhile = Box<dyn FnOnce() + Send>;
+
+/// What happens once a file of this name was written by whoever lives there.
+static THEN: LazyLock<Mutex<BTreeMap<(PathBuf, &'static str), Meanwhile>>> = LazyLock::new(Mutex::default);
+
+/// Once whoever lives there has written a file of this name, and before they do anything else, this happens.
+pub(crate) fn then(home: &Path, file: &'static str, meanwhile: impl FnOnce() + Send + 'static) {
+    THEN.lock().unwrap().insert((home.to_owned(), file), Box::new(meanwhile));
+}
+
 /// The store as somebody has it whose files are below `folder`.
 pub(crate) fn under(folder: &Path, store: Arc<dyn Store>) -> Arc<dyn Store> {
     Arc::new(Cut { store, folder: folder.to_owned() })
@@ -34,6 +46,13 @@ struct Cut {
 }
 
 impl Cut {
+    fn meanwhile(&self, file: &str) -> Option<Meanwhile> {
+        let mut then = THEN.lock().unwrap();
+        let meant = |(home, name): &&(PathBuf, &str)| *name == file && self.folder.starts_with(home);
+        let key = then.keys().find(meant).cloned()?;
+        then.remove(&key)
+    }
+
     fn write(&self) -> Result<()> {
         let mut left = LEFT.lock().unwrap();
         match left.iter_mut().find(|(home, _)| self.folder.starts_with(home)) {
@@ -81,7 +100,12 @@ impl Store for Cut {
     fn put<'a>(&'a self, lease: &'a Lease, file: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             self.write()?;
-            self.store.put(lease, file, bytes).await
+            self.store.put(lease, file, bytes).await?;
+            if let Some(meanwhile) = self.meanwhile(file) {
+                // A program of its own, with threads of its own.
+                std::thread::spawn(meanwhile).join().unwrap();
+            }
+            Ok(())
         })
     }
 

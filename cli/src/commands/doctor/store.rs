@@ -33,7 +33,13 @@ pub(super) async fn look(fix: bool, cx: &Cx, wharf: &Wharf) -> Result<Vec<Findin
         };
         found.extend(finding);
     }
-    found.extend(certificates(fix, cx, wharf).await?);
+    match recipients(wharf).await {
+        Ok(leaving) => {
+            found.extend(leaving);
+            found.extend(certificates(fix, cx, wharf).await?);
+        }
+        Err(error) => found.push(Finding::new("store", error.to_string(), error.advice())),
+    }
     for (context, machine) in DockerFolder::new(cx.config.docker.clone()).ours() {
         if !ids.contains(&machine) {
             let wrong =
@@ -44,6 +50,17 @@ pub(super) async fn look(fix: bool, cx: &Cx, wharf: &Wharf) -> Result<Vec<Findin
         }
     }
     Ok(found)
+}
+
+/// Those whose removal was interrupted; an error where the list of recipients is not to be believed.
+async fn recipients(wharf: &Wharf) -> Result<Vec<Finding>> {
+    let all = wharf.recipients().await?;
+    let leaving = all.iter().flat_map(|all| &all.recipients).filter(|one| one.leaving);
+    let finding = |name: &String| {
+        let wrong = format!("the removal of the recipient {name} was interrupted");
+        Finding::new("store", wrong, format!("wharf store remove-recipient {name}"))
+    };
+    Ok(leaving.map(|one| finding(&one.recipient.name)).collect())
 }
 
 fn unfinished(name: &str, life: Life) -> Option<Finding> {
