@@ -245,6 +245,8 @@ mod tests {
         let script = script(&shares);
         assert!(script.contains(r"mkdir -p '/home/ann/it'\''s' && mount -t 9p"), "{script}");
         assert!(script.contains(",ro share1 '/opt'"), "{script}");
+        let read = std::process::Command::new("sh").args(["-n", "-c", &script]).output().unwrap();
+        assert!(read.status.success(), "{script}: {}", String::from_utf8_lossy(&read.stderr));
         assert_eq!(listed(&[]).lines().count(), 1);
     }
 
