@@ -11,7 +11,7 @@ pub(crate) use wharf_core::Kind;
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What to do now, when the error itself does not know better.
-const fn usual_hint(kind: Kind) -> &'static str {
+pub(crate) const fn usual_hint(kind: Kind) -> &'static str {
     match kind {
         Kind::Failed => "run it again with --debug to see every step",
         Kind::Usage => "`wharf --help` lists the commands, `wharf COMMAND --help` what one takes",
@@ -29,6 +29,21 @@ const fn usual_hint(kind: Kind) -> &'static str {
         Kind::Cancelled => "`wharf ls` shows what there is; the same command goes on where it stopped",
     }
 }
+
+/// What every exit code but nought means. An interrupt ends with the same code as what has none of its own.
+pub(crate) const CODES: [(Kind, &str); 11] = [
+    (Kind::Failed, "failed"),
+    (Kind::Usage, "usage"),
+    (Kind::Refused, "refused before anything was made"),
+    (Kind::NoSuchMachine, "no such machine"),
+    (Kind::Unreachable, "unreachable"),
+    (Kind::HostKey, "host key mismatch"),
+    (Kind::NotAllowed, "not signed in, or not allowed"),
+    (Kind::Quota, "quota or capacity"),
+    (Kind::Locked, "locked by another command"),
+    (Kind::Partial, "some of several failed"),
+    (Kind::Pending, "changes are pending"),
+];
 
 /// One failure, ready to be shown.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ mod clouds;
 mod commands;
 mod completions;
 mod config;
+pub mod describe;
 mod docker;
 mod docker_machine;
 mod drivers;

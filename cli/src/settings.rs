@@ -56,13 +56,22 @@ impl Entry {
         }
     }
 
+    /// A driver that this build does not have, for whoever describes it: nothing connects to it.
+    #[must_use]
+    pub fn absent(about: About, settings: &'static [Setting], place: Option<&'static str>) -> Self {
+        let configure = |_: &Settings| Err(vec![Mistake::new("driver", "this build does not have it")]);
+        Self { factory: Factory::absent(about), settings, place, configure, supervise: None }
+    }
+
     /// Adds the supervisor that this driver's machines have, given a machine's folder.
     #[must_use]
     pub fn supervised_by(self, supervise: fn(&Path) -> ExitCode) -> Self {
         Self { supervise: Some(supervise), ..self }
     }
 
-    pub(crate) fn about(&self) -> About {
+    /// What the driver is.
+    #[must_use]
+    pub fn about(&self) -> About {
         self.factory.about()
     }
 
@@ -72,7 +81,8 @@ impl Entry {
     }
 
     /// Everything that can be set.
-    pub(crate) const fn settings(&self) -> &'static [Setting] {
+    #[must_use]
+    pub const fn settings(&self) -> &'static [Setting] {
         self.settings
     }
 

@@ -88,6 +88,13 @@ impl Factory {
         Self { about: D::ABOUT, connect: Arc::new(|config, cx| Box::pin(connect::<D>(config, cx))) }
     }
 
+    /// The factory of a driver that is known and not here: every connection is refused.
+    #[must_use]
+    pub fn absent(about: About) -> Self {
+        let refuse = move || Error::new(Kind::Refused, format!("this build has no driver `{}`", about.name));
+        Self { about, connect: Arc::new(move |_, _| Box::pin(std::future::ready(Err(refuse())))) }
+    }
+
     /// What the driver is.
     #[must_use]
     pub const fn about(&self) -> About {

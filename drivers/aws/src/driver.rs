@@ -1,19 +1,19 @@
 //! The driver's verbs; each is a file of its own.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use wharf_driver::{
-    About, Account, Admission, Capabilities, Context, Door, Driver, Error, Found, MachineSpec, Observation,
-    Plan, Power, Result, Settles, State, StillPaid, Survey,
+    About, Account, Admission, Context, Door, Driver, Error, Found, MachineSpec, Observation, Plan, Power,
+    Result, State, Survey,
 };
 
 use crate::action::Action;
 use crate::client::{self, Connection};
 use crate::config::Config;
 use crate::resource::Resource;
+use crate::settings::ABOUT;
 use crate::{admission, destroy, found, observe, perform, plan, power, survey, tags};
 
 /// Machines in EC2, as one account in one region.
@@ -23,30 +23,8 @@ pub struct Aws {
     connection: Arc<Connection>,
 }
 
-/// A cloud finishes requests whose sender is gone, and its answers lag.
-const VISIBLE_AFTER: Duration = Duration::from_secs(30);
-
 impl Driver for Aws {
-    const ABOUT: About = About {
-        name: "aws",
-        aliases: &["amazonec2"],
-        summary: "a virtual machine in AWS (EC2)",
-        capabilities: Capabilities {
-            power: true,
-            adopts: false,
-            provisions: true,
-            takes_host_key: true,
-            console: true,
-            address_changes: true,
-            still_paid: StillPaid {
-                stopped: "its disk and an address of its own are still paid for: `wharf rm` ends that",
-                killed: "its disk and an address of its own are still paid for: `wharf rm` ends that",
-                over: "when its time is over it ends itself; an address of its own is paid for until `wharf gc --yes`",
-            },
-        },
-        version: 1,
-        settles: Settles::After(VISIBLE_AFTER),
-    };
+    const ABOUT: About = ABOUT;
     type Config = Config;
     type Action = Action;
     type Resource = Resource;

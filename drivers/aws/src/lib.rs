@@ -7,38 +7,69 @@
 //! Secrets (what the machine is born with) go into the user data of the creating call and into no action; the instance
 //! hands them to nobody but itself, since its metadata needs a session that one hop ends.
 //!
-//! Without the feature `sdk` this crate is empty: see `Cargo.toml`.
+//! Without the feature `sdk` this crate is what describes the driver and nothing else: see `Cargo.toml`.
 #![forbid(unsafe_code)]
-#![cfg(feature = "sdk")]
 
+#[cfg(feature = "sdk")]
 mod action;
+#[cfg(feature = "sdk")]
 mod address;
+#[cfg(feature = "sdk")]
 mod admission;
+#[cfg(feature = "sdk")]
 mod catalog;
+#[cfg(feature = "sdk")]
 mod client;
+#[cfg(feature = "sdk")]
 mod config;
+#[cfg(feature = "sdk")]
 mod credential;
+#[cfg(feature = "sdk")]
 mod destroy;
+#[cfg(feature = "sdk")]
 mod driver;
+#[cfg(feature = "sdk")]
 mod errors;
+#[cfg(feature = "sdk")]
 mod found;
+#[cfg(feature = "sdk")]
 mod group;
+#[cfg(feature = "sdk")]
 mod image;
+#[cfg(feature = "sdk")]
 mod instance;
+#[cfg(feature = "sdk")]
 mod names;
+#[cfg(feature = "sdk")]
 mod observe;
+#[cfg(feature = "sdk")]
 mod offer;
+#[cfg(feature = "sdk")]
 mod parameter;
+#[cfg(feature = "sdk")]
 mod perform;
+#[cfg(feature = "sdk")]
 mod plan;
+#[cfg(feature = "sdk")]
 mod power;
+#[cfg(feature = "sdk")]
 mod resource;
+pub mod rights;
+#[cfg(feature = "sdk")]
 mod seed;
+pub mod settings;
+#[cfg(feature = "sdk")]
 mod survey;
+#[cfg(feature = "sdk")]
 mod tags;
+#[cfg(feature = "sdk")]
 mod throttle;
 
+#[cfg(feature = "sdk")]
 pub use action::{Action, Group, Machine, Place, What};
+#[cfg(feature = "sdk")]
 pub use config::{Config, Disk, Image, Metadata, Port, Spot};
+#[cfg(feature = "sdk")]
 pub use driver::Aws;
+#[cfg(feature = "sdk")]
 pub use resource::Resource;
