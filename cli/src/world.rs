@@ -46,6 +46,8 @@ pub struct Terminal {
     pub stdout: bool,
     /// Progress can be drawn over itself.
     pub stderr: bool,
+    /// How wide the results' terminal is; 0 where there is none, or it does not say.
+    pub columns: u16,
 }
 
 impl World {
@@ -72,6 +74,7 @@ impl World {
                 stdin: stdin.is_terminal(),
                 stdout: stdout.is_terminal(),
                 stderr: stderr.is_terminal(),
+                columns: rustix::termios::tcgetwinsize(&stdout).map_or(0, |size| size.ws_col),
             },
             stdin: Box::new(stdin),
             stdout: Box::new(stdout),

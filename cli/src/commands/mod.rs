@@ -277,6 +277,12 @@ impl Cx {
         if connection.life == Life::Bare { Ok(connection) } else { self.connection(name, wharf).await }
     }
 
+    /// Whether machines of this driver are an engine that somebody else looks after.
+    fn is_somebody_elses(&self, driver: &str) -> bool {
+        let entry = self.build.drivers.iter().find(|entry| entry.factory.answers_to(driver));
+        entry.is_some_and(|entry| !entry.about().capabilities.provisions)
+    }
+
     /// How to reach a machine whose create is finished and that has an engine.
     pub(crate) async fn connection(&self, name: &MachineName, wharf: &Wharf) -> Result<Connection> {
         let connection = wharf.connection(name).await?;
@@ -285,6 +291,11 @@ impl Cx {
                 // A client certificate that was renewed just now is renewed where it was copied to.
                 context::refresh(self, &connection);
                 Ok(connection)
+            }
+            Life::Bare if self.is_somebody_elses(&connection.driver) => {
+                let message =
+                    format!("machine `{name}` has no engine of wharf's: somebody else looks after it");
+                Err(Error::new(Kind::Refused, message).hint(format!("`wharf url {name}` prints its address")))
             }
             Life::Bare => Err(Error::failed(format!("machine `{name}` has no engine"))
                 .hint(format!("`wharf provision {name}` brings it"))),

@@ -107,7 +107,12 @@ impl File {
         match std::fs::read_to_string(&path) {
             Ok(text) if text.trim().is_empty() => Ok(Self::default()),
             Ok(text) => {
-                serde_saphyr::from_str(&text).map_err(|e| format!("`{}` is wrong: {e}", path.display()))
+                let wrong = |said: String| {
+                    // It says itself that it is an error, and so does whoever shows this.
+                    let said = said.strip_prefix("error: ").unwrap_or(&said).to_owned();
+                    format!("`{}` is wrong: {said}", path.display())
+                };
+                serde_saphyr::from_str(&text).map_err(|e| wrong(e.to_string()))
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && !must_exist => Ok(Self::default()),
             Err(e) => Err(format!("`{}` cannot be read: {e}", path.display())),

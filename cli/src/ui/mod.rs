@@ -163,7 +163,8 @@ impl Ui {
 
     /// A table as text.
     pub(crate) fn table(&self, table: &Table) -> Result<()> {
-        self.raw(&table.to_string())
+        let width = if self.terminal.stdout { self.terminal.columns } else { 0 };
+        self.raw(&table.fitted(width.into()))
     }
 
     /// A sentence for the person, not part of the result; nothing for programs.

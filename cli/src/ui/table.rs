@@ -22,25 +22,90 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| {
-            self.rows
-                .iter()
-                .filter_map(|row| row.get(column))
-                .map(|cell| cell.chars().count())
-                .max()
-                .unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        for row in &self.rows {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(&widths) {
-                line.push_str(&format!("{cell:<width$}   "));
-            }
-            writeln!(f, "{}", line.trim_end())?;
-        }
-        Ok(())
+        f.write_str(&laid_out(&self.rows, WIDE, usize::MAX))
     }
+}
+
+impl Table {
+    /// The same for a terminal so wide, 0 where nobody knows: where it is too narrow, columns without anything in them go,
+    /// the others stand closer, and the last one goes on below itself.
+    pub(crate) fn fitted(&self, width: usize) -> String {
+        if width == 0 || total(&self.rows, WIDE) <= width {
+            return self.to_string();
+        }
+        let columns = self.rows.first().map_or(0, Vec::len);
+        let empty =
+            |column: usize| self.rows.iter().skip(1).all(|row| row.get(column).is_none_or(String::is_empty));
+        let kept: Vec<usize> = (0..columns).filter(|column| !empty(*column)).collect();
+        let kept = if kept.is_empty() { (0..columns).collect() } else { kept };
+        let row = |row: &Vec<String>| kept.iter().filter_map(|column| row.get(*column).cloned()).collect();
+        let rows: Vec<Vec<String>> = self.rows.iter().map(row).collect();
+        let gap = (NARROW..=WIDE).rev().find(|gap| total(&rows, *gap) <= width).unwrap_or(NARROW);
+        laid_out(&rows, gap, width)
+    }
+}
+
+/// Spaces between columns, where there is room and where there is none.
+const WIDE: usize = 3;
+const NARROW: usize = 1;
+/// A column narrower than this is not worth going on below itself.
+const LEAST: usize = 16;
+
+fn widths(rows: &[Vec<String>]) -> Vec<usize> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let cells = |column: usize| rows.iter().filter_map(move |row| row.get(column));
+    (0..columns).map(|column| cells(column).map(|cell| cell.chars().count()).max().unwrap_or(0)).collect()
+}
+
+fn total(rows: &[Vec<String>], gap: usize) -> usize {
+    let widths = widths(rows);
+    widths.iter().sum::<usize>() + gap * widths.len().saturating_sub(1)
+}
+
+fn laid_out(rows: &[Vec<String>], gap: usize, width: usize) -> String {
+    let widths = widths(rows);
+    let before: usize = widths.iter().rev().skip(1).map(|width| width + gap).sum();
+    let last = width.saturating_sub(before).max(LEAST);
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        let whole = row.len() == widths.len();
+        for (cell, width) in row.iter().zip(&widths).take(row.len() - usize::from(whole)) {
+            line.push_str(&format!("{cell:<width$}{:gap$}", ""));
+        }
+        let cell = row.last().filter(|_| whole).map_or("", String::as_str);
+        for (number, piece) in broken(cell, last).iter().enumerate() {
+            let front = if number == 0 { std::mem::take(&mut line) } else { " ".repeat(before) };
+            text.push_str(format!("{front}{piece}").trim_end());
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// A cell as lines of at most so many letters, broken between words where that is possible.
+fn broken(cell: &str, width: usize) -> Vec<String> {
+    let (mut lines, mut line, mut length) = (Vec::new(), String::new(), 0);
+    for word in cell.split(' ') {
+        let mut letters: Vec<char> = word.chars().collect();
+        if length > 0 && length + 1 + letters.len() > width {
+            lines.push(std::mem::take(&mut line));
+            length = 0;
+        }
+        if length > 0 {
+            line.push(' ');
+            length += 1;
+        }
+        while letters.len() > width - length {
+            line.extend(letters.drain(..width - length));
+            lines.push(std::mem::take(&mut line));
+            length = 0;
+        }
+        length += letters.len();
+        line.extend(letters);
+    }
+    lines.push(line);
+    lines
 }
 
 /// Compares names as people do: runs of digits by their value, so that `web2` comes before `web10`.
@@ -95,6 +160,21 @@ mod tests {
             table.to_string(),
             "NAME          STATE     ERRORS\na-long-name   Running\nb             Error     first second\n"
         );
+    }
+
+    #[test]
+    fn a_narrow_terminal_breaks_no_row_in_the_middle() {
+        let mut table = Table::new(&["NAME", "WHAT", "ERRORS"]);
+        table.row(["web1".into(), "make the public address web1-vm in westus".into(), String::new()]);
+        assert_eq!(table.fitted(0), table.to_string(), "nobody knows how wide it is");
+        assert_eq!(table.fitted(80), table.to_string());
+        let closer = "NAME  WHAT\nweb1  make the public address web1-vm in westus\n";
+        assert_eq!(table.fitted(47), closer);
+        let below = "NAME WHAT\nweb1 make the public address\n     web1-vm in westus\n";
+        assert_eq!(table.fitted(30), below);
+        let mut long = Table::new(&["NAME"]);
+        long.row(["a".repeat(20)]);
+        assert_eq!(long.fitted(18), format!("NAME\n{}\naa\n", "a".repeat(18)));
     }
 
     #[test]

@@ -242,9 +242,18 @@ fn an_engine_elsewhere_is_a_name_and_nothing_more() {
     $ wharf stop theirs
     ! theirs: stopping it
     ! error: machine `theirs` cannot be stopped: driver `none` has no power over it
-    ! hint: use `wharf ssh theirs` and the host's own commands
+    ! hint: ask whoever looks after it
     [exit 3]
     ");
+    for (command, says) in [
+        ("ssh", "cannot be signed in to: driver `none` knows its engine alone"),
+        ("logs", "has no engine of wharf's: somebody else looks after it"),
+        ("upgrade", "cannot be provisioned: driver `none` does nothing to it"),
+    ] {
+        let ended = sandbox.run(&[command, "theirs"]);
+        assert_eq!(ended.code, 3, "{ended}");
+        assert!(ended.stderr.contains(&format!("error: machine `theirs` {says}")), "{ended}");
+    }
     assert_snapshot!(sandbox.run(&["create", "-d", "none", "other"]), @r"
     $ wharf create -d none other
     ! error: --none-url: is missing: say where the engine is

@@ -83,7 +83,7 @@ impl Sandbox {
     /// Runs a command whose questions are answered.
     pub(crate) fn answer(&self, args: &[&str], answer: &str) -> Ended {
         // Without a terminal for progress, whose drawing would be part of the transcript.
-        self.run_at(args, Terminal { stdin: true, stdout: false, stderr: true }, answer)
+        self.run_at(args, Terminal { stdin: true, stdout: false, stderr: true, columns: 0 }, answer)
     }
 
     /// Runs a command line of docker-machine's, fed with `input` as by a pipe.

@@ -136,5 +136,9 @@ fn cannot(driver: &dyn AnyDriver, name: &MachineName, to: Power) -> Error {
         Kind::Refused,
         format!("machine `{name}` cannot be {what}: driver `{}` has no power over it", about.name),
     )
-    .hint(format!("use `wharf ssh {name}` and the host's own commands"))
+    .hint(if about.capabilities.provisions {
+        format!("use `wharf ssh {name}` and the host's own commands")
+    } else {
+        "ask whoever looks after it".to_owned()
+    })
 }

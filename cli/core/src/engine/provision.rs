@@ -76,6 +76,7 @@ impl Work<'_> {
     pub(crate) fn has_engine(&self) -> Result<()> {
         let name = self.name;
         if self.machine()?.life() == Life::Bare {
+            self.provisionable()?;
             return Err(Error::new(Kind::Refused, format!("machine `{name}` has no engine"))
                 .hint(format!("`wharf provision {name}` brings it")));
         }

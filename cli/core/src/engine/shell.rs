@@ -12,7 +12,7 @@ use crate::engine::work::{Work, bounded};
 use crate::journal::Machine;
 use crate::store::Subject;
 use crate::vault::Place;
-use crate::{Call, Connection, Kind, Result, Wharf};
+use crate::{Call, Connection, Error, Kind, Result, Wharf};
 
 /// What to do about a host key that nobody has vouched for.
 const FIRST_KEY: &str = "compare the fingerprint with the host's own, and answer at a terminal or add the key to your \
@@ -34,6 +34,7 @@ impl Wharf {
     /// When there is no such machine, or its first host key is not accepted.
     pub async fn meet(&self, name: &MachineName, call: &Call) -> Result<Connection> {
         let machine = self.machine(name).await?;
+        self.is_more_than_an_engine(&machine)?;
         if machine.imported.is_none() || !self.host_keys(&machine).await?.is_empty() {
             return self.connection(name).await;
         }
@@ -59,6 +60,18 @@ impl Wharf {
         self.over_ssh(name, Some(command), input, call).await
     }
 
+    /// Refuses what is the address of an engine and no host to sign in to.
+    fn is_more_than_an_engine(&self, machine: &Machine) -> Result<()> {
+        let about = self.driver(&machine.driver)?.about();
+        if about.capabilities.provisions {
+            return Ok(());
+        }
+        let (name, driver) = (&machine.name, about.name);
+        let message =
+            format!("machine `{name}` cannot be signed in to: driver `{driver}` knows its engine alone");
+        Err(Error::new(Kind::Refused, message).hint("ask whoever looks after it"))
+    }
+
     async fn over_ssh(
         &self,
         name: &MachineName,
@@ -67,6 +80,7 @@ impl Wharf {
         call: &Call,
     ) -> Result<Ran> {
         let machine = self.machine(name).await?;
+        self.is_more_than_an_engine(&machine)?;
         let until = self.clock.now() + call.deadline;
         let host = Host { confirm: call.confirm.clone(), ..self.visited(&machine, call, until).await? };
         let ran = bounded(self, call, until, "the command", self.bootstrap.run(&host, command, input)).await;
