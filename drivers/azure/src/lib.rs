@@ -27,6 +27,7 @@ mod perform;
 mod plan;
 mod power;
 mod resource;
+pub mod rights;
 mod seed;
 mod survey;
 mod tags;

@@ -83,6 +83,8 @@ pub struct Account {
     pub user: String,
     /// Actions that are refused, as `Microsoft.Network/register/action`; a trailing `*` matches the rest.
     pub denied: Vec<String>,
+    /// The actions that are allowed, where not all are.
+    pub granted: Option<Vec<String>>,
     /// The application has a role on no subscription: none is listed, and the one there is cannot be read.
     pub without_role: bool,
     /// How long a token is valid.
@@ -142,6 +144,7 @@ impl Default for Account {
             federated_subject: "repo:example/fleet:ref:refs/heads/main".to_owned(),
             user: "ann@example.onmicrosoft.com".to_owned(),
             denied: Vec::new(),
+            granted: None,
             without_role: false,
             token_lifetime: Duration::from_secs(3600),
         }

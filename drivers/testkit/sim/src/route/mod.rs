@@ -312,7 +312,10 @@ impl Request<'_> {
             Some(front) => action.to_ascii_lowercase().starts_with(&front.to_ascii_lowercase()),
             None => pattern.eq_ignore_ascii_case(action),
         };
-        if !self.cloud.config.account.denied.iter().any(denies) {
+        let account = &self.cloud.config.account;
+        let granted = account.granted.as_ref();
+        let granted = granted.is_none_or(|list| list.iter().any(|one| one.eq_ignore_ascii_case(action)));
+        if granted && !account.denied.iter().any(denies) {
             return Ok(());
         }
         Err(ArmError::new(
