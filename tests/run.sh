@@ -217,7 +217,7 @@ drivers() {
 }
 drivers &
 beside=$!
-for package in $(cut -f1 "$results/binaries" | sort -u | grep -vx -e wharfd -e wharf-tests -e wharf-driver-azure -e wharf-driver-aws -e wharf-driver-local); do
+for package in $(cut -f1 "$results/binaries" | sort -u | grep -vx -e wharfd -e wharf-tests -e wharf-docs -e wharf-driver-azure -e wharf-driver-aws -e wharf-driver-local); do
     run "$package" test_package "$package"
 done
 run examples-in-docs cargo test --workspace --locked --doc -- $filter
@@ -226,6 +226,7 @@ root=("${as_root[@]}" env PATH="$PATH" HOME="$HOME" CARGO_HOME="${CARGO_HOME:-$H
     RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}")
 run wharfd test_package wharfd "${root[@]}"
 run it test_package wharf-tests "${root[@]}" RUST_TEST_THREADS=$waiting
+run book test_package wharf-docs "${root[@]}"
 wait "$beside"
 # The agent keeps its empty control groups for the next container; here there is none.
 "${as_root[@]}" find /sys/fs/cgroup -depth -type d \( -path '*/wharf/shim' -o -name wharf \) \

@@ -42,6 +42,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("wharfd-api-types", &[]),
     ("wharfd-client", &["wharfd-api-types"]),
     ("wharf-tests", &["wharf-ssh", "wharf-sim", "wharf-ec2-sim"]),
+    (
+        "wharf-docs",
+        &[
+            "wharf",
+            "wharf-driver",
+            "wharf-driver-azure",
+            "wharf-driver-aws",
+            "wharf-sim",
+            "wharf-ec2-sim",
+            "wharf-tests",
+        ],
+    ),
 ];
 
 /// Packages that may stand in nothing that ships, and why.
@@ -119,8 +131,10 @@ fn nothing_ships_what_is_banned() {
 
 fn sources() -> Vec<(String, String)> {
     let mut found = Vec::new();
-    let mut folders: Vec<_> =
-        ["cli", "drivers", "bootstrap", "runtime-agent", "tests"].iter().map(|f| root().join(f)).collect();
+    let mut folders: Vec<_> = ["cli", "drivers", "bootstrap", "runtime-agent", "tests", "docs"]
+        .iter()
+        .map(|f| root().join(f))
+        .collect();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("a folder of ours") {
             let path = entry.expect("an entry").path();
