@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Output;
 
+use crate::docker::wait_until;
 use crate::local::World;
 use crate::local_trouble::import;
 use crate::world::{expect_success, text};
@@ -111,8 +112,10 @@ fn mounts_outlive_a_stop(world: &World, src: &Path) {
     world.wharf_ok(["stop", "demo"]);
     world.wharf_ok(["start", "demo"]);
     write(&src.join("page"), "after\n");
-    let seen = expect_success(&mut world.docker(&["exec", "web", "/busybox", "cat", "/src/page"]));
-    assert_eq!(seen, "after\n");
+    let seen = || world.docker(&["exec", "web", "/busybox", "cat", "/src/page"]).output().unwrap();
+    // The engine answers while it still starts what was running.
+    wait_until("the container is started again", || seen().status.success());
+    assert_eq!(text(&seen()), "after\n");
     expect_success(&mut world.docker(&["rm", "-f", "web"]));
 
     // A folder that is gone keeps nobody from starting, is named, and is not made up.
