@@ -9,7 +9,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEn
 use crate::commands::{
     active, adopt, allow, apply, certs, cloud, completions, config, context, create, destroy, doctor, env,
     export, gc, import, inspect, ip, kill, logs, ls, man_pages, mount, plan, provision, regenerate_certs,
-    restart, rm, schema, scp, ssh, start, status, stop, store, supervise, tunnel, unlock, upgrade, url, version,
+    restart, rm, schema, scp, ssh, start, status, stop, store, supervise, tunnel, unlock, upgrade, url,
+    version,
 };
 use crate::settings::{Entry, add_flags};
 use crate::ui::Output;

@@ -28,7 +28,7 @@ pub(super) fn page(drivers: &[Entry]) -> String {
 fn row(page: &mut String, setting: &Setting) {
     let value = match setting.takes {
         Takes::Text(name) | Takes::Path(name) => format!("`{name}`"),
-        Takes::List(name) => format!("`{name}`, repeatable"),
+        Takes::List(name) | Takes::Paths(name) => format!("`{name}`, repeatable"),
         Takes::Switch => String::new(),
         Takes::Personal(name) | Takes::PersonalPath(name) => format!("`{name}`, yours alone"),
         Takes::Secret(name) => format!("`{name}`, secret"),
