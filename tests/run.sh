@@ -9,6 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 filter=${1:-}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/wharf
+mkdir -p "$cache"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
 export CARGO_TERM_COLOR=never
 results=$(mktemp -d)
