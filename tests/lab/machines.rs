@@ -19,6 +19,8 @@ use crate::{inside, lab_script};
 
 const BOOT: Duration = Duration::from_secs(90);
 const FINISHED: &str = "upper/var/lib/cloud/instance/boot-finished";
+/// Where the real cloud-init says how it went: the last that it writes, `boot-finished` may be there before.
+const RESULT: &str = "upper/var/lib/cloud/data/result.json";
 /// Where the real cloud-init looks for what it is to do.
 const SEED: &str = "upper/var/lib/cloud/seed/nocloud";
 /// Where machines' own networks are; the lab's addresses stand for the internet.
@@ -169,7 +171,7 @@ impl Machine {
         let finished = if self.cloud_init {
             self.seed(birth).map_err(|error| error.to_string())?;
             feed(command.arg("cloud-init"), "")?;
-            self.folder().join("upper/var/lib/cloud/instances").join(&self.name).join("boot-finished")
+            self.folder().join(RESULT)
         } else {
             feed(&mut command, &user_data.first_boot())?;
             self.folder().join(FINISHED)
@@ -209,8 +211,8 @@ impl Machine {
         if let Some(wrong) = log.lines().find(|line| line.contains("Invalid cloud-config")) {
             return Err(wrong.to_owned());
         }
-        let result = self.folder().join("upper/var/lib/cloud/data/result.json");
-        let result = std::fs::read_to_string(result).map_err(|error| error.to_string())?;
+        let result =
+            std::fs::read_to_string(self.folder().join(RESULT)).map_err(|error| error.to_string())?;
         let result: Value = serde_json::from_str(&result).map_err(|error| error.to_string())?;
         let errors = result["v1"]["errors"].as_array();
         if errors.is_some_and(Vec::is_empty) { Ok(()) } else { Err(format!("cloud-init says {result}")) }

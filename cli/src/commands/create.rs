@@ -339,7 +339,7 @@ pub(super) async fn create(
             .refuse_taken(&context_name(name.as_str()), known.as_ref().map(|summary| summary.id.as_str()))?;
     }
     if let Some(known) = known.as_ref().filter(|known| wants_context && known.life == Life::Ready) {
-        complete(name, known.id.as_str(), &folder, cx, wharf).await;
+        complete(name, known.id.as_str(), cx, wharf).await;
     }
     let unfinished = known.is_some_and(|summary| summary.life == Life::Creating);
     let created = if unfinished && requests.only_names {
@@ -355,13 +355,14 @@ pub(super) async fn create(
 
 /// The create that made the machine may have been killed at its last deed, the context: what is missing is written before
 /// another one is refused.
-async fn complete(name: &MachineName, id: &str, folder: &DockerFolder, cx: &Cx, wharf: &Wharf) {
+pub(super) async fn complete(name: &MachineName, id: &str, cx: &Cx, wharf: &Wharf) {
+    let folder = DockerFolder::new(cx.config.docker.clone());
     if folder.is_ours(&context_name(name.as_str()), id) {
         return;
     }
     // What goes wrong is no news: the create that follows is refused either way.
     let Ok(connection) = wharf.connection(name).await else { return };
-    if context::write(folder, &connection).is_ok() {
+    if context::write(&folder, &connection).is_ok() {
         cx.ui.note(&format!("{name}: its docker context was missing, and is there now"));
     }
 }

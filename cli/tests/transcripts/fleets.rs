@@ -99,6 +99,24 @@ fn what_changed_in_the_file_is_changed() {
 }
 
 #[test]
+fn a_context_that_a_killed_apply_left_unwritten_is_written_by_the_next() {
+    let sandbox = applied();
+    let contexts = sandbox.home().join(".docker/contexts");
+    let names = || std::fs::read_dir(contexts.join("meta")).map_or(0, Iterator::count);
+    let whole = names();
+    assert!(whole > 1);
+    std::fs::remove_dir_all(&contexts).unwrap();
+    let shown = sandbox.run(&["apply", "--yes"]);
+    assert_eq!(
+        shown.stderr.matches("its docker context was missing, and is there now").count(),
+        whole,
+        "{shown}"
+    );
+    assert_eq!(names(), whole);
+    assert!(!sandbox.run(&["apply", "--yes"]).stderr.contains("missing"));
+}
+
+#[test]
 fn targets_leave_the_others_out() {
     let sandbox = with(SHOP);
     let ended = sandbox.run(&["apply", "--yes", "--target", "web-{1..2}"]);

@@ -43,6 +43,7 @@ enum End {
 /// The kind of what failed; it was shown already.
 pub(crate) async fn carry_out(seen: &Seen, how: &Carry<'_>) -> Result<()> {
     let ends = work(&seen.changes, how).await;
+    how.complete(&seen.changes).await;
     let done = tell(&ends, how);
     let written = match how.report {
         Some(report) => report.write(seen.fleet(), &cases(seen, &ends)),
@@ -196,6 +197,18 @@ impl Carry<'_> {
             self.cx.ui.note(&format!("{name}: {left}"));
         }
         Ok(())
+    }
+
+    /// An apply that was killed at a machine's last deed, the context, left it unwritten, and nothing else tells of that.
+    async fn complete(&self, changes: &[Change]) {
+        for Change { name, .. } in changes.iter().filter(|change| change.deeds.is_empty()) {
+            if self.group(name).is_ok_and(|group| group.context)
+                && let Ok(known) = self.wharf.inspect(name).await
+                && known.summary.life == Life::Ready
+            {
+                create::complete(name, known.summary.id.as_str(), self.cx, self.wharf).await;
+            }
+        }
     }
 
     /// The docker context follows a new address.
