@@ -347,10 +347,10 @@ mod tests {
 
     #[test]
     fn folders_are_made_absolute_and_keep_what_stands_behind_them() {
-        let mut world = World::real().seen_from("/work".into());
+        let mut world = World::real().seen_from("/srv/shop".into());
         world.home = Some("/home/ann".into());
         for (typed, means) in [
-            ("src:rw", "/work/src:rw"),
+            ("src:rw", "/srv/shop/src:rw"),
             ("~/src", "/home/ann/src"),
             ("~:rw", "/home/ann:rw"),
             ("/a:b/c", "/a:b/c"),
