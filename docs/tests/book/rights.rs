@@ -7,7 +7,8 @@ use std::process::Command;
 use serde_json::Value;
 use wharf_docs::page::Page;
 use wharf_docs::stage::clouds::{azure, user};
-use wharf_driver_azure::rights::{RIGHTS, Right};
+use wharf_driver::Right;
+use wharf_driver_azure::rights::RIGHTS;
 use wharf_sim::{Entry, Flavour};
 use wharf_tests::wharf_program;
 

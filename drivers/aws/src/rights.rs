@@ -1,55 +1,41 @@
 //! What an account must be allowed for this driver to do all that it can: the actions of a minimal policy. Held to the
 //! calls in this crate's sources by the test below, in builds without the SDK, too.
 
-/// One action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Right {
-    /// As a policy names it.
-    pub action: &'static str,
-    /// What it is asked for.
-    pub what_for: &'static str,
-    /// Whether every machine needs it; the others go with what `what_for` names.
-    pub always: bool,
-}
-
-const fn always(action: &'static str, what_for: &'static str) -> Right {
-    Right { action, what_for, always: true }
-}
-
-const fn sometimes(action: &'static str, what_for: &'static str) -> Right {
-    Right { action, what_for, always: false }
-}
+use wharf_driver::Right;
 
 /// Every action, in the order of their names.
 pub const RIGHTS: &[Right] = &[
-    sometimes("ec2:AllocateAddress", "`--aws-elastic-address`"),
-    sometimes("ec2:AssociateAddress", "`--aws-elastic-address`"),
-    always("ec2:AuthorizeSecurityGroupIngress", "letting clients in to the machines' security group"),
-    always("ec2:CreateSecurityGroup", "the security group that the store's machines share"),
-    always("ec2:CreateTags", "the owner's tags, in the creating calls and when they were taken off"),
-    always("ec2:DeleteSecurityGroup", "`rm` of the last machine"),
-    always("ec2:DescribeAddresses", "what is there: `ls`, `gc`, `rm`"),
-    always("ec2:DescribeImages", "what the image is called, and how big it is"),
-    always("ec2:DescribeInstanceTypeOfferings", "which types the region's zones offer"),
-    always("ec2:DescribeInstanceTypes", "what a type can do"),
-    always("ec2:DescribeInstances", "what is there: every command"),
-    always("ec2:DescribeNetworkInterfaces", "what still uses a security group"),
-    always("ec2:DescribeSecurityGroups", "what is there, and who may reach it"),
-    always("ec2:DescribeSubnets", "where a machine can be"),
-    always("ec2:DescribeVpcs", "where a machine can be"),
-    sometimes("ec2:DisassociateAddress", "`rm` after `--aws-elastic-address`"),
-    sometimes("ec2:GetConsoleOutput", "the console's tail, when a machine does not answer"),
-    sometimes("ec2:RebootInstances", "`restart`"),
-    sometimes("ec2:ReleaseAddress", "`rm` after `--aws-elastic-address`"),
-    always("ec2:RevokeSecurityGroupIngress", "`allow`: taking an address back"),
-    always("ec2:RunInstances", "the machine"),
-    sometimes("ec2:StartInstances", "`start`"),
-    sometimes("ec2:StopInstances", "`stop` and `kill`"),
-    always("ec2:TerminateInstances", "`rm`"),
-    always("ec2:UpdateSecurityGroupRuleDescriptionsIngress", "`allow`: whose rule it is"),
-    sometimes("iam:PassRole", "`--aws-iam-instance-profile`; EC2 itself asks for it"),
-    always("ssm:GetParameter", "which image is its publisher's current one; not with `--aws-ami ami-…`"),
-    always("sts:GetCallerIdentity", "who is signed in; every identity may ask that"),
+    Right::sometimes("ec2:AllocateAddress", "`--aws-elastic-address`"),
+    Right::sometimes("ec2:AssociateAddress", "`--aws-elastic-address`"),
+    Right::always("ec2:AuthorizeSecurityGroupIngress", "letting clients in to the machines' security group"),
+    Right::always("ec2:CreateSecurityGroup", "the security group that the store's machines share"),
+    Right::always("ec2:CreateTags", "the owner's tags, in the creating calls and when they were taken off"),
+    Right::always("ec2:DeleteSecurityGroup", "`rm` of the last machine"),
+    Right::always("ec2:DescribeAddresses", "what is there: `ls`, `gc`, `rm`"),
+    Right::always("ec2:DescribeImages", "what the image is called, and how big it is"),
+    Right::always("ec2:DescribeInstanceTypeOfferings", "which types the region's zones offer"),
+    Right::always("ec2:DescribeInstanceTypes", "what a type can do"),
+    Right::always("ec2:DescribeInstances", "what is there: every command"),
+    Right::always("ec2:DescribeNetworkInterfaces", "what still uses a security group"),
+    Right::always("ec2:DescribeSecurityGroups", "what is there, and who may reach it"),
+    Right::always("ec2:DescribeSubnets", "where a machine can be"),
+    Right::always("ec2:DescribeVpcs", "where a machine can be"),
+    Right::sometimes("ec2:DisassociateAddress", "`rm` after `--aws-elastic-address`"),
+    Right::sometimes("ec2:GetConsoleOutput", "the console's tail, when a machine does not answer"),
+    Right::sometimes("ec2:RebootInstances", "`restart`"),
+    Right::sometimes("ec2:ReleaseAddress", "`rm` after `--aws-elastic-address`"),
+    Right::always("ec2:RevokeSecurityGroupIngress", "`allow`: taking an address back"),
+    Right::always("ec2:RunInstances", "the machine"),
+    Right::sometimes("ec2:StartInstances", "`start`"),
+    Right::sometimes("ec2:StopInstances", "`stop` and `kill`"),
+    Right::always("ec2:TerminateInstances", "`rm`"),
+    Right::always("ec2:UpdateSecurityGroupRuleDescriptionsIngress", "`allow`: whose rule it is"),
+    Right::sometimes("iam:PassRole", "`--aws-iam-instance-profile`; EC2 itself asks for it"),
+    Right::always(
+        "ssm:GetParameter",
+        "which image is its publisher's current one; not with `--aws-ami ami-…`",
+    ),
+    Right::always("sts:GetCallerIdentity", "who is signed in; every identity may ask that"),
 ];
 
 #[cfg(test)]
