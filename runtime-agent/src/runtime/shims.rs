@@ -105,7 +105,11 @@ impl Inner {
     }
 
     fn spawn(&self, bundle: Bundle, state: &Path) -> Result<Remote> {
-        let spec = spec::fit(&bundle, Grants::own()?)?;
+        let mut spec = spec::fit(&bundle, Grants::own()?)?;
+        if self.other.is_none() {
+            let confinement = oci::Confinement::take(&mut spec);
+            confinement.save(state).doing(|| "writing the bundle".to_owned())?;
+        }
         spec.save(state.join("config.json")).doing(|| "writing the bundle".to_owned())?;
         let owner = spec.process().as_ref().map_or(0, |process| process.user().uid());
         let cgroup = spec.linux().as_ref().and_then(|linux| linux.cgroups_path().clone()).unwrap_or_default();

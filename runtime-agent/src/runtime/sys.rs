@@ -64,6 +64,21 @@ pub(super) fn trim_memory() {
     }
 }
 
+/// Has the kernel filter the system calls of the calling thread. `flags` are those of seccomp(2).
+pub(super) fn load_seccomp_filter(instructions: &[u64], flags: u32) -> io::Result<()> {
+    const SET_MODE_FILTER: u32 = 1;
+    let program = libc::sock_fprog {
+        len: u16::try_from(instructions.len()).map_err(io::Error::other)?,
+        filter: instructions.as_ptr().cast_mut().cast(),
+    };
+    // SAFETY: the kernel reads as many instructions of eight bytes as we say, and keeps a copy.
+    let loaded = unsafe { libc::syscall(libc::SYS_seccomp, SET_MODE_FILTER, flags, &raw const program) };
+    match nix::errno::Errno::result(loaded)? {
+        0 => Ok(()),
+        thread => Err(io::Error::other(format!("thread {thread} has another filter"))),
+    }
+}
+
 /// Loads a device program and attaches it to a cgroup (v2), besides those that are there.
 pub(super) fn attach_device_program(cgroup: BorrowedFd<'_>, program: &[u64]) -> io::Result<()> {
     const PROG_LOAD: libc::c_long = 5;

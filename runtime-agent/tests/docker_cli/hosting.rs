@@ -124,6 +124,24 @@ fn seccomp_profiles_take_effect_in_execs_too() {
     assert!(default.code != 0 && default.stderr.contains("not permitted"), "{default:?}");
 }
 
+/// The rule on clone(2) masks its flags: children are made, new namespaces are not.
+#[test]
+fn clone_makes_children_and_no_namespaces() {
+    let engine = engine!("clone_makes_children_and_no_namespaces");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docker_cli/clone.c");
+    let program = engine.folder().join("clone");
+    let made = std::process::Command::new("gcc").args(["-static", "-o"]).arg(&program).arg(source).status();
+    assert!(made.unwrap().success());
+    let mount = format!("{}:/clone:ro", program.display());
+    let refused = "child: made\nusers: Operation not permitted\n";
+    let run = |options: &[&str]| inside(&engine, &[&["-v", &mount], options].concat(), "/clone").stdout;
+    assert_eq!(run(&[]), refused);
+    assert_eq!(run(&["--security-opt", "no-new-privileges"]), refused, "where the filter is loaded later");
+    assert_eq!(run(&["--cap-add", "SYS_ADMIN"]), "child: made\nusers: made\n");
+    engine.ok(&["run", "-d", "--name", "one", "-v", &mount, "busybox", "sleep", "600"]);
+    assert_eq!(engine.ok(&["exec", "one", "/clone"]), refused);
+}
+
 /// CVE-2024-21626: a descriptor of the host's that leaks in is a way out.
 #[test]
 fn no_descriptor_of_the_hosts_leaks_in() {

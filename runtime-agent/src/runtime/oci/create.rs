@@ -1,4 +1,5 @@
-//! Making a container: libcontainer's work, with our own way to the program and our own device rules.
+//! Making a container: libcontainer's work, with our own way to the program, our own device rules, and the filter of
+//! system calls and the capabilities put on by us.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -12,7 +13,8 @@ use libcontainer::workload::{Executor, ExecutorError, ExecutorSetEnvsError, Exec
 use oci_spec::runtime::{Process, Spec};
 
 use super::super::INIT_WANTED;
-use super::{chain, delete, devices, program};
+use super::confine::{Confined, Confinement};
+use super::{chain, delete, devices, filters, program};
 
 /// Makes the container of a bundle up to the point where its program could be executed.
 pub(super) fn create(
@@ -25,7 +27,10 @@ pub(super) fn create(
     let spec = Spec::load(bundle.join("config.json")).map_err(chain)?;
     make_working_folder(&spec);
     ContainerBuilder::new(id.to_owned(), SyscallType::Linux)
-        .with_executor(Program { init: init(&spec)? })
+        .with_executor(Program {
+            init: init(&spec)?,
+            confined: Confinement::prepare(bundle, &filters(root))?,
+        })
         .with_console_socket(console)
         .with_pid_file(Some(pid_file))
         .and_then(|builder| builder.with_root_path(root))
@@ -54,6 +59,7 @@ fn make_working_folder(spec: &Spec) {
 struct Program {
     /// What the container's first process is instead, with the program as its child.
     init: Option<Arc<OwnedFd>>,
+    confined: Confined,
 }
 
 /// This executable, opened while it can be named, if the spec asks for an init.
@@ -79,9 +85,14 @@ impl Executor for Program {
         Err(ExecutorError::Other(why))
     }
 
+    /// The last that is called before the program may be executed: namespaces, root, user and groups are the
+    /// container's already. What is left of its confinement is done here, so that the program is looked for as its
+    /// user may.
     fn validate(&self, spec: &Spec) -> Result<(), ExecutorValidationError> {
         let invalid = ExecutorValidationError::ArgValidationError;
         let process = process(spec).map_err(|error| invalid(error.to_string()))?;
+        let quiet = process.no_new_privileges().is_some();
+        self.confined.give_up(None, quiet).and_then(|()| self.confined.seal(quiet)).map_err(invalid)?;
         program::find(process).map(drop).map_err(invalid)
     }
 

@@ -11,21 +11,24 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use libcontainer::apparmor;
 use libcontainer::container::Container;
 use libcontainer::syscall::linux::LinuxSyscall;
 use libcontainer::syscall::syscall::Syscall as _;
-use libcontainer::{apparmor, capabilities, seccomp};
 use nix::sched::CloneFlags;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::unistd::{Gid, Uid};
-use oci_spec::runtime::{LinuxNamespaceType, LinuxSeccomp, Process, Spec};
+use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
 
 use super::super::{cgroup, sys};
+use super::confine::{Confined, Confinement};
 use super::{chain, program};
 
 /// One call of `runtime exec`.
 pub(super) struct Request<'a> {
     pub(super) container: Container,
+    /// Where translated filters are kept.
+    pub(super) filters: &'a Path,
     pub(super) process: &'a Path,
     pub(super) pid_file: &'a Path,
     pub(super) console: Option<&'a Path>,
@@ -37,7 +40,7 @@ pub(super) fn exec(request: &Request<'_>) -> Result<(), String> {
     let spec = Spec::load(request.container.bundle().join("config.json")).map_err(chain)?;
     let entry = Entry {
         process: serde_json::from_reader(open(request.process)?).map_err(chain)?,
-        seccomp: spec.linux().as_ref().and_then(|linux| linux.seccomp().clone()),
+        confined: Confinement::prepare(request.container.bundle(), request.filters)?,
         console: request.console.map(UnixStream::connect).transpose().map_err(chain)?,
     };
     let mut pid_file = File::create(request.pid_file).map_err(chain)?;
@@ -117,7 +120,7 @@ fn limit(process: &Process, pid: i32) -> Result<(), String> {
 /// What the process becomes.
 struct Entry {
     process: Process,
-    seccomp: Option<LinuxSeccomp>,
+    confined: Confined,
     console: Option<UnixStream>,
 }
 
@@ -153,30 +156,13 @@ impl Entry {
             nix::sys::prctl::set_no_new_privs().map_err(chain)?;
         }
         LinuxSyscall.close_range(0).map_err(chain)?;
-        if !quiet {
-            // Without no-new-privileges loading a filter is a privilege that is about to go.
-            self.filter()?;
-        }
-        if let Some(granted) = self.process.capabilities() {
-            capabilities::drop_privileges(granted, &LinuxSyscall).map_err(chain)?;
-        }
+        self.confined.give_up(self.process.capabilities().as_ref(), quiet)?;
         if !entered {
             std::env::set_current_dir(self.process.cwd())
                 .map_err(|error| format!("chdir to cwd ({:?}) failed: {error}", self.process.cwd()))?;
         }
         std::env::current_dir().map_err(|_| "the working folder lies outside the container".to_owned())?;
-        if quiet {
-            self.filter()?;
-        }
-        Ok(())
-    }
-
-    fn filter(&self) -> Result<(), String> {
-        let Some(profile) = &self.seccomp else { return Ok(()) };
-        if seccomp::is_notify(profile) {
-            return Err("seccomp profiles that notify are not supported".to_owned());
-        }
-        seccomp::initialize_seccomp(profile).map(drop).map_err(chain)
+        self.confined.seal(quiet)
     }
 }
 

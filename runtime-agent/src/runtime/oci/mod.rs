@@ -4,11 +4,13 @@
 //! Promises: an error is one JSON line in the file `--log` names, as runc writes it, with the runtime's own words.
 //! Refuses: users by name, systemd's cgroups, checkpoints.
 
+mod confine;
 mod create;
 mod delete;
 mod devices;
 mod exec;
 pub(super) mod program;
+mod seccomp;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -21,6 +23,7 @@ use clap::{Parser, Subcommand};
 use libcontainer::container::Container;
 use libcontainer::notify_socket::{NOTIFY_FILE, NotifySocket};
 
+pub(super) use self::confine::Confinement;
 pub(super) use self::delete::delete;
 
 /// An OCI runtime, for wharfd's own use.
@@ -101,6 +104,7 @@ fn run(verb: Verb, root: &Path) -> Result<(), String> {
         Verb::Start { id } => start(root, &id),
         Verb::Exec { process, pid_file, console_socket, detach: _, id } => exec::exec(&exec::Request {
             container: load(root, &id)?,
+            filters: &filters(root),
             process: &process,
             pid_file: &pid_file,
             console: console_socket.as_deref(),
@@ -134,6 +138,11 @@ fn chain(error: impl std::error::Error) -> String {
         next = cause.source();
     }
     text
+}
+
+/// Where translated filters are kept, for all containers below `root`.
+fn filters(root: &Path) -> PathBuf {
+    root.with_file_name("seccomp")
 }
 
 /// The log file, opened before anybody enters another mount namespace.
