@@ -8,6 +8,7 @@
 //!   snapshots/<container>/  upper, work and merged: what one container wrote, over its image's layers
 //!   images.json             THE list: what nothing in it (and no snapshot) refers to is garbage
 //!   ingest/                 what is still arriving; emptied at start
+//!   trash/                  what was removed, until it is off the disk
 //! ```
 //!
 //! **Crash safety.** A pull writes blobs and layers without waiting for the disk, then asks for one `syncfs`, and only
@@ -32,6 +33,7 @@ pub(crate) mod pack;
 pub(crate) mod record;
 pub(crate) mod snapshots;
 pub(crate) mod spool;
+pub(crate) mod trash;
 pub(crate) mod tree;
 pub(crate) mod unpack;
 
@@ -45,6 +47,7 @@ pub(crate) use collect::{Collected, Lease};
 pub(crate) use digest::Digest;
 pub(crate) use layers::{Layer, Layers, Packing};
 pub(crate) use snapshots::{Mounting, Snapshots};
+use trash::Trash;
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -153,7 +156,7 @@ impl Store {
             root: root.to_owned(),
             blobs: Blobs::open(root)?,
             layers: Layers::open(root)?,
-            snapshots: Snapshots::new(root, Arc::clone(&gate), mounting)?,
+            snapshots: Snapshots::new(root, Arc::clone(&gate), mounting, Trash::open(root, mounting)?)?,
             leases: Leases::new(gate),
         })
     }

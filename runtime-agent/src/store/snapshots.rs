@@ -14,6 +14,7 @@ use super::changes::{self, Change};
 use super::overlay::{self, Overlay};
 use super::pack::{Manner, Packer};
 use super::record::{self, Record};
+use super::trash::Trash;
 use super::{Digest, Error, Result, blocking};
 
 /// How snapshots of builds are called: what a killed daemon leaves of them is of no use to anybody.
@@ -32,6 +33,7 @@ struct Shared {
     /// Held for reading while a snapshot begins to refer to layers, for writing while unreferenced ones are removed.
     gate: Arc<RwLock<()>>,
     mounting: Mounting,
+    trash: Trash,
     /// Why each filesystem is mounted, by container; each entry locked while it is mounted or unmounted.
     uses: Mutex<BTreeMap<String, Arc<Mutex<Use>>>>,
 }
@@ -95,12 +97,12 @@ pub(crate) struct Parts {
 }
 
 impl Snapshots {
-    pub(super) fn new(root: &Path, gate: Arc<RwLock<()>>, mounting: Mounting) -> Result<Self> {
+    pub(super) fn new(root: &Path, gate: Arc<RwLock<()>>, mounting: Mounting, trash: Trash) -> Result<Self> {
         let (folder, layers) = (root.join("snapshots"), root.join("layers"));
         std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
         sweep(&folder)?;
         let uses = Mutex::default();
-        Ok(Self { shared: Arc::new(Shared { folder, layers, gate, mounting, uses }) })
+        Ok(Self { shared: Arc::new(Shared { folder, layers, gate, mounting, trash, uses }) })
     }
 
     /// Makes an empty writable layer for `container` over `layers` (lowest first).
@@ -153,21 +155,22 @@ impl Snapshots {
         .await
     }
 
-    /// Unmounts it and removes what was written. The layers stay until nothing needs them.
+    /// Unmounts it and removes what was written, which leaves the disk soon. The layers stay until nothing needs them.
     pub(crate) async fn remove(&self, container: &str) -> Result<()> {
         let (folder, container) = (self.shared.folder(container), container.to_owned());
         let shared = Arc::clone(&self.shared);
         blocking(move || {
             shared.uses.lock().unwrap_or_else(PoisonError::into_inner).remove(&container);
             overlay::unmount(&folder.join("merged"))?;
-            match std::fs::remove_dir_all(&folder) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    Err(Error::io("remove", folder)(error))
-                }
-                _ => Ok(()),
-            }
+            shared.trash.take(&folder)
         })
         .await
+    }
+
+    /// Takes another folder of the same data root away.
+    pub(crate) async fn discard(&self, folder: PathBuf) -> Result<()> {
+        let trash = self.shared.trash.clone();
+        blocking(move || trash.take(&folder)).await
     }
 
     /// Bytes that the container wrote (`SizeRw`).
@@ -359,7 +362,10 @@ mod tests {
     #[tokio::test]
     async fn a_snapshot_needs_its_layers_and_remembers_them() {
         let root = tempfile::tempdir().unwrap();
-        let snapshots = Snapshots::new(root.path(), Arc::default(), Mounting::Pretend).unwrap();
+        let snapshots = {
+            let trash = Trash::open(root.path(), Mounting::Pretend).unwrap();
+            Snapshots::new(root.path(), Arc::default(), Mounting::Pretend, trash).unwrap()
+        };
         let layer = Digest::of(b"layer");
         assert!(
             matches!(snapshots.prepare("c", &[layer]).await, Err(Error::NoLayer(missing)) if missing == layer)

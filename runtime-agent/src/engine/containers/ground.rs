@@ -50,6 +50,11 @@ impl Filesystems for Snapshots {
             .boxed()
     }
 
+    fn discard(&self, folder: PathBuf) -> BoxFuture<'_, Result<()>> {
+        async move { Self::discard(self, folder).await.map_err(failed("removing a container's folder")) }
+            .boxed()
+    }
+
     fn lend<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Lent>> {
         async move {
             let loan = Self::lend(self, container).await.map_err(failed("mounting the root filesystem"))?;

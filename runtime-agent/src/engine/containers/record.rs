@@ -104,7 +104,14 @@ impl record::Record for ContainerRecord {
 
 impl ContainerRecord {
     pub(crate) fn read(folder: &Path) -> Result<Option<Self>> {
-        record::read(&path(folder)).map_err(|e| Error::internal("reading a container's record", e))
+        let found: Option<Self> =
+            record::read(&path(folder)).map_err(|e| Error::internal("reading a container's record", e))?;
+        Ok(found.map(|mut record| {
+            if folder.join(DOOMED).exists() {
+                record.state.status = Status::Removing;
+            }
+            record
+        }))
     }
 
     /// On disk when this returns.
@@ -140,6 +147,21 @@ impl ContainerRecord {
             _ => (size, count.unwrap_or(1).max(1)),
         }
     }
+}
+
+/// In a container's folder: it is being removed, whatever its record says.
+const DOOMED: &str = "removing";
+
+/// Notes that a container is being removed. The disk is not waited for: the folders that are renamed next cannot be there
+/// without this note after a power loss, and with neither nothing has happened.
+pub(crate) fn doom(folder: &Path) -> Result<()> {
+    let noted = std::fs::File::create(folder.join(DOOMED));
+    noted.map(drop).map_err(|e| Error::internal("noting that a container is being removed", e))
+}
+
+/// Takes that back. Where it fails the next start tries the removal again, which is what its owner wanted.
+pub(crate) fn reprieve(folder: &Path) {
+    let _ = std::fs::remove_file(folder.join(DOOMED));
 }
 
 fn path(folder: &Path) -> PathBuf {

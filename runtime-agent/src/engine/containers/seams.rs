@@ -31,6 +31,8 @@ pub(crate) trait Filesystems: Debug + Send + Sync {
     fn unmount<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>>;
     /// Everything that the container wrote is gone afterwards.
     fn remove<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>>;
+    /// Takes a folder of the engine's away, with all that is in it.
+    fn discard(&self, folder: PathBuf) -> BoxFuture<'_, Result<()>>;
     /// Mounts it for as long as the loan lives, whatever the container does meanwhile.
     fn lend<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Lent>>;
     /// What the container changed.

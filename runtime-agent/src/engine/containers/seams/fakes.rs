@@ -51,6 +51,11 @@ impl Filesystems for FolderFilesystems {
         async move { gone.or(Ok(())) }.boxed()
     }
 
+    fn discard(&self, folder: PathBuf) -> BoxFuture<'_, Result<()>> {
+        let gone = std::fs::remove_dir_all(folder);
+        async move { gone.or(Ok(())) }.boxed()
+    }
+
     fn lend<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Lent>> {
         async move { Ok(Lent { root: self.root.join(container), walls: Walls::Pretend, _loan: None }) }
             .boxed()

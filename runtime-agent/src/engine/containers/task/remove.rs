@@ -1,7 +1,7 @@
 //! Removal: the root filesystem, the folder, and the volumes that nobody named.
 
 use super::Task;
-use crate::engine::containers::record::Status;
+use crate::engine::containers::record::{self, Status};
 use crate::engine::error::{Error, Result};
 
 impl Task {
@@ -14,9 +14,15 @@ impl Task {
                 self.status().as_str()
             )));
         }
+        let folder = self.world.folder_of(&self.now.record.id);
+        if let Err(error) = record::doom(&folder) {
+            // On a full disk a removal is the way out.
+            tracing::warn!(%error, container = self.now.record.id, "a removal that is cut off would not go on");
+        }
         self.now.record.state.status = Status::Removing;
-        self.commit().await?;
+        self.publish();
         if let Err(error) = self.take_away(volumes).await {
+            record::reprieve(&folder);
             self.now.record.state.status = Status::Dead;
             self.now.record.state.error = error.to_string();
             self.commit().await?;
@@ -46,12 +52,6 @@ impl Task {
                 }
             }
         }
-        let folder = self.world.folder_of(&id);
-        match tokio::fs::remove_dir_all(&folder).await {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::internal(&format!("removing {}", folder.display()), error))
-            }
-            _ => Ok(()),
-        }
+        self.world.ground.filesystems.discard(self.world.folder_of(&id)).await
     }
 }

@@ -1,7 +1,7 @@
 //! A daemon that is killed and started again.
 
 use super::*;
-use crate::engine::containers::record::Status;
+use crate::engine::containers::record::{self, Status};
 
 fn status_of(daemon: &Containers, name: &str) -> (Status, i32) {
     let snapshot = daemon.find(name).unwrap().snapshot();
@@ -82,16 +82,21 @@ async fn half_made_and_half_removed_containers_are_swept() {
     let host = Host::new();
     let daemon = host.daemon().await;
     let web = create(&daemon, "web", "{}").await.unwrap();
-    let mut record = web.snapshot().record.clone();
-    record.state.status = Status::Removing;
     let folder = host.folder.path().join("containers");
-    record.write(&folder.join(&web.id)).await.unwrap();
+    record::doom(&folder.join(&web.id)).unwrap();
+    // As earlier versions noted it.
+    let earlier = create(&daemon, "earlier", "{}").await.unwrap();
+    let mut record = earlier.snapshot().record.clone();
+    record.state.status = Status::Removing;
+    record.write(&folder.join(&earlier.id)).await.unwrap();
     std::fs::create_dir(folder.join("cut-off")).unwrap();
-    drop(web);
+    drop((web, earlier));
     kill(daemon);
     let daemon = host.daemon().await;
-    if let Ok(web) = daemon.find("web") {
-        web.wait(super::super::Until::Removed).await.unwrap();
+    for name in ["web", "earlier"] {
+        if let Ok(container) = daemon.find(name) {
+            container.wait(super::super::Until::Removed).await.unwrap();
+        }
     }
     assert!(host.leftovers().is_empty(), "{:?}", host.leftovers());
 }
