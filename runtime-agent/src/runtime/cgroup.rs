@@ -86,6 +86,26 @@ pub(super) fn leave_for(path: &str) -> Vec<io::Error> {
     moved.filter_map(Result::err).collect()
 }
 
+/// What is mounted, for [`Hierarchies::stir`].
+#[derive(Debug)]
+pub(super) struct Hierarchies(Vec<Hierarchy>);
+
+impl Hierarchies {
+    pub(super) fn mounted() -> io::Result<Self> {
+        Ok(Self(hierarchies(&std::fs::read_to_string("/proc/self/mountinfo")?)))
+    }
+
+    /// Has the calling process join a group that it is in already. The first change of groups after a while waits until
+    /// every processor has heard that the kernel is about to; those that follow soon do not.
+    pub(super) fn stir(&self) -> io::Result<()> {
+        let own = groups(&self.0, &std::fs::read_to_string("/proc/self/cgroup")?);
+        // A process that is in roots alone is in the first one.
+        let root = || self.0.first().map(|hierarchy| hierarchy.mount.clone());
+        let folder = own.into_iter().map(|group| group.folder).next().or_else(root);
+        folder.map_or(Ok(()), |folder| write(&folder.join("cgroup.procs"), "0"))
+    }
+}
+
 /// How often the kernel killed something in these groups for want of memory.
 pub(super) fn oom_kills(groups: &[Group]) -> u64 {
     let count = |file: &str, group: &Group| {
@@ -351,6 +371,15 @@ mod tests {
         let opened = std::fs::File::open(&group).unwrap();
         opened.set_modified(std::time::SystemTime::now() - 2 * YOUNG).unwrap();
         assert!(remove_tree(&group) && !group.exists());
+    }
+
+    #[test]
+    fn stirring_moves_nobody() {
+        let own = || std::fs::read_to_string("/proc/self/cgroup").unwrap();
+        let before = own();
+        // Without the right to it, it fails, and then neither.
+        let _ = Hierarchies::mounted().unwrap().stir();
+        assert_eq!(own(), before);
     }
 
     #[test]

@@ -68,6 +68,9 @@ pub trait Runtime: Debug + Send + Sync {
     /// may be executed (exit codes 127 and 126 by convention).
     fn create(&self, bundle: Bundle) -> BoxFuture<'_, Result<Arc<dyn Shim>>>;
 
+    /// A container is likely to be made soon: what takes the kernel a while may begin now. Nobody waits for it.
+    fn expect(&self) {}
+
     /// The living shim of this container. `None` when there is none any more; then whatever it left (processes,
     /// cgroup, runtime state) has been taken away. If it died before its container did, the exit record says
     /// [`Exit::unknown`]; after a reboot there is none, and the caller knows whether the container ran.

@@ -18,7 +18,7 @@ use super::executable::Executable;
 use super::protocol::{self, OLDEST, Reply, Request, Setup, VERSION};
 use super::remote::{Remote, ShortName};
 use super::spec::{self, Grants};
-use super::{Bundle, Exit, Runtime, Shim, exit, oci, record};
+use super::{Bundle, Exit, Runtime, Shim, cgroup, exit, oci, record};
 
 /// How long a container may take to be created.
 const BOUND: Duration = Duration::from_secs(120);
@@ -39,6 +39,7 @@ struct Inner {
     executable: Executable,
     /// Another OCI runtime's path.
     other: Option<PathBuf>,
+    hierarchies: cgroup::Hierarchies,
 }
 
 impl Shims {
@@ -53,7 +54,8 @@ impl Shims {
         }
         let executable = Executable::protect(program, &exec_root.join("wharfd"))
             .doing(|| "protecting the executable".to_owned())?;
-        Ok(Self(Arc::new(Inner { shims, runtime_root, executable, other })))
+        let hierarchies = cgroup::Hierarchies::mounted().doing(|| "finding the control groups".to_owned())?;
+        Ok(Self(Arc::new(Inner { shims, runtime_root, executable, other, hierarchies })))
     }
 
     /// Does blocking work where that does no harm.
@@ -68,6 +70,12 @@ impl Shims {
 }
 
 impl Runtime for Shims {
+    fn expect(&self) {
+        let inner = Arc::clone(&self.0);
+        // What is wrong with control groups is found out, and told, when the container starts.
+        drop(tokio::task::spawn_blocking(move || inner.hierarchies.stir()));
+    }
+
     fn create(&self, bundle: Bundle) -> BoxFuture<'_, Result<Arc<dyn Shim>>> {
         async move {
             let remote = self.blocking(move |inner| inner.create(bundle)).await?;

@@ -39,6 +39,8 @@ pub(super) async fn create_from(
     request: CreateRequest,
     image: &Image,
 ) -> Result<CreateResponse> {
+    // Most that are created are started at once.
+    world.runtime.expect();
     let CreateRequest { mut config, mut host_config, networking_config } = request;
     merge::over_image(&mut config, &image.configuration.config)?;
     let warnings = check::check(&config, &host_config, &world.facts)?;

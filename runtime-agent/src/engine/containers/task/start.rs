@@ -87,6 +87,7 @@ impl Task {
     async fn bring_up(&mut self) -> Result<(), Failure> {
         let id = self.now.record.id.clone();
         let world = Arc::clone(&self.world);
+        world.runtime.expect();
         let rootfs = world.ground.filesystems.mount(&id).await?;
         for volume in self.now.record.mounts.iter().filter_map(|mount| mount.volume.as_ref()) {
             world.ground.volumes.mount(volume).await?;
