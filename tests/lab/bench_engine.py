@@ -6,6 +6,7 @@ that is started is ended, also when this is interrupted.
 """
 
 import argparse
+import hashlib
 import http.client
 import json
 import os
@@ -41,7 +42,10 @@ class Engine:
     def __init__(self, name, folder, command, environment):
         self.name, self.folder = name, folder
         self.socket = str(folder / "sock")
-        script = "ip link set lo up; exec " + command
+        # What is for the time of one boot lies in memory, as /run does.
+        run = folder / "run"
+        run.mkdir()
+        script = f"ip link set lo up; mount -t tmpfs none {run}; exec {command}"
         self.log = open(folder / "log", "wb")
         self.process = subprocess.Popen(
             ["unshare", "-nm", "--fork", "--kill-child", "sh", "-c", script],
@@ -68,13 +72,27 @@ class Engine:
             raise RuntimeError(f"{self.name}: {method} {path}: {answer.status} {text[:300]!r}")
         return json.loads(text) if text.startswith((b"{", b"[")) and method != "GET" else text
 
+    def drain(self, path):
+        """Reads an answer to its end and keeps nothing."""
+        connection = Connection(self.socket)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        while answer.read(1 << 20):
+            pass
+        connection.close()
+
     def docker(self, *words):
         environment = dict(os.environ, DOCKER_HOST=f"unix://{self.socket}", DOCKER_CONFIG=str(self.folder / "config"))
-        return subprocess.run(["docker", *words], env=environment, check=True, capture_output=True, timeout=300)
+        return subprocess.run(["docker", *words], env=environment, check=True, stdout=subprocess.DEVNULL, stderr=self.log, timeout=300)
 
-    def create(self, *command):
-        body = {"Image": "busybox", "Cmd": list(command), "HostConfig": {"NetworkMode": "none"}}
+    def create(self, *command, **host):
+        body = {"Image": "busybox", "Cmd": list(command), "HostConfig": {"NetworkMode": "none", **host}}
         return self.call("POST", "/containers/create", body)["Id"]
+
+    def beside(self, *words):
+        """A program in the engine's network, which this object ends."""
+        inside = ["nsenter", f"--net=/proc/{descendants(self.process.pid)[-1]}/ns/net", *words]
+        return subprocess.Popen(inside, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
     def one(self):
         """Create, start, wait, remove."""
@@ -141,10 +159,94 @@ def image(folder):
     root = folder / "image"
     (root / "bin").mkdir(parents=True)
     shutil.copy(BUSYBOX, root / "bin/busybox")
-    for name in ("sh", "true", "sleep"):
+    for name in ("head", "sh", "sleep", "true", "yes"):
         (root / "bin" / name).symlink_to("busybox")
     subprocess.run(["tar", "-C", root, "-cf", folder / "image.tar", "."], check=True)
     return (folder / "image.tar").read_bytes()
+
+
+LAYERS, LAYER = 10, 30 << 20
+BIG = "localhost:5000/big"
+
+
+def big_image(folder):
+    """An archive of an image of ten layers, 300 MB: a half of each cannot be packed, the other can."""
+    place = folder / "big"
+    place.mkdir()
+    layers = []
+    for number in range(LAYERS):
+        content = place / f"file{number}"
+        content.write_bytes(os.urandom(LAYER // 2) + bytes(f"{number} lines of text\n", "ascii") * (LAYER // 2 // 17))
+        layers.append(f"{number}/layer.tar")
+        (place / str(number)).mkdir()
+        subprocess.run(["tar", "-C", place, "-cf", place / layers[-1], content.name], check=True)
+        content.unlink()
+    sums = [hashlib.sha256((place / layer).read_bytes()).hexdigest() for layer in layers]
+    rootfs = {"type": "layers", "diff_ids": [f"sha256:{one}" for one in sums]}
+    configuration = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": rootfs}
+    (place / "config.json").write_text(json.dumps(configuration))
+    (place / "manifest.json").write_text(json.dumps([{"Config": "config.json", "RepoTags": [BIG], "Layers": layers}]))
+    subprocess.run(["tar", "-C", place, "-cf", folder / "big.tar", *os.listdir(place)], check=True)
+    shutil.rmtree(place)
+    return folder / "big.tar"
+
+
+class Registries:
+    """The same images, served in each engine's network."""
+
+    def __init__(self, folder, engines):
+        configuration = folder / "registry.yml"
+        storage = {"filesystem": {"rootdirectory": str(folder / "registry")}}
+        configuration.write_text(json.dumps({"version": 0.1, "storage": storage, "http": {"addr": "127.0.0.1:5000"}}))
+        self.processes = [engine.beside("docker-registry", "serve", str(configuration)) for engine in engines]
+        archive = big_image(folder)
+        time.sleep(1)
+        engines[0].docker("load", "-i", str(archive))
+        engines[0].docker("push", BIG)
+        engines[0].docker("rmi", BIG)
+        archive.unlink()
+
+    def end(self):
+        for process in self.processes:
+            process.terminate()
+            process.wait()
+
+
+def pull(engine):
+    """Milliseconds until an image is there; it is removed again."""
+    os.sync()
+    took = milliseconds(lambda: engine.docker("pull", "-q", BIG))
+    engine.docker("rmi", BIG)
+    return took
+
+
+SAID = 100_000_000
+SAYS = ("sh", "-c", f"yes 'what a container says, in lines of sixty-four characters or so' | head -c {SAID}")
+
+
+def rate(work):
+    """Megabytes a second."""
+    return SAID / 1000 / milliseconds(work)
+
+
+def logged(engine):
+    """A container writes into its log; then the log is read."""
+    made = engine.create(*SAYS)
+
+    def write():
+        engine.call("POST", f"/containers/{made}/start")
+        engine.call("POST", f"/containers/{made}/wait")
+
+    wrote = rate(write)
+    read = rate(lambda: engine.drain(f"/containers/{made}/logs?stdout=1"))
+    engine.call("DELETE", f"/containers/{made}")
+    return wrote, read
+
+
+def attached(engine):
+    """A client takes all that a container writes, which nobody keeps."""
+    words = ("run", "--rm", "--network", "none", "--log-driver", "none", "-a", "stdout", "busybox", *SAYS)
+    return rate(lambda: engine.docker(*words))
 
 
 def milliseconds(work):
@@ -173,12 +275,11 @@ def at_once(engine, count, width):
 
 
 def measure(engines, runs, containers):
-    rows = []
-
     def row(what, unit, samples):
         ours, theirs = (statistics.median(samples[engine]) for engine in engines)
-        rows.append((what, unit, ours, theirs))
-        print(f"{what:44} {ours:9.1f} {theirs:9.1f} {unit:4} {theirs / ours:6.2f}", flush=True)
+        # Above one ours is better, be it the smaller figure or the greater.
+        ratio = ours / theirs if unit == "MB/s" else theirs / ours
+        print(f"{what:44} {ours:9.1f} {theirs:9.1f} {unit:4} {ratio:6.2f}", flush=True)
 
     def in_turns(work, times):
         samples = {engine: [] for engine in engines}
@@ -193,6 +294,11 @@ def measure(engines, runs, containers):
     row("the same, 16 at a time, each", "ms", in_turns(lambda engine: at_once(engine, 64, 16), max(1, runs // 2)))
     run = ("run", "--rm", "--network", "none", "busybox", "true")
     row("docker run --rm busybox true", "ms", in_turns(lambda engine: milliseconds(lambda: engine.docker(*run)), runs * 2))
+    row("pull and unpack 300 MB in ten layers", "ms", in_turns(pull, runs))
+    told = in_turns(logged, max(1, runs // 2))
+    row("a container writes into its log", "MB/s", {engine: [wrote for wrote, _ in told[engine]] for engine in engines})
+    row("the log is read", "MB/s", {engine: [read for _, read in told[engine]] for engine in engines})
+    row("a client is attached, no log", "MB/s", in_turns(attached, max(1, runs // 2)))
     idle = {engine: engine.memory() for engine in engines}
     for engine in engines:
         for _ in range(containers):
@@ -209,10 +315,10 @@ def main():
     parser.add_argument("--agent", required=True)
     parser.add_argument("--peer", required=True, type=pathlib.Path)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--containers", type=int, default=50)
+    parser.add_argument("--containers", type=int, default=200)
     wanted = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="wbench-", dir="/var/tmp"))
-    engines = []
+    engines, registries = [], None
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     try:
         archive = image(folder)
@@ -228,8 +334,11 @@ def main():
         for engine in engines:
             engine.call("POST", "/images/create?fromSrc=-&repo=busybox&changes=ENV+PATH%3D%2Fbin", archive, "application/x-tar")
             engine.one()
+        registries = Registries(folder, engines)
         measure(engines, wanted.runs, wanted.containers)
     finally:
+        if registries:
+            registries.end()
         for engine in engines:
             engine.end()
         for mounted in sorted((line.split()[4] for line in open("/proc/self/mountinfo") if str(folder) in line), reverse=True):
