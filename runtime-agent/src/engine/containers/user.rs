@@ -47,6 +47,8 @@ impl Accounts {
                 entry.as_ref().map_or(0, |entry| entry.gid)
             }
         };
+        // A set-group-id program changes the first group; files that are shut to it stay shut (CVE-2022-36109).
+        groups.insert(0, gid);
         for name in added {
             groups.push(self.group(name)?);
         }
@@ -132,7 +134,7 @@ mod tests {
 
     #[test]
     fn finds_users_by_name_and_number() {
-        let web = Identity { uid: 33, gid: 34, groups: vec![40, 41], home: "/srv/web".to_owned() };
+        let web = Identity { uid: 33, gid: 34, groups: vec![34, 40, 41], home: "/srv/web".to_owned() };
         assert_eq!(resolve("web").unwrap(), web);
         assert_eq!(resolve("33").unwrap(), web);
         assert_eq!(resolve("7").unwrap().uid, 70, "a name of digits is a name first");
@@ -143,7 +145,7 @@ mod tests {
     fn a_number_without_an_entry_is_itself_in_group_zero() {
         assert_eq!(
             resolve("1234").unwrap(),
-            Identity { uid: 1234, gid: 0, groups: vec![], home: "/".to_owned() }
+            Identity { uid: 1234, gid: 0, groups: vec![0], home: "/".to_owned() }
         );
         assert_eq!(Accounts::default().resolve("0", &[]).unwrap().gid, 0);
     }
@@ -152,7 +154,7 @@ mod tests {
     fn a_given_group_replaces_the_memberships_and_added_ones_come_on_top() {
         let identity =
             accounts().resolve("web:ssl", &["log".to_owned(), "99".to_owned(), "99".to_owned()]).unwrap();
-        assert_eq!((identity.gid, identity.groups), (40, vec![41, 99]));
+        assert_eq!((identity.gid, identity.groups), (40, vec![40, 41, 99]));
     }
 
     #[test]
