@@ -80,14 +80,7 @@ PYTHON
 
 # Two engines, each in namespaces of its own, measured by the same client in turns.
 beside_dockerd() {
-    local peer=$cache/dockerd package
-    if [ ! -x "$peer/usr/sbin/dockerd" ]; then
-        mkdir -p "$peer"
-        for package in docker.io containerd runc; do
-            (cd "$scratch" && apt-get download -qq "$package" && dpkg-deb -x "$package"_*.deb "$peer")
-        done
-    fi
-    python3 tests/lab/bench_engine.py --agent "$WHARF_AGENT" --peer "$peer" --runs "$runs"
+    python3 tests/lab/bench_engine.py --agent "$WHARF_AGENT" --peer "$(tests/lab/dockerd.sh | tail -n 1)" --runs "$runs"
 }
 
 case $what in

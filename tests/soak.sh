@@ -7,6 +7,8 @@
 #   tests/soak.sh cloud-image  a machine of the local driver from a cloud image with cloud-init: minutes under emulation
 #   tests/soak.sh azure        simulated clouds with real hosts: a create killed everywhere, and the clouds that tests/run.sh
 #                              leaves out: needs root or sudo
+#   tests/soak.sh clients      Docker's SDK for Python does the same with the engine and with the distribution's dockerd:
+#                              needs root, and the Python package index
 #   tests/soak.sh judge        Microsoft's own Python SDK and Azure CLI, of today and the last that knew hybrid profiles,
 #                              judge the simulated clouds (needs python3-venv and the Python package index)
 #
@@ -78,6 +80,14 @@ sdk() { # sdk NAME PACKAGE…: a Python of its own with these packages
     "$cache/sdk-$1/bin/pip" install --quiet --disable-pip-version-check "${@:2}"
 }
 
+clients() {
+    local agent
+    agent=${WHARF_TEST_AGENT:-$(runtime-agent/build.sh | tail -n 1)}
+    sdk docker 'docker==7.*'
+    tally "Docker's SDK for Python, beside dockerd" env PYTHONDONTWRITEBYTECODE=1 "$cache/sdk-docker/bin/python" \
+        tests/lab/compare_sdk.py --agent "$agent" --peer "$(tests/lab/dockerd.sh | tail -n 1)"
+}
+
 judged_by() { # judged_by "SIMULATOR'S OPTIONS" COMMAND…, which is given the simulator's facts last
     local facts pid status=0
     facts=$(mktemp)
@@ -117,11 +127,13 @@ case "${1:-all}" in
     lives) lives ;;
     cloud-image) cloud_image ;;
     azure) azure ;;
+    clients) clients ;;
     judge) judge ;;
     all)
         lives
         cloud_image
         azure
+        clients
         judge
         fuzz
         ;;

@@ -6,6 +6,7 @@ that is started is ended, also when this is interrupted.
 """
 
 import argparse
+import contextlib
 import hashlib
 import http.client
 import json
@@ -155,11 +156,12 @@ def descendants(root):
 
 
 def image(folder):
-    """An archive of a busybox."""
+    """An archive of a busybox with all its names."""
     root = folder / "image"
     (root / "bin").mkdir(parents=True)
     shutil.copy(BUSYBOX, root / "bin/busybox")
-    for name in ("head", "sh", "sleep", "true", "yes"):
+    names = subprocess.run([BUSYBOX, "--list"], check=True, capture_output=True, text=True).stdout.split()
+    for name in {*names} - {"busybox"}:
         (root / "bin" / name).symlink_to("busybox")
     subprocess.run(["tar", "-C", root, "-cf", folder / "image.tar", "."], check=True)
     return (folder / "image.tar").read_bytes()
@@ -310,40 +312,45 @@ def measure(engines, runs, containers):
     row("the list alone", "ms", in_turns(lambda engine: milliseconds(lambda: engine.call("GET", "/containers/json")), runs * 4))
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--agent", required=True)
-    parser.add_argument("--peer", required=True, type=pathlib.Path)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--containers", type=int, default=200)
-    wanted = parser.parse_args()
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="wbench-", dir="/var/tmp"))
-    engines, registries = [], None
+@contextlib.contextmanager
+def side_by_side(agent, peer, prefix):
+    """Both engines with a busybox each, and the folder that they lie in. Nothing of them is left afterwards."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir="/var/tmp"))
+    engines = []
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     try:
         archive = image(folder)
-        places = [folder / "ours", folder / "theirs"]
-        for place in places:
+        path = f"{peer}/usr/sbin:{peer}/usr/bin:{os.environ['PATH']}"
+        flags = "-H unix://{0}/sock --data-root {0}/data --exec-root {0}/run --pidfile {0}/pid"
+        for name, program in (("wharfd", agent), ("dockerd", "dockerd")):
+            place = folder / name
             place.mkdir()
-        ours, theirs = places
-        flags = "-H unix://{0}/sock --data-root {0}/data --exec-root {0}/run"
-        engines.append(Engine("wharfd", ours, f"{wanted.agent} " + flags.format(ours), dict(os.environ)))
-        path = f"{wanted.peer}/usr/sbin:{wanted.peer}/usr/bin:{os.environ['PATH']}"
-        alone = " --bridge none --iptables=false --pidfile {0}/pid".format(theirs)
-        engines.append(Engine("dockerd", theirs, "dockerd " + flags.format(theirs) + alone, dict(os.environ, PATH=path)))
+            engines.append(Engine(name, place, f"{program} {flags.format(place)}", dict(os.environ, PATH=path)))
         for engine in engines:
             engine.call("POST", "/images/create?fromSrc=-&repo=busybox&changes=ENV+PATH%3D%2Fbin", archive, "application/x-tar")
             engine.one()
-        registries = Registries(folder, engines)
-        measure(engines, wanted.runs, wanted.containers)
+        yield folder, engines
     finally:
-        if registries:
-            registries.end()
         for engine in engines:
             engine.end()
         for mounted in sorted((line.split()[4] for line in open("/proc/self/mountinfo") if str(folder) in line), reverse=True):
             subprocess.run(["umount", "-l", mounted], check=False)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--agent", required=True)
+    parser.add_argument("--peer", required=True)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--containers", type=int, default=200)
+    wanted = parser.parse_args()
+    with side_by_side(wanted.agent, wanted.peer, "wbench-") as (folder, engines):
+        registries = Registries(folder, engines)
+        try:
+            measure(engines, wanted.runs, wanted.containers)
+        finally:
+            registries.end()
 
 
 if __name__ == "__main__":

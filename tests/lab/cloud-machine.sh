@@ -47,6 +47,27 @@ until_open http://127.0.0.1:18180/ hello
 until_open http://127.0.0.1:18181/ hello
 say "a container ran, and another is reached at both of its ports"
 
+# What systemd does with its units, itself and the daemon's leaves containers and their limits alone, with control groups 2.
+"$docker" --context "$machine" run -d --name limited --memory 64m --pids-limit 50 --cpus 0.5 test/web /bin/busybox sleep 9999 >/dev/null
+limits() {
+    "$wharf" ssh "$machine" sudo sh -s "$("$docker" --context "$machine" inspect -f '{{.State.Pid}}' limited)" <<'SCRIPT'
+set -eu
+group=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$1/cgroup")
+echo "$1" "$(stat -fc %T /sys/fs/cgroup)" "$(cat "$group/memory.max" "$group/pids.max" "$group/cpu.max" | tr '\n' ' ')"
+SCRIPT
+}
+before=$(limits)
+case $before in *" cgroup2fs 67108864 50 50000 100000 "*) ;; *) fail "its limits are $before" ;; esac
+delegated=$("$wharf" ssh "$machine" 'systemctl show wharfd -p Delegate -p KillMode | sort | tr "\n" " "')
+[ "$delegated" = "Delegate=yes KillMode=process " ] || fail "the unit says $delegated"
+for step in daemon-reload daemon-reexec "restart wharfd"; do
+    "$wharf" ssh "$machine" "sudo systemctl $step"
+    until "$docker" --context "$machine" version >/dev/null 2>&1; do sleep 0.5; done
+    [ "$(limits)" = "$before" ] || fail "after systemctl $step the limits are $(limits), and were $before"
+done
+"$docker" --context "$machine" rm -f limited >/dev/null
+say "systemd was reloaded, executed anew, and had the daemon restarted under a container"
+
 "$wharf" stop "$machine"
 [ "$("$wharf" status "$machine")" = Stopped ] || fail "it does not stop"
 "$wharf" start "$machine"
