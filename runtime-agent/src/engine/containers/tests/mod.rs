@@ -117,6 +117,19 @@ impl Host {
     }
 }
 
+impl Drop for Host {
+    /// What a task was writing when its test ended lands in the folder after all.
+    fn drop(&mut self) {
+        let gone = || std::fs::remove_dir_all(self.folder.path()).is_ok() || !self.folder.path().exists();
+        let _ = (0..100).any(|_| {
+            gone() || {
+                std::thread::sleep(Duration::from_millis(2));
+                false
+            }
+        });
+    }
+}
+
 /// As `kill -9` does it: its tasks hear and do nothing any more, once the test holds no container of it.
 #[expect(clippy::needless_pass_by_value, reason = "a killed daemon is of no use any more")]
 fn kill(daemon: Containers) {
