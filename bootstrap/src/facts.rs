@@ -1,5 +1,7 @@
 //! What the probe found out about a host.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// One host, as it is now.
@@ -132,6 +134,9 @@ pub struct AgentFacts {
     /// The list of clients' certificates that were taken back. It grows, so it is not kept among the facts.
     #[serde(default, skip_serializing)]
     pub revoked: String,
+    /// The registries whose authority we brought, and the SHA-256 of its file. Not kept among the facts: they change.
+    #[serde(default, skip_serializing)]
+    pub registries: BTreeMap<String, String>,
     /// Whether the server's key is there.
     pub key: bool,
 }

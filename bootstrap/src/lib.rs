@@ -6,7 +6,8 @@
 //! ```
 //!
 //! What this promises:
-//! - One SSH connection with a verified host key, three round trips at most, and no other network: the host needs
+//! - One SSH connection with a verified host key, three round trips at most (one more where
+//!   authorities of registries are brought), and no other network: the host needs
 //!   neither a package manager nor the internet.
 //! - Everything that could be wrong with the host (architecture, kernel, disk, `noexec`, privileges, a port that
 //!   another engine holds) is found by the probe, **before anything changes**. [`preview`] ends there.
@@ -24,6 +25,7 @@ mod preview;
 mod probe;
 mod progress;
 mod provision;
+mod registries;
 mod remote;
 mod remove;
 mod renew;

@@ -5,7 +5,7 @@ use wharf_pki::{Certificate, Usage};
 
 use crate::executable::Executable;
 use crate::service::{self, Service};
-use crate::{Access, Cgroup, Error, Facts, Folder, Request, rotate};
+use crate::{Access, Cgroup, Error, Facts, Folder, Request, registries, rotate};
 
 /// What will be done, in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,6 +22,9 @@ pub struct Plan {
     /// The list of certificates that were taken back is to be brought.
     #[serde(skip)]
     pub(crate) revoked: bool,
+    /// The authorities of registries are to be brought, or taken away.
+    #[serde(skip)]
+    pub(crate) registries: bool,
     #[serde(skip)]
     pub(crate) service: Option<Service>,
     #[serde(skip)]
@@ -76,7 +79,9 @@ impl Plan {
         };
         let certificate = !certificate_holds(facts, request);
         let revoked = revoked_lacks(facts, request);
-        let mut plan = Self { steps: Vec::new(), agent, upload, certificate, revoked, service, start };
+        let registries = registries::differ(facts, request);
+        let mut plan =
+            Self { steps: Vec::new(), agent, upload, certificate, revoked, registries, service, start };
         plan.steps = plan.describe(facts, request);
         Ok(plan)
     }
@@ -102,6 +107,7 @@ impl Plan {
             upload: false,
             certificate: false,
             revoked: revoked_lacks(facts, request),
+            registries: false,
             service: None,
             start: if facts.agent.running { Verb::Keep } else { Verb::Start },
         }
@@ -137,6 +143,12 @@ impl Plan {
             let there = !facts.agent.revoked.is_empty();
             let what = "the list of clients' certificates that were taken back".to_owned();
             steps.insert(2, step(verb(self.revoked, there), "revoked", what));
+        }
+        let (wanted, there) = (&request.options.registry_authorities, &facts.agent.registries);
+        if !wanted.is_empty() || self.registries {
+            let what = format!("the authorities of registries, {}", registries::FOLDER);
+            let at = steps.len() - 1;
+            steps.insert(at, step(verb(self.registries, !there.is_empty()), "registries", what));
         }
         if rotate::wanted(facts, request) {
             steps.push(step(

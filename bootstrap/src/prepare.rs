@@ -12,7 +12,7 @@ use wharf_ssh::{Command, Session};
 use crate::executable::Executable;
 use crate::progress::Event;
 use crate::remote::{self, as_root, quote};
-use crate::{Error, Facts, Plan, Progress, Request, Verb, service};
+use crate::{Error, Facts, Plan, Progress, Request, Verb, registries, service};
 
 /// What the host shall have, and what is known of it.
 pub(crate) struct Work<'a> {
@@ -59,6 +59,17 @@ impl Work<'_> {
     pub(crate) fn sign(&self, signing_request: &str) -> Result<Certificate, Error> {
         let server = Server { machine: self.request.machine.clone(), names: self.request.names.clone() };
         Ok(self.request.authority.sign_server(signing_request, &server, self.request.now)?)
+    }
+
+    /// Makes the authorities of registries exactly those that are wanted.
+    pub(crate) async fn registries(&self) -> Result<(), Error> {
+        if !self.plan.registries {
+            return Ok(());
+        }
+        let wanted = registries::input(&self.request.options.registry_authorities);
+        let script = format!("set -eu\numask 022\n{}", registries::SCRIPT);
+        let command = Command::new(as_root(self.facts.access, &script)).input(wanted.into_bytes());
+        self.run("bringing the authorities of registries", command, self.request.deadline).await.map(drop)
     }
 
     /// Installs the certificate and the service, and starts the engine.

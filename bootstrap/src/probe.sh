@@ -102,6 +102,17 @@ engines() {
 }
 sha256() { [ "$1" ] && sha256sum "$1" 2>/dev/null | { read -r sum _; printf %s "$sum"; }; }
 
+# The registries whose authority is ours to look after, by the mark that its file begins with.
+registries() {
+    comma=
+    for file in /etc/wharf/certs.d/*/ca.crt; do
+        [ -r "$file" ] && IFS= read -r first <"$file" && [ "$first" = '# brought by wharf' ] || continue
+        at=${file%/ca.crt}
+        printf %s "$comma"; string "${at##*/}"; printf :; string "$(sha256 "$file")"
+        comma=,
+    done
+}
+
 printf '{'
 field system "$(uname -s)"
 field architecture "$(uname -m)"
@@ -139,4 +150,5 @@ fact enabled test -e "$enabled"
 field authority "$(content /etc/wharf/tls/ca.pem)"
 field server "$(content /etc/wharf/tls/server.pem)"
 field revoked "$(content /etc/wharf/tls/crl.pem)"
+printf '"registries":{%s},' "$(registries)"
 printf '"key":%s}}\n' "$(truth test -s /etc/wharf/tls/server-key.pem)"

@@ -48,7 +48,14 @@ pub async fn provision(request: &Request, progress: &Progress) -> Result<Outcome
     if kept && matches!(version, Err(Error::Handshake { .. })) {
         // What looked right is not what the engine serves with.
         plan = plan.with_certificate();
-        let only = Plan { upload: false, revoked: false, service: None, start: Verb::Keep, ..plan.clone() };
+        let only = Plan {
+            upload: false,
+            revoked: false,
+            registries: false,
+            service: None,
+            start: Verb::Keep,
+            ..plan.clone()
+        };
         let made = converge(&session, &facts, &only, request, None, false, &mut watch).await?;
         certificate = made.unwrap_or(certificate);
         let verified = verify::verify(&session, &facts, request, &certificate);
@@ -110,7 +117,12 @@ pub(crate) async fn converge(
     };
     let asked = watch.time(Phase::Prepare, work.prepare(input, new_key)).await?;
     let certificate = asked.map(|asked| work.sign(&asked)).transpose()?;
-    watch.time(Phase::Activate, work.activate(certificate.as_ref())).await?;
+    let activating = async {
+        // Before the engine starts, so that its first pull believes them.
+        work.registries().await?;
+        work.activate(certificate.as_ref()).await
+    };
+    watch.time(Phase::Activate, activating).await?;
     Ok(certificate)
 }
 

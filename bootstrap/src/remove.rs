@@ -6,7 +6,7 @@ use crate::probe::probe;
 use crate::progress::{Phase, Progress};
 use crate::provision::{Watch, connect};
 use crate::remote::{self, as_root, quote};
-use crate::{Error, Facts, Visit, service};
+use crate::{Error, Facts, Visit, registries, service};
 
 /// What became of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,5 +41,8 @@ const NO_PORT: u16 = 0;
 /// that cannot.
 fn script(facts: &Facts) -> String {
     let agent = if facts.agent.path.is_empty() { "/usr/local/bin/wharfd" } else { &facts.agent.path };
-    format!("set -eu\nagent={}\n{}{}", quote(agent), service::remove(facts.init), include_str!("remove.sh"))
+    // None is wanted any more.
+    let registries = format!("(\n{}) </dev/null\n", registries::SCRIPT);
+    let service = service::remove(facts.init);
+    format!("set -eu\nagent={}\n{service}{registries}{}", quote(agent), include_str!("remove.sh"))
 }

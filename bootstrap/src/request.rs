@@ -1,5 +1,6 @@
 //! What is wanted: whom to reach, which machine it is to be, and with what.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -71,6 +72,9 @@ pub struct EngineOptions {
     pub registry_mirrors: Vec<String>,
     /// Registries spoken to without verified TLS.
     pub insecure_registries: Vec<String>,
+    /// The authorities that registries are believed by, as PEM: not flags, but files that the agent reads at each pull.
+    #[serde(default)]
+    pub registry_authorities: BTreeMap<String, String>,
     /// `KEY=value` in the agent's environment, such as `HTTPS_PROXY`.
     pub environment: Vec<String>,
     /// Further flags, each with its leading dashes.

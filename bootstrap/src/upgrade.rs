@@ -45,7 +45,7 @@ pub async fn upgrade(request: &Request, progress: &Progress) -> Result<Upgrade, 
     let agent = agent.await?;
     let plan = Plan::new(&facts, request, &agent.executable)?;
     // Certificates are somebody else's business: whichever agent stays must fit them.
-    let plan = Plan { certificate: false, revoked: false, ..plan };
+    let plan = Plan { certificate: false, revoked: false, registries: false, ..plan };
     let client = verify::client(&session, request, &request.client).map_err(Error::Client)?;
     let (before, containers) = before(&client, &facts).await?;
     let certificate = Certificate::parse(&facts.agent.server)?;

@@ -20,8 +20,8 @@ Exit codes:
    0 done               4 no such machine                     8 quota or capacity
    1 failed             5 unreachable                         9 locked by another command
    2 usage              6 host key mismatch                  10 some of several failed
-   3 refused before     7 not signed in or not allowed
-     anything was made                                        11 changes are pending
+   3 refused before     7 not signed in or not allowed       11 changes are pending
+     anything was made                                       12 a hook failed
 
 Start here:  wharf create demo  &&  docker --context demo run --rm hello-world";
 

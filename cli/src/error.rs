@@ -26,12 +26,13 @@ pub(crate) const fn usual_hint(kind: Kind) -> &'static str {
         Kind::Locked => "wait for the other command to end and run it again",
         Kind::Partial => "run it again for those that failed",
         Kind::Pending => "apply them, or leave things as they are",
+        Kind::Hook => "mend the hook, and `wharf apply` runs it again",
         Kind::Cancelled => "`wharf ls` shows what there is; the same command goes on where it stopped",
     }
 }
 
 /// What every exit code but nought means. An interrupt ends with the same code as what has none of its own.
-pub(crate) const CODES: [(Kind, &str); 11] = [
+pub(crate) const CODES: [(Kind, &str); 12] = [
     (Kind::Failed, "failed"),
     (Kind::Usage, "usage"),
     (Kind::Refused, "refused before anything was made"),
@@ -43,6 +44,7 @@ pub(crate) const CODES: [(Kind, &str); 11] = [
     (Kind::Locked, "locked by another command"),
     (Kind::Partial, "some of several failed"),
     (Kind::Pending, "changes are pending"),
+    (Kind::Hook, "a hook failed"),
 ];
 
 /// One failure, ready to be shown.

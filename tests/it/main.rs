@@ -26,6 +26,7 @@ mod local_mounts;
 mod local_trouble;
 mod logs;
 mod mount;
+mod registries;
 mod scp;
 mod upgrade;
 mod world;

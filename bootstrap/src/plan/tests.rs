@@ -1,5 +1,6 @@
 //! What a host is refused for, and what is done to one that is not.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -86,6 +87,7 @@ fn provisioned(request: &Request) -> Facts {
         authority: request.authority.certificate().pem().trim_end().to_owned(),
         server: server.pem().trim_end().to_owned(),
         revoked: request.authority.revoke(&request.revoked, NOW).unwrap(),
+        registries: BTreeMap::new(),
         key: true,
     };
     Facts { agent, port_taken: true, port_owner: "wharfd".into(), ..facts() }
@@ -115,6 +117,27 @@ fn a_bare_host_gets_everything_and_a_provisioned_one_nothing() {
     let request = request();
     assert_eq!(verbs(&plan(&facts(), &request)), [Verb::Create, Verb::Create, Verb::Create, Verb::Start]);
     assert_eq!(verbs(&plan(&provisioned(&request), &request)), [Verb::Keep; 4]);
+}
+
+#[test]
+fn authorities_of_registries_are_brought_and_taken_away_without_a_restart() {
+    let mut request = request();
+    let mut facts = provisioned(&request);
+    request.options.registry_authorities.insert("reg:5000".into(), "PEM".into());
+    let step = |plan: &Plan| {
+        let step = plan.steps.iter().find(|step| step.name == "registries");
+        (step.map(|step| step.verb), plan.start)
+    };
+    assert_eq!(step(&plan(&facts, &request)), (Some(Verb::Create), Verb::Keep));
+    facts.agent.registries.insert("reg:5000".into(), "another".into());
+    assert_eq!(step(&plan(&facts, &request)), (Some(Verb::Replace), Verb::Keep));
+    let sum = hex::encode(<sha2::Sha256 as sha2::Digest>::digest("# brought by wharf\nPEM\n"));
+    facts.agent.registries.insert("reg:5000".into(), sum);
+    assert_eq!(step(&plan(&facts, &request)), (Some(Verb::Keep), Verb::Keep));
+    request.options.registry_authorities.clear();
+    assert_eq!(step(&plan(&facts, &request)), (Some(Verb::Replace), Verb::Keep));
+    facts.agent.registries.clear();
+    assert_eq!(step(&plan(&facts, &request)), (None, Verb::Keep));
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub enum Kind {
     Partial,
     /// Changes are pending.
     Pending,
+    /// A hook of a fleet failed.
+    Hook,
     /// The person interrupted.
     Cancelled,
 }
@@ -52,6 +54,7 @@ impl Kind {
             Self::Locked => 9,
             Self::Partial => 10,
             Self::Pending => 11,
+            Self::Hook => 12,
         }
     }
 }

@@ -11,9 +11,11 @@ mod call;
 mod engine;
 mod entropy;
 mod error;
+mod hook;
 mod host;
 pub mod journal;
 mod machine;
+mod registries;
 pub mod store;
 mod vault;
 mod wharf;
@@ -27,10 +29,12 @@ pub use engine::{
 };
 pub use entropy::{Entropy, OsEntropy};
 pub use error::{Error, Kind, Result};
+pub use hook::{Hook, HookEnd, HookFacts, HookGiven, HookPlace, HookSsh};
 pub use machine::{
     Certificates, Connection, CreateRequest, Created, EngineFacts, EngineOptions, ImportRequest, Inspection,
     JumpKeys, Life, Observed, PlannedStep, RemoveOptions, Removed, SshAccess, Summary, Timing,
 };
+pub use registries::registry_authority;
 pub use vault::{Identity, Keeping, Keyring, PublicKey, Recipient, RecipientRole};
 pub use wharf::{Parts, Person, Setup, Wharf};
 pub use wharf_driver::{Admission, Factory, MachineId, MachineName, Power, Secret, State, StoreId};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wharf_driver::{Jump, MachineId, MachineName, Reach, Secret, State};
 
-use crate::{Error, Kind, Result};
+use crate::{Error, Hook, Kind, Result};
 
 /// A machine that somebody wants.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub struct CreateRequest {
     pub bare: bool,
     /// The fleet that it belongs to.
     pub fleet: Option<String>,
+    /// What is run once it has joined that.
+    pub hooks: Vec<Hook>,
 }
 
 /// A machine that another program made and set up.
@@ -81,6 +83,9 @@ pub struct EngineOptions {
     pub registry_mirrors: Vec<String>,
     /// Registries spoken to without a verified certificate.
     pub insecure_registries: Vec<String>,
+    /// The authorities that registries are believed by, as PEM.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub registry_authorities: BTreeMap<String, String>,
     /// Names and addresses that the server certificate holds beside the machine's own.
     pub extra_names: Vec<String>,
     /// `KEY=value` in the engine's environment, such as `HTTPS_PROXY`.
@@ -97,6 +102,7 @@ impl Default for EngineOptions {
             labels: Vec::new(),
             registry_mirrors: Vec::new(),
             insecure_registries: Vec::new(),
+            registry_authorities: BTreeMap::new(),
             extra_names: Vec::new(),
             environment: Vec::new(),
             arguments: Vec::new(),

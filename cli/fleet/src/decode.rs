@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use wharf_driver::MachineName;
 
+use crate::hook::{HOOK, Hook, On, is_name};
 use crate::interpolate::check_name;
 use crate::nearest::nearest;
 use crate::place::{Mistakes, Place, Placed, Sources};
@@ -12,10 +13,10 @@ use crate::{Declared, Wish, pattern};
 
 /// The keys of the file, and of each group of machines in it.
 pub(crate) const TOP: [&str; 4] = ["fleet", "env", "defaults", "machines"];
-pub(crate) const GROUP: [&str; 8] =
-    ["driver", "cloud", "options", "labels", "engine", "bootstrap", "context", "ttl"];
-pub(crate) const ENGINE: [&str; 5] =
-    ["registry-mirrors", "insecure-registries", "options", "environment", "names"];
+pub(crate) const GROUP: [&str; 9] =
+    ["driver", "cloud", "options", "labels", "engine", "bootstrap", "context", "ttl", "join"];
+pub(crate) const ENGINE: [&str; 6] =
+    ["registry-mirrors", "insecure-registries", "registry-ca", "options", "environment", "names"];
 
 /// More machines than this are a slip.
 const MOST: usize = 5000;
@@ -144,6 +145,7 @@ impl Decoder<'_> {
                 "bootstrap" => wish.bare = self.switch(value, "bootstrap") == Some(false),
                 "ttl" => wish.ttl = self.text(value, "ttl"),
                 "context" => wish.context = self.switch(value, "context"),
+                "join" => wish.hooks = self.hooks(value),
                 _ => {}
             }
         }
@@ -154,9 +156,16 @@ impl Decoder<'_> {
         let Some(entries) = self.map(node, "`engine`") else { return };
         self.known(entries, &ENGINE);
         for (key, value) in entries {
-            if key.value == "environment" {
-                wish.environment = self.pairs(value, "variable");
-                continue;
+            match key.value.as_str() {
+                "environment" => {
+                    wish.environment = self.pairs(value, "variable");
+                    continue;
+                }
+                "registry-ca" => {
+                    wish.registry_authorities = self.pairs(value, "authority of a registry");
+                    continue;
+                }
+                _ => {}
             }
             let values = self.texts(value, &key.value);
             match key.value.as_str() {
@@ -167,6 +176,47 @@ impl Decoder<'_> {
                 _ => {}
             }
         }
+    }
+
+    fn hooks(&mut self, node: &Node) -> Vec<Hook> {
+        let Some(entries) = self.map(node, "`join`") else { return Vec::new() };
+        entries.iter().filter_map(|(name, hook)| self.hook(name, hook)).collect()
+    }
+
+    fn hook(&mut self, name: &Placed<String>, node: &Node) -> Option<Hook> {
+        if !is_name(&name.value) {
+            self.wrong(
+                name.at,
+                format!("`{}` is no name for a hook: letters, digits, `-`, `_`, `.`", name.value),
+            );
+        }
+        let entries = self.map(node, "a hook")?;
+        self.known(entries, &HOOK);
+        let mut hook =
+            Hook { name: name.clone(), run: name.clone(), on: On::Here, env: Vec::new(), timeout: None };
+        let (mut on, mut run) = (None, None);
+        for (key, value) in entries {
+            match key.value.as_str() {
+                "on" => on = self.text(value, "on"),
+                "run" => run = self.text(value, "run").filter(|run| !run.value.trim().is_empty()),
+                "env" => hook.env = self.texts(value, "env"),
+                "timeout" => hook.timeout = self.text(value, "timeout"),
+                _ => {}
+            }
+        }
+        match on.as_ref().map(|on| on.value.as_str()) {
+            Some("here") => {}
+            Some("machine") => hook.on = On::Machine,
+            _ => {
+                let at = on.as_ref().map_or(name.at, |on| on.at);
+                self.wrong(at, format!("say where `{}` runs: `on: here` or `on: machine`", name.value));
+            }
+        }
+        match run {
+            Some(run) => hook.run = run,
+            None => self.wrong(name.at, format!("say what `{}` runs: `run: COMMAND`", name.value)),
+        }
+        Some(hook)
     }
 
     fn options(&mut self, node: &Node) -> Vec<(Placed<String>, Vec<Placed<String>>)> {

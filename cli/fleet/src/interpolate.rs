@@ -2,9 +2,10 @@
 //! a dollar.
 //!
 //! Only those that the file's own `env` list names: who may change a fleet file must not thereby get at whatever else
-//! is in the environment that it is applied in. An empty variable counts as unset. Keys and the list itself are plain.
+//! is in the environment that it is applied in. An empty variable counts as unset. Keys and the list itself are plain, and
+//! so is what a hook runs: it gets variables as variables, by name, and the dollars in it are its shell's.
 
-use crate::place::{Mistakes, Place, Sources};
+use crate::place::{Mistakes, Place, Placed, Sources};
 use crate::tree::{Node, Value};
 
 struct Scope<'a> {
@@ -23,8 +24,13 @@ pub(crate) fn interpolate(
     let scope = Scope { listed: listed(node), variable, sources };
     let Value::Map(entries) = &mut node.value else { return };
     for (key, value) in entries {
-        if key.value != "env" {
-            scope.fill(value, mistakes);
+        match (key.value.as_str(), &mut value.value) {
+            ("env", _) => {}
+            ("defaults", _) => scope.group(value, mistakes),
+            ("machines", Value::Map(groups)) => {
+                scope.map(groups, mistakes, |group, _, m| scope.group(group, m));
+            }
+            _ => scope.fill(value, mistakes),
         }
     }
 }
@@ -41,7 +47,58 @@ fn listed(node: &Node) -> Vec<String> {
     names.collect()
 }
 
+type Entries = [(Placed<String>, Node)];
+
 impl Scope<'_> {
+    /// Does the same to every value of a map.
+    fn map(
+        &self,
+        entries: &mut Entries,
+        mistakes: &mut Mistakes,
+        each: impl Fn(&mut Node, &str, &mut Mistakes),
+    ) {
+        for (key, value) in entries {
+            if key.value.contains("${") {
+                mistakes.add(self.sources.mistake(key.at, "variables stand in values, not in keys"));
+            }
+            each(value, &key.value, mistakes);
+        }
+    }
+
+    /// A group of machines.
+    fn group(&self, node: &mut Node, mistakes: &mut Mistakes) {
+        let Value::Map(entries) = &mut node.value else { return self.fill(node, mistakes) };
+        self.map(entries, mistakes, |value, key, mistakes| match (key, &mut value.value) {
+            ("join", Value::Map(hooks)) => self.map(hooks, mistakes, |hook, _, m| self.hook(hook, m)),
+            _ => self.fill(value, mistakes),
+        });
+    }
+
+    fn hook(&self, node: &mut Node, mistakes: &mut Mistakes) {
+        let Value::Map(entries) = &mut node.value else { return };
+        self.map(entries, mistakes, |value, key, mistakes| match key {
+            "run" => {}
+            "env" => self.named(value, mistakes),
+            _ => self.fill(value, mistakes),
+        });
+    }
+
+    /// The variables that a hook gets: of the file's own list, as any other.
+    fn named(&self, node: &Node, mistakes: &mut Mistakes) {
+        let names = match &node.value {
+            Value::List(items) => items.as_slice(),
+            _ => std::slice::from_ref(node),
+        };
+        for item in names {
+            if let Value::Text(name) = &item.value
+                && !self.listed.contains(name)
+            {
+                let message = format!("the variable `{name}` is not on this file's `env` list");
+                mistakes.add(self.sources.mistake(item.at, message));
+            }
+        }
+    }
+
     fn fill(&self, node: &mut Node, mistakes: &mut Mistakes) {
         match &mut node.value {
             Value::Text(text) if text.contains('$') => match self.text(text) {
@@ -49,12 +106,9 @@ impl Scope<'_> {
                 Err(message) => mistakes.add(self.sources.mistake(node.at, message)),
             },
             Value::List(items) => items.iter_mut().for_each(|item| self.fill(item, mistakes)),
-            Value::Map(entries) => entries.iter_mut().for_each(|(key, value)| {
-                if key.value.contains("${") {
-                    mistakes.add(self.sources.mistake(key.at, "variables stand in values, not in keys"));
-                }
-                self.fill(value, mistakes);
-            }),
+            Value::Map(entries) => {
+                self.map(entries, mistakes, |value, _, mistakes| self.fill(value, mistakes));
+            }
             Value::Null | Value::Switch(_) | Value::Number(_) | Value::Text(_) => {}
         }
     }

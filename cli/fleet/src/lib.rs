@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod decode;
+mod hook;
 mod interpolate;
 mod nearest;
 mod pattern;
@@ -27,6 +28,7 @@ mod tree;
 
 use wharf_driver::MachineName;
 
+pub use hook::{Hook, On};
 pub use nearest::nearest;
 pub use pattern::expand;
 pub use place::{Mistake, Mistakes, Place, Placed, Sources};
@@ -78,12 +80,16 @@ pub struct Wish {
     pub registry_mirrors: Vec<Placed<String>>,
     /// Registries that are spoken to without a verified certificate.
     pub insecure_registries: Vec<Placed<String>>,
+    /// The authorities that registries are believed by, as `registry=file`.
+    pub registry_authorities: Vec<Placed<String>>,
     /// Further flags of the engine.
     pub engine_options: Vec<Placed<String>>,
     /// Variables of the engine's environment, as `KEY=value`.
     pub environment: Vec<Placed<String>>,
     /// Further names in the server's certificate.
     pub names: Vec<Placed<String>>,
+    /// What is run once each machine has joined, in the order of the file.
+    pub hooks: Vec<Hook>,
     /// Whether no engine is wanted.
     pub bare: bool,
     /// How long the machine is wanted for, such as `4h`.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::decode::{ENGINE, GROUP, TOP};
+use crate::hook::HOOK;
 
 /// One option of a driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,17 +100,40 @@ fn known(options: &[Option]) -> Map<String, Value> {
     known
 }
 
+fn hook() -> Value {
+    let hook = [
+        described(
+            json!({ "enum": ["here", "machine"] }),
+            "Where it runs: here, or on the machine as who signs in there",
+        ),
+        described(
+            json!({ "type": "string" }),
+            "A line for a shell; the facts about the machine are on its standard input, and nothing is put into it",
+        ),
+        described(texts(), "The variables that it gets, of those that the file may name"),
+        described(text(), "How long it may take: 90s, 5m, 1h; ten minutes where nothing is said"),
+    ];
+    json!({
+        "type": ["object", "null"],
+        "additionalProperties": false,
+        "required": ["on", "run"],
+        "properties": under(&HOOK, hook),
+    })
+}
+
 fn group(drivers: &[String], options: &[Option]) -> Map<String, Value> {
     let engine = [
         "Registries that are asked before the official one",
         "Registries that are spoken to without a verified certificate",
+        "The authorities that registries are believed by: for each registry, a file of certificates beside this one",
         "Further flags of the engine, as FLAG=VALUE",
         "Variables of the engine's environment, such as HTTPS_PROXY",
         "Further names and addresses in the server's certificate",
     ];
     let mut engine = under(&ENGINE, engine.map(|help| described(texts(), help)));
-    engine["environment"] =
-        described(pairs(), engine["environment"]["description"].as_str().unwrap_or_default());
+    for key in ["environment", "registry-ca"] {
+        engine[key] = described(pairs(), engine[key]["description"].as_str().unwrap_or_default());
+    }
     let switch = json!({ "type": ["boolean", "string"] });
     let group = [
         described(json!({ "type": "string", "examples": drivers }), "Where the machines are made"),
@@ -126,6 +150,10 @@ fn group(drivers: &[String], options: &[Option]) -> Map<String, Value> {
         described(switch.clone(), "false makes machines without an engine"),
         described(switch, "Whether docker contexts are written"),
         described(text(), "How long the machines are wanted for, from their making on: 90m, 4h, 7d"),
+        described(
+            json!({ "type": "object", "additionalProperties": hook() }),
+            "Commands that run once for each machine that has joined the fleet, by name",
+        ),
     ];
     under(&GROUP, group)
 }

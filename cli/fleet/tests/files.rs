@@ -103,6 +103,80 @@ fn only_variables_on_the_files_own_list_are_read() {
     assert_eq!(fleet(&[dollars]).unwrap().machines[0].wish.labels[0].value, "price=$5 and $6");
 }
 
+const HOOKS: &str = "\
+fleet: shop
+env: [SIZE, SECRET]
+defaults:
+  join:
+    register: { on: here, run: 'echo ${SIZE} $SECRET $$', env: [SECRET], timeout: \"${SIZE:-5m}\" }
+machines:
+  web:
+    join:
+      warm: { on: machine, run: warm.sh }
+      register: { timeout: 90s }
+  plain:
+    join: null
+";
+
+#[test]
+fn hooks_are_laid_over_each_other_and_nothing_is_put_into_what_they_run() {
+    let fleet = fleet(&[HOOKS]).unwrap();
+    let hooks = &fleet.machines[0].wish.hooks;
+    let names: Vec<&str> = hooks.iter().map(|hook| hook.name.value.as_str()).collect();
+    assert_eq!(names, ["register", "warm"]);
+    assert_eq!(hooks[0].run.value, "echo ${SIZE} $SECRET $$");
+    assert_eq!(hooks[0].timeout.as_ref().unwrap().value, "90s");
+    assert_eq!(hooks[0].env[0].value, "SECRET");
+    assert_eq!((hooks[0].on, hooks[1].on), (wharf_fleet::On::Here, wharf_fleet::On::Machine));
+    assert!(fleet.machines[1].wish.hooks.is_empty());
+}
+
+#[test]
+fn a_hook_gets_only_what_the_files_own_list_names_and_says_where_it_runs() {
+    let text = "\
+fleet: x
+env: [SIZE]
+machines:
+  a:
+    join:
+      stolen: { on: here, run: env, env: [SIZE, SECRET] }
+      nowhere: { run: x }
+      wrong: { on: moon, run: [x], evn: SIZE }
+      \"a b\": { on: machine }
+      empty:
+";
+    insta::assert_snapshot!(wrong(&[text]), @r#"
+    fleet.yaml:6:49: the variable `SECRET` is not on this file's `env` list
+      6 |       stolen: { on: here, run: env, env: [SIZE, SECRET] }
+        |                                                 ^^^^^^
+    fleet.yaml:7:7: say where `nowhere` runs: `on: here` or `on: machine`
+      7 |       nowhere: { run: x }
+        |       ^^^^^^^
+    fleet.yaml:8:7: say what `wrong` runs: `run: COMMAND`
+      8 |       wrong: { on: moon, run: [x], evn: SIZE }
+        |       ^^^^^
+    fleet.yaml:8:20: say where `wrong` runs: `on: here` or `on: machine`
+      8 |       wrong: { on: moon, run: [x], evn: SIZE }
+        |                    ^^^^
+    fleet.yaml:8:31: `run` should be one value, and is a list
+      8 |       wrong: { on: moon, run: [x], evn: SIZE }
+        |                               ^
+    fleet.yaml:8:36: there is no key `evn` here; did you mean `env`?
+      8 |       wrong: { on: moon, run: [x], evn: SIZE }
+        |                                    ^^^
+    fleet.yaml:9:7: `a b` is no name for a hook: letters, digits, `-`, `_`, `.`
+      9 |       "a b": { on: machine }
+        |       ^^^^^
+    fleet.yaml:9:7: say what `a b` runs: `run: COMMAND`
+      9 |       "a b": { on: machine }
+        |       ^^^^^
+    fleet.yaml:10:12: a hook should be a map of keys and values, and is nothing
+      10 |       empty:
+         |            ^
+    "#);
+    assert!(wrong(&[text, "env: [SECRET]\n"]).contains("`SECRET` is not on this file's `env` list"));
+}
+
 #[test]
 fn every_mistake_is_shown_with_its_place() {
     let text = "\
@@ -180,6 +254,9 @@ fn the_schema_names_every_key() {
     let schema = wharf_fleet::schema(&["azure".to_owned()], &[option]);
     let group = &schema["$defs"]["group"]["properties"];
     assert_eq!(group["options"]["properties"]["size"]["description"], "azure: the size");
-    assert_eq!(group.as_object().unwrap().len(), 8);
+    assert_eq!(group.as_object().unwrap().len(), 9);
+    let hook = &group["join"]["additionalProperties"];
+    assert_eq!(hook["properties"]["on"]["enum"][1], "machine");
+    assert!(group["engine"]["properties"]["registry-ca"]["description"].is_string());
     assert_eq!(schema["properties"].as_object().unwrap().len(), 4);
 }

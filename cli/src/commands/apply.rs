@@ -6,7 +6,7 @@ use serde_json::Value;
 use wharf_core::Deed;
 
 use super::Cx;
-use super::fleet::{Carry, Files, Manner, Report, Seen, carry_out, load, report_unbegun};
+use super::fleet::{Carry, Files, Manner, Report, Seen, carry_out, check_hooks, load, report_unbegun};
 use super::plan::PATIENCE;
 use crate::error::{Error, Kind, Result};
 use crate::ui::Board;
@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// Make machines again that cannot become what is wanted, with everything on them gone
     #[arg(long)]
     replace: bool,
+    /// Run the file's hooks for machines that were imported from another store, too
+    #[arg(long)]
+    allow_hooks: bool,
     /// Write down what became of each machine: JUnit where FILE ends in .xml, JSON where it ends in .json
     #[arg(long, value_name = "FILE")]
     report: Option<String>,
@@ -52,7 +55,11 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
         hold_to(file, &seen.object(), cx)?;
     }
     let trouble = seen.troubles(cx);
-    let refused = args.manner.halt(&trouble, cx).and_then(|()| refuse_replacing(&seen, args.replace));
+    let refused = args
+        .manner
+        .halt(&trouble, cx)
+        .and_then(|()| refuse_replacing(&seen, args.replace))
+        .and_then(|()| check_hooks(&seen, &loaded, args.allow_hooks, &cx.world));
     if let (Err(_), Some(report)) = (&refused, &report) {
         report_unbegun(&seen, report)?;
     }
@@ -69,6 +76,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
         loaded: Some(&loaded),
         manner: &args.manner,
         purge: false,
+        allow_hooks: args.allow_hooks,
         report: report.as_ref(),
     };
     lock.while_held(carry_out(&seen, &how)).await?.and(trouble)

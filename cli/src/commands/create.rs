@@ -1,8 +1,9 @@
 //! `wharf create`: makes machines, several at once if wanted, and goes on with those that were begun and not finished.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use wharf_core::{Call, CreateRequest, Created, EngineOptions, Life, MachineName, Timing, Wharf};
+use wharf_core::{Call, CreateRequest, Created, EngineOptions, Hook, Life, MachineName, Timing, Wharf};
 use wharf_driver::Profile;
 
 use super::{Cx, context, each, machine_names, tunnel};
@@ -12,6 +13,7 @@ use crate::docker::{DockerFolder, context_name};
 use crate::error::{Error, Kind, Result};
 use crate::settings::{self, Given};
 use crate::ui::{Board, Table};
+use crate::world::World;
 
 /// Makes machines and brings the agent to them
 ///
@@ -52,6 +54,9 @@ pub(crate) struct Args {
     /// A registry that is spoken to without a verified certificate
     #[arg(long = "engine-insecure-registry", value_name = "HOST")]
     insecure_registries: Vec<String>,
+    /// The authority that a registry is believed by: a file of certificates as PEM, which the engine heeds at each pull
+    #[arg(long = "engine-registry-ca", value_name = "REGISTRY=FILE")]
+    registry_authorities: Vec<String>,
     /// A variable of the engine's environment, such as HTTPS_PROXY, which its pulls then go through; kept as it is written
     #[arg(long = "engine-env", value_name = "KEY=VALUE")]
     environment: Vec<String>,
@@ -129,6 +134,7 @@ impl Args {
             && self.engine_options.is_empty()
             && self.registry_mirrors.is_empty()
             && self.insecure_registries.is_empty()
+            && self.registry_authorities.is_empty()
             && self.extra_names.is_empty()
     }
 }
@@ -243,6 +249,8 @@ pub(super) struct Requests {
     life: Option<Duration>,
     /// The fleet that they belong to.
     pub(super) fleet: Option<String>,
+    /// What is run once each has joined that.
+    pub(super) hooks: Vec<Hook>,
     /// Nothing but names stood on the command line: an unfinished machine is gone on with as it was begun.
     only_names: bool,
 }
@@ -256,9 +264,18 @@ impl Requests {
         let driver = settings::find(&cx.build.drivers, asked)?.about().name.to_owned();
         let config = settings::configuration(&cx.build.drivers, asked, given)?;
         let only_names = args.says_nothing() && !settings::any_given(&cx.build.drivers, given.flags);
-        let options = engine_options(args, cx)?;
+        let options = engine_options(args, given.world, cx)?;
         let life = args.ttl.as_deref().map(life).transpose().map_err(Error::usage)?;
-        Ok(Self { driver, config, options, bare: args.no_bootstrap, life, fleet: None, only_names })
+        Ok(Self {
+            driver,
+            config,
+            options,
+            bare: args.no_bootstrap,
+            life,
+            fleet: None,
+            hooks: Vec::new(),
+            only_names,
+        })
     }
 
     pub(super) fn of(&self, name: MachineName) -> CreateRequest {
@@ -270,6 +287,7 @@ impl Requests {
             expires: self.life,
             bare: self.bare,
             fleet: self.fleet.clone(),
+            hooks: self.hooks.clone(),
         }
     }
 }
@@ -281,7 +299,7 @@ pub(super) fn usual_driver<'a>(cloud: Option<&'a Profile>, cx: &'a Cx) -> &'a st
 }
 
 /// The file's, then the flags'; everything wrong is reported together.
-fn engine_options(args: &Args, cx: &Cx) -> Result<EngineOptions> {
+fn engine_options(args: &Args, world: &World, cx: &Cx) -> Result<EngineOptions> {
     let file = &cx.config.file.engine;
     let both = |file: &[String], flags: &[String]| file.iter().chain(flags).cloned().collect::<Vec<_>>();
     let labels = both(&file.labels, &args.labels);
@@ -308,6 +326,13 @@ fn engine_options(args: &Args, cx: &Cx) -> Result<EngineOptions> {
             mistakes.push(format!("registry mirror `{mirror}` is not an http:// or https:// address"));
         }
     }
+    let mut registry_authorities = BTreeMap::new();
+    for pair in &args.registry_authorities {
+        match registry_authority(pair, world) {
+            Ok((registry, authority)) => drop(registry_authorities.insert(registry, authority)),
+            Err(mistake) => mistakes.push(mistake),
+        }
+    }
     if !mistakes.is_empty() {
         return Err(Error::usage(mistakes.join("\n  ")));
     }
@@ -317,11 +342,24 @@ fn engine_options(args: &Args, cx: &Cx) -> Result<EngineOptions> {
         labels,
         registry_mirrors,
         insecure_registries: both(&file.insecure_registries, &args.insecure_registries),
+        registry_authorities,
         environment: args.environment.clone(),
         extra_names: args.extra_names.clone(),
         arguments: args.engine_options.iter().map(dashed).collect(),
         ..EngineOptions::default()
     })
+}
+
+/// A registry, and the authority in the file that it names.
+pub(super) fn registry_authority(pair: &str, world: &World) -> Result<(String, String), String> {
+    let Some((registry, file)) = pair.split_once('=').filter(|(_, file)| !file.is_empty()) else {
+        return Err(format!("authority of a registry `{pair}` is not REGISTRY=FILE"));
+    };
+    let wrong =
+        |error: &dyn std::fmt::Display| format!("authority of the registry `{registry}`, {file}: {error}");
+    let text = std::fs::read_to_string(world.absolute(file)).map_err(|e| wrong(&e))?;
+    let authority = wharf_core::registry_authority(registry, &text).map_err(|e| wrong(&e))?;
+    Ok((registry.to_owned(), authority))
 }
 
 pub(super) async fn create(

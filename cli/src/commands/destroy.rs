@@ -59,6 +59,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
         loaded: None,
         manner: &args.manner,
         purge: args.purge,
+        allow_hooks: false,
         report: None,
     };
     lock.while_held(carry_out(&seen, &how)).await?.and(trouble)

@@ -162,6 +162,7 @@ fn request(
             expires: None,
             bare: false,
             fleet: None,
+            hooks: Vec::new(),
         },
         from: FROM.to_owned(),
         reach: reach(machine, access),

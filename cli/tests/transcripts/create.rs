@@ -141,6 +141,36 @@ fn the_engine_gets_what_was_asked_for() {
 }
 
 #[test]
+fn an_authority_of_a_registry_is_a_file_of_certificates() {
+    let sandbox = Sandbox::new();
+    assert_snapshot!(sandbox.run(&["create", "web", "--engine-registry-ca", "reg:5000"]), @r"
+    $ wharf create web --engine-registry-ca reg:5000
+    ! error: authority of a registry `reg:5000` is not REGISTRY=FILE
+    ! hint: `wharf --help` lists the commands, `wharf COMMAND --help` what one takes
+    [exit 2]
+    ");
+    assert_snapshot!(sandbox.run(&["create", "web", "--engine-registry-ca", "reg:5000=none.pem"]), @r"
+    $ wharf create web --engine-registry-ca reg:5000=none.pem
+    ! error: authority of the registry `reg:5000`, none.pem: No such file or directory (os error 2)
+    ! hint: `wharf --help` lists the commands, `wharf COMMAND --help` what one takes
+    [exit 2]
+    ");
+    sandbox.write("key.pem", "-----BEGIN PRIVATE KEY-----\n");
+    assert_snapshot!(sandbox.run(&["create", "web", "--engine-registry-ca", "https://reg=key.pem"]), @r"
+    $ wharf create web --engine-registry-ca https://reg=key.pem
+    ! error: authority of the registry `https://reg`, key.pem: `https://reg` is no registry: it is called HOST or HOST:PORT
+    ! hint: `wharf --help` lists the commands, `wharf COMMAND --help` what one takes
+    [exit 2]
+    ");
+    assert_snapshot!(sandbox.run(&["create", "web", "--engine-registry-ca", "reg=key.pem"]), @r"
+    $ wharf create web --engine-registry-ca reg=key.pem
+    ! error: authority of the registry `reg`, key.pem: there is a private key in it, which no machine needs to believe a registry
+    ! hint: `wharf --help` lists the commands, `wharf COMMAND --help` what one takes
+    [exit 2]
+    ");
+}
+
+#[test]
 fn whoever_sits_at_a_terminal_has_other_defaults() {
     let sandbox = Sandbox::new();
     assert_eq!(sandbox.answer(&["create", "sat"], "").code, 0);

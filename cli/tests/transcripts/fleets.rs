@@ -314,3 +314,41 @@ fn a_machine_that_is_there_joins() {
     [exit 3]
     ");
 }
+
+#[test]
+fn authorities_of_registries_are_read_beside_the_file_and_changes_of_them_found() {
+    let sandbox =
+        with("fleet: x\nmachines:\n  web: { engine: { registry-ca: { \"reg:5000\": certs/reg.pem } } }\n");
+    assert_snapshot!(sandbox.run(&["plan"]), @r#"
+    $ wharf plan
+    ! error: fleet.yaml:3:47: authority of the registry `reg:5000`, certs/reg.pem: No such file or directory (os error 2)
+    !   3 |   web: { engine: { registry-ca: { "reg:5000": certs/reg.pem } } }
+    !     |                                               ^^^^^^^^^^^^^
+    ! hint: nothing was done; `wharf schema` prints what a fleet file holds, for editors, too
+    [exit 2]
+    "#);
+    sandbox.write("certs/reg.pem", "no certificate");
+    let said = sandbox.run(&["plan"]);
+    assert_eq!(said.code, 2, "{said}");
+    assert!(
+        said.stderr.contains("fleet.yaml:3:47: ") && said.stderr.contains("there is no certificate in it"),
+        "{said}"
+    );
+    let authority = |name: &str| {
+        let now = time::macros::datetime!(2026-03-01 12:00 UTC);
+        wharf_pki::Authority::generate(name, now).unwrap().certificate().pem().to_owned()
+    };
+    sandbox.write("certs/reg.pem", &authority("one"));
+    assert_eq!(sandbox.run(&["apply", "--yes"]).code, 0);
+    assert_eq!(sandbox.run(&["plan"]).code, 0);
+    sandbox.write("certs/reg.pem", &authority("another"));
+    let said = sandbox.run(&["plan"]);
+    assert_eq!(said.code, 11, "{said}");
+    assert!(said.stdout.contains("configure   registry-ca of reg:5000: "), "{said}");
+    assert!(!said.stdout.contains("BEGIN CERTIFICATE"), "{said}");
+    assert_eq!(sandbox.run(&["apply", "--yes"]).code, 0);
+    assert_eq!(sandbox.run(&["plan"]).code, 0);
+    let read = sandbox.run(&["inspect", "web"]).stdout;
+    let read: serde_json::Value = serde_json::from_str(&read).unwrap();
+    assert!(read["options"]["registry_authorities"]["reg:5000"].as_str().unwrap().starts_with("-----BEGIN"));
+}

@@ -16,6 +16,7 @@ mod export;
 mod fake;
 mod fleets;
 mod gc;
+mod hooks;
 mod import;
 mod keyring;
 mod mount;

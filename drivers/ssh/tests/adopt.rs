@@ -39,6 +39,7 @@ impl Desk {
             expires: None,
             bare: false,
             fleet: None,
+            hooks: Vec::new(),
         }
     }
 }

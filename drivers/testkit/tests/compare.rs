@@ -39,6 +39,7 @@ impl Desk {
             expires: None,
             bare: false,
             fleet: Some(FLEET.to_owned()),
+            hooks: Vec::new(),
         }
     }
 

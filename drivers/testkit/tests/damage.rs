@@ -46,6 +46,7 @@ impl Desk {
             expires: None,
             bare: false,
             fleet: None,
+            hooks: Vec::new(),
         }
     }
 

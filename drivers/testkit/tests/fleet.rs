@@ -29,6 +29,7 @@ fn wish(cloud: &str, index: usize, shared: bool) -> CreateRequest {
         expires: None,
         bare: false,
         fleet: None,
+        hooks: Vec::new(),
     }
 }
 

@@ -41,6 +41,7 @@ impl Scene {
             expires,
             bare: false,
             fleet: None,
+            hooks: Vec::new(),
         };
         self.wharf().create(&request, &Call::new("wharf create")).await.unwrap();
     }

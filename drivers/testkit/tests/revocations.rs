@@ -37,6 +37,7 @@ impl Desk {
             expires: None,
             bare: false,
             fleet: None,
+            hooks: Vec::new(),
         };
         self.wharf().create(&request, &call()).await.unwrap();
     }

@@ -12,13 +12,14 @@ use serde::Serialize;
 use serde_json::Value;
 use wharf_driver::{MachineName, Observation, State};
 
+use crate::engine::hooks;
 use crate::engine::ledger::milliseconds;
 use crate::engine::power::ABOUT_TO_END;
 use crate::engine::states::Asked;
 use crate::engine::work::{Work, lost};
 use crate::journal::{Event, Machine};
 use crate::store::{Lease, Subject, Wait};
-use crate::{Call, CreateRequest, EngineOptions, Error, Kind, Life, Result, Wharf, What};
+use crate::{Call, CreateRequest, EngineOptions, Error, Kind, Life, Result, Wharf, What, registries};
 
 /// One thing to be done to a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -44,6 +45,8 @@ pub enum Deed {
     Renew,
     /// Tags were taken off it in the cloud: they are put back.
     Mark,
+    /// Hooks of the fleet are to run for it, which have not or did not succeed.
+    Join,
     /// Nobody wants it any more.
     Remove,
 }
@@ -61,6 +64,12 @@ pub struct Change {
     pub because: Vec<String>,
     /// The number of its journal's last event; nought where there is none.
     pub events: u64,
+    /// The hooks that are to run, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<String>,
+    /// Whether hooks would run for a machine that came from another store.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub for_others: bool,
 }
 
 /// A fleet against what there is.
@@ -132,23 +141,20 @@ impl Wharf {
             tokio::join!(self.ask_drivers(&alive, call, until), self.unmarked(&alive, call, until));
         let mut asked: BTreeMap<MachineName, Asked> =
             alive.iter().map(|machine| machine.name.clone()).zip(asked).collect();
+        let hooked = !there.is_empty() && wanted.iter().any(|request| !request.hooks.is_empty());
+        let store = if hooked { Some(self.store.id().await?) } else { None };
         for request in wanted {
             let name = &request.name;
             if comparison.trouble.iter().any(|(troubled, _)| troubled == name) {
                 continue;
             }
             let change = match there.remove(name) {
-                None => self.driver(&request.driver).map(|factory| Change {
-                    name: name.clone(),
-                    driver: factory.about().name.to_owned(),
-                    deeds: vec![Deed::Create],
-                    because: Vec::new(),
-                    events: 0,
-                }),
+                None => self.driver(&request.driver).map(|factory| made(request, factory.about().name)),
                 Some(machine) => {
                     let marks = unmarked.remove(name).unwrap_or_default();
                     let change = self.change(fleet, request, &machine, asked.remove(name));
-                    change.map(|change| change.marked(marks))
+                    let others = store.as_ref().is_some_and(|store| machine.owner.store != *store);
+                    change.map(|change| change.marked(marks).joined(request, Some((&machine, others))))
                 }
             };
             match change {
@@ -192,6 +198,8 @@ impl Wharf {
             deeds: Vec::new(),
             because: Vec::new(),
             events: machine.last,
+            hooks: Vec::new(),
+            for_others: false,
         };
         let wanted = self.differences(request, machine)?;
         match &machine.fleet {
@@ -300,6 +308,29 @@ impl Change {
         self
     }
 
+    /// With the hooks that are to run: all of them for a machine that is made, else those that have not succeeded.
+    fn joined(mut self, request: &CreateRequest, there: Option<(&Machine, bool)>) -> Self {
+        let again = [Deed::Create, Deed::Recreate, Deed::Replace];
+        let whole = self.deeds.iter().any(|deed| again.contains(deed));
+        match there.filter(|_| !whole) {
+            None => self.hooks = request.hooks.iter().map(|hook| hook.name.clone()).collect(),
+            Some((machine, others)) => {
+                let (hooks, why): (Vec<_>, Vec<_>) =
+                    hooks::pending(machine, &request.hooks).into_iter().unzip();
+                self.for_others = others && !hooks.is_empty();
+                self.hooks = hooks;
+                // Of one that is finished first it goes without saying.
+                if !self.deeds.contains(&Deed::Finish) {
+                    self.because.extend(why);
+                }
+            }
+        }
+        if !self.hooks.is_empty() {
+            self.deeds.push(Deed::Join);
+        }
+        self
+    }
+
     fn add(&mut self, deed: Deed, because: impl Into<String>) {
         self.deeds.push(deed);
         self.because.push(because.into());
@@ -310,6 +341,19 @@ fn is_alive(machine: &Machine) -> bool {
     matches!(machine.life(), Life::Bare | Life::Ready)
 }
 
+fn made(request: &CreateRequest, driver: &str) -> Change {
+    let change = Change {
+        name: request.name.clone(),
+        driver: driver.to_owned(),
+        deeds: vec![Deed::Create],
+        because: Vec::new(),
+        events: 0,
+        hooks: Vec::new(),
+        for_others: false,
+    };
+    change.joined(request, None)
+}
+
 fn removal(machine: &Machine) -> Change {
     Change {
         name: machine.name.clone(),
@@ -317,6 +361,8 @@ fn removal(machine: &Machine) -> Change {
         deeds: vec![Deed::Remove],
         because: vec!["it is not declared any more".to_owned()],
         events: machine.last,
+        hooks: Vec::new(),
+        for_others: false,
     }
 }
 
@@ -374,8 +420,23 @@ fn shown(value: Option<Value>) -> String {
 }
 
 fn option_differences(before: &EngineOptions, after: &EngineOptions) -> Vec<String> {
-    let value = |options| serde_json::to_value(options).unwrap_or_default();
-    differences(&value(before), &value(after))
+    let rest = |options: &EngineOptions| {
+        let rest = EngineOptions { registry_authorities: BTreeMap::new(), ..options.clone() };
+        serde_json::to_value(rest).unwrap_or_default()
+    };
+    let mut found = differences(&rest(before), &rest(after));
+    // Nobody reads a certificate in a table.
+    let shown = |options: &EngineOptions, registry: &String| {
+        options.registry_authorities.get(registry).map_or("nothing".to_owned(), |pem| registries::shown(pem))
+    };
+    let both = before.registry_authorities.keys().chain(after.registry_authorities.keys());
+    for registry in both.collect::<BTreeSet<_>>() {
+        if before.registry_authorities.get(registry) != after.registry_authorities.get(registry) {
+            let (was, is) = (shown(before, registry), shown(after, registry));
+            found.push(format!("registry-ca of {registry}: {was} → {is}"));
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod create;
 mod credentials;
 mod export;
 mod fleet;
+mod hooks;
 mod import;
 mod issue;
 mod keys;

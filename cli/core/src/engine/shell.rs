@@ -61,7 +61,7 @@ impl Wharf {
     }
 
     /// Refuses what is the address of an engine and no host to sign in to.
-    fn is_more_than_an_engine(&self, machine: &Machine) -> Result<()> {
+    pub(super) fn is_more_than_an_engine(&self, machine: &Machine) -> Result<()> {
         let about = self.driver(&machine.driver)?.about();
         if about.capabilities.provisions {
             return Ok(());

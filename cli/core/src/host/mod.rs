@@ -251,6 +251,7 @@ fn flags(options: &EngineOptions) -> wharf_bootstrap::EngineOptions {
         labels: options.labels.clone(),
         registry_mirrors: options.registry_mirrors.clone(),
         insecure_registries: options.insecure_registries.clone(),
+        registry_authorities: options.registry_authorities.clone(),
         environment: options.environment.clone(),
         extra: options.arguments.clone(),
     }

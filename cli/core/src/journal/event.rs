@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wharf_driver::{Account, ActionKey, MachineId, MachineName, OwnerTag, Plan, Power, Reach};
 
-use crate::{EngineOptions, JumpKeys};
+use crate::{EngineOptions, HookEnd, JumpKeys};
 
 /// One event with its place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -168,6 +168,18 @@ pub enum Event {
         /// The list's number.
         list: u64,
     },
+    /// A hook of its fleet is about to be run. It gets secrets, which stand nowhere.
+    Hooking {
+        /// The hook's name.
+        hook: String,
+    },
+    /// It ended.
+    Hooked {
+        /// The hook's name.
+        hook: String,
+        /// How.
+        end: HookEnd,
+    },
     /// Another agent is about to be put in the place of the one that is there. `provisioned` follows.
     Upgrading {
         /// The SHA-256 of the one that is there, in hex.
@@ -242,6 +254,8 @@ impl Event {
             Self::Certified { .. } => "certified",
             Self::Revoking { .. } => "revoking",
             Self::Revoked { .. } => "revoked",
+            Self::Hooking { .. } => "hooking",
+            Self::Hooked { .. } => "hooked",
             Self::Upgrading { .. } => "upgrading",
             Self::RolledBack { .. } => "rolled_back",
             Self::Removing { .. } => "removing",

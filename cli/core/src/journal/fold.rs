@@ -2,7 +2,7 @@
 //! event's number, since acting on it could destroy or leak something.
 //!
 //! ```text
-//!  begun ─ planned ─ steps ─ seen ─ (admitted | imported) ─ provisioning ─ provisioned ─ (powering ─ powered | certifying ─ certified | revoking ─ revoked | upgrading ─ rolled back)*
+//!  begun ─ planned ─ steps ─ seen ─ (admitted | imported) ─ provisioning ─ provisioned ─ (powering ─ powered | certifying ─ certified | revoking ─ revoked | hooking ─ hooked | upgrading ─ rolled back)*
 //!    └────────┴────────┴───────┴──────────┴─────────────┴──► removing ─ (purging ─ purged) ─ steps ─ removed
 //!
 //!  a step:  planned ─ started ─ made ─ destroying ─ destroyed
@@ -16,7 +16,7 @@ use serde_json::Value;
 use wharf_driver::{Account, ActionKey, MachineId, MachineName, OwnerTag, Plan, Power, Reach, Step};
 
 use crate::journal::{Entry, Event};
-use crate::{EngineOptions, JumpKeys, Life};
+use crate::{EngineOptions, HookEnd, JumpKeys, Life};
 
 /// What the events of a journal add up to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -80,6 +80,9 @@ pub struct Machine {
     /// The number of the list that its engine heeds; 0 where it has none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub revocations: u64,
+    /// How each hook of its fleet ended that was begun, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hooks: BTreeMap<String, HookEnd>,
     /// The removal, once it began.
     pub removal: Option<Removal>,
     /// What of it stays although nobody wants it any more, and why.
@@ -221,6 +224,7 @@ impl Machine {
             upgrading: false,
             revoking: None,
             revocations: 0,
+            hooks: BTreeMap::new(),
             removal: None,
             left: Vec::new(),
             last: 1,
@@ -329,6 +333,8 @@ impl Machine {
             | Event::Powered { .. }
             | Event::Certifying { .. }
             | Event::Certified { .. }
+            | Event::Hooking { .. }
+            | Event::Hooked { .. }
             | Event::Upgrading { .. }
             | Event::RolledBack { .. }
             | Event::Revoking { .. }

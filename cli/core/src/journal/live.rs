@@ -2,6 +2,7 @@
 
 use super::Event;
 use super::fold::{Machine, Provisioned};
+use crate::HookEnd;
 
 impl Machine {
     /// Adds an event that only a machine can have whose every step is made.
@@ -55,6 +56,11 @@ impl Machine {
             }
             Event::Certifying { .. } => self.certifying = true,
             Event::Certified { names, expires } => self.certified(names, *expires)?,
+            Event::Hooking { hook } => drop(self.hooks.insert(hook.clone(), HookEnd::Begun)),
+            Event::Hooked { hook, end } => match self.hooks.get_mut(hook) {
+                Some(begun @ HookEnd::Begun) => *begun = *end,
+                _ => return Err(format!("the hook `{hook}` was not begun")),
+            },
             Event::Upgrading { .. } if self.provisioned.is_none() => {
                 return Err("it has no engine".to_owned());
             }

@@ -6,8 +6,8 @@ use wharf_driver::{
     Access, ActionKey, MachineId, MachineName, OwnerTag, Plan, Power, Reach, Step, StoreId, Verb,
 };
 
-use crate::Life;
 use crate::journal::{Entry, Event, Machine, Status, fold, parse, write_line};
+use crate::{HookEnd, Life};
 
 const STEPS: usize = 3;
 
@@ -96,6 +96,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => Just(Event::Joined { fleet: Some("shop".to_owned()) }),
         2 => Just(Event::Configured { options: Box::default() }),
         2 => (1..3_u64).prop_map(|list| Event::Revoking { list }),
+        2 => Just(Event::Hooking { hook: "register".to_owned() }),
+        2 => (0..2).prop_map(|code| Event::Hooked { hook: "register".to_owned(), end: HookEnd::Code(code) }),
         2 => Just(Event::Upgrading { agent: String::new() }),
         2 => Just(Event::RolledBack { because: "it is silent".to_owned() }),
         2 => (1..3_u64).prop_map(|list| Event::Revoked { list }),

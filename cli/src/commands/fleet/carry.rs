@@ -26,6 +26,8 @@ pub(crate) struct Carry<'a> {
     pub(crate) manner: &'a Manner,
     /// Take agents and their data off hosts that existed before.
     pub(crate) purge: bool,
+    /// Run hooks for machines of another store, too.
+    pub(crate) allow_hooks: bool,
     /// Where it is written down what became of each machine.
     pub(crate) report: Option<&'a Report>,
 }
@@ -160,6 +162,7 @@ impl Carry<'_> {
                 let fleet = self.loaded.map(|loaded| loaded.name.to_string());
                 Ok(wharf.join_fleet(name, fleet.as_deref(), call).await?)
             }
+            Deed::Join => self.join(name).await,
             Deed::Mark => Ok(wharf.mark(name, call).await?),
             Deed::Start => self.refresh(&wharf.power(name, Power::On, call).await?, name),
             Deed::Readdress | Deed::Renew => {
@@ -179,7 +182,7 @@ impl Carry<'_> {
         }
     }
 
-    fn group(&self, name: &MachineName) -> Result<&super::load::Group> {
+    pub(super) fn group(&self, name: &MachineName) -> Result<&super::load::Group> {
         let group = self.loaded.and_then(|loaded| loaded.group(name));
         group.ok_or_else(|| Error::failed(format!("machine `{name}` is not declared")))
     }
@@ -233,6 +236,7 @@ const fn past(deed: Deed) -> &'static str {
         Deed::Configure => "configured",
         Deed::Renew => "renewed",
         Deed::Mark => "marked",
+        Deed::Join => "joined",
         Deed::Remove => "removed",
     }
 }

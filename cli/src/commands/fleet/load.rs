@@ -8,7 +8,7 @@ use wharf_core::{CreateRequest, MachineName};
 use wharf_driver::Takes;
 use wharf_fleet::{Declared, Fleet, Mistakes, Place, Placed, Source, nearest};
 
-use super::{Files, fleet_name};
+use super::{Files, fleet_name, hooks};
 use crate::args::{self, Verb};
 use crate::clouds::Clouds;
 use crate::commands::Cx;
@@ -21,6 +21,8 @@ use crate::world::World;
 pub(crate) struct Loaded {
     /// Its name.
     pub(crate) name: MachineName,
+    /// Where the first of its files is.
+    pub(crate) folder: PathBuf,
     /// Its machines in the order of the file.
     pub(crate) requests: Vec<CreateRequest>,
     /// How each is made.
@@ -64,6 +66,7 @@ pub(crate) fn load(files: &Files, clouds: &Clouds, cx: &Cx) -> Result<Loaded> {
     let mut reader = Reader { fleet: &fleet, clouds, world: &world, cx, mistakes: Mistakes::default() };
     let mut loaded = Loaded {
         name: fleet_name(&fleet.name.value)?,
+        folder: folder.to_owned(),
         requests: Vec::with_capacity(fleet.machines.len()),
         groups: Vec::new(),
         machines: BTreeMap::new(),
@@ -116,6 +119,7 @@ impl Reader<'_> {
             ("engine-label", &wish.labels),
             ("engine-registry-mirror", &wish.registry_mirrors),
             ("engine-insecure-registry", &wish.insecure_registries),
+            ("engine-registry-ca", &wish.registry_authorities),
             ("engine-opt", &wish.engine_options),
             ("engine-env", &wish.environment),
             ("tls-san", &wish.names),
@@ -129,11 +133,27 @@ impl Reader<'_> {
         for (key, values) in &wish.options {
             line.extend(self.option(&entry, key, values).into_iter().map(OsString::from));
         }
+        for pair in &wish.registry_authorities {
+            if let Err(mistake) = create::registry_authority(&pair.value, self.world) {
+                self.wrong(pair.at, mistake);
+            }
+        }
         line.push(declared.name.as_str().into());
+        let mut hooks = Vec::with_capacity(wish.hooks.len());
+        for declared in &wish.hooks {
+            match hooks::hook(declared) {
+                Ok(hook) => hooks.push(hook),
+                Err(mistake) => {
+                    let at = declared.timeout.as_ref().map_or(declared.name.at, |timeout| timeout.at);
+                    self.wrong(at, mistake);
+                }
+            }
+        }
         let requests = if self.mistakes.is_empty() { self.requests(line) } else { return None };
         match requests {
             Ok(mut requests) => {
                 requests.fleet = Some(self.fleet.name.value.clone());
+                requests.hooks = hooks;
                 let context = wish.context.unwrap_or(self.cx.config.context) && !wish.bare;
                 Some(Group { requests, context })
             }

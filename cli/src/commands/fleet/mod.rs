@@ -5,6 +5,7 @@
 //! called what the flags are, and mean the same. What is wrong with one is shown where it stands in the file.
 
 mod carry;
+mod hooks;
 mod load;
 mod report;
 mod seen;
@@ -15,6 +16,7 @@ use super::Cx;
 use crate::error::{Error, Result};
 
 pub(super) use carry::{Carry, carry_out, report_unbegun};
+pub(super) use hooks::check as check_hooks;
 pub(super) use load::{Loaded, load};
 pub(super) use report::Report;
 pub(super) use seen::Seen;

@@ -163,6 +163,7 @@ pub(crate) const fn word(deed: Deed) -> &'static str {
         Deed::Configure => "configure",
         Deed::Renew => "renew",
         Deed::Mark => "mark",
+        Deed::Join => "join",
         Deed::Remove => "remove",
     }
 }

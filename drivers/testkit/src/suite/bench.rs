@@ -155,6 +155,7 @@ impl<W: World> Bench<W> {
             expires: None,
             bare: false,
             fleet: None,
+            hooks: Vec::new(),
         }
     }
 
