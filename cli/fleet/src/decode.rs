@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use wharf_driver::MachineName;
 
+use crate::certificate::{CERTIFICATE, Certificate};
 use crate::hook::{HOOK, Hook, On, is_name};
 use crate::interpolate::check_name;
 use crate::nearest::nearest;
@@ -12,7 +13,7 @@ use crate::tree::{Node, Value, overlay};
 use crate::{Declared, Wish, pattern};
 
 /// The keys of the file, and of each group of machines in it.
-pub(crate) const TOP: [&str; 4] = ["fleet", "env", "defaults", "machines"];
+pub(crate) const TOP: [&str; 5] = ["fleet", "env", "defaults", "machines", "certificates"];
 pub(crate) const GROUP: [&str; 9] =
     ["driver", "cloud", "options", "labels", "engine", "bootstrap", "context", "ttl", "join"];
 pub(crate) const ENGINE: [&str; 6] =
@@ -28,12 +29,11 @@ struct Decoder<'a> {
     mistakes: &'a mut Mistakes,
 }
 
+/// A fleet's name, machines and certificates.
+type Read = (Placed<String>, Vec<Declared>, Vec<Certificate>);
+
 /// The fleet's name and machines, as far as they can be read.
-pub(crate) fn fleet(
-    node: &Node,
-    sources: &Sources,
-    mistakes: &mut Mistakes,
-) -> Option<(Placed<String>, Vec<Declared>)> {
+pub(crate) fn fleet(node: &Node, sources: &Sources, mistakes: &mut Mistakes) -> Option<Read> {
     Decoder { sources, mistakes }.fleet(node)
 }
 
@@ -42,7 +42,7 @@ impl Decoder<'_> {
         self.mistakes.add(self.sources.mistake(at, message));
     }
 
-    fn fleet(&mut self, node: &Node) -> Option<(Placed<String>, Vec<Declared>)> {
+    fn fleet(&mut self, node: &Node) -> Option<Read> {
         let entries = self.map(node, "the file")?;
         self.known(entries, &TOP);
         if let Some(env) = get(entries, "env") {
@@ -57,7 +57,8 @@ impl Decoder<'_> {
             self.wish(defaults);
         }
         let machines = self.machines(entries, defaults, node.at)?;
-        Some((name?, machines))
+        let certificates = get(entries, "certificates").map(|node| self.certificates(node));
+        Some((name?, machines, certificates.unwrap_or_default()))
     }
 
     fn name(&mut self, node: &Node, entries: &Entries) -> Option<Placed<String>> {
@@ -105,6 +106,31 @@ impl Decoder<'_> {
             );
         }
         Some(machines)
+    }
+
+    fn certificates(&mut self, node: &Node) -> Vec<Certificate> {
+        let Some(entries) = self.map(node, "`certificates`") else { return Vec::new() };
+        entries.iter().filter_map(|(who, node)| self.certificate(who, node)).collect()
+    }
+
+    fn certificate(&mut self, who: &Placed<String>, node: &Node) -> Option<Certificate> {
+        let entries = self.map(node, "a certificate")?;
+        self.known(entries, &CERTIFICATE);
+        let mut of = |key: &str| get(entries, key).map(|node| self.text(node, key));
+        let (role, valid, folder, machine) = (of("role"), of("valid"), of("folder"), of("machine"));
+        if role.is_none() {
+            self.wrong(who.at, format!("say what `{}` may do: `role: reader`, operator or admin", who.value));
+        }
+        if folder.is_none() {
+            self.wrong(who.at, format!("say where the files of `{}` go: `folder: FOLDER`", who.value));
+        }
+        Some(Certificate {
+            who: who.clone(),
+            role: role??,
+            valid: valid.flatten(),
+            folder: folder??,
+            machine: machine.flatten(),
+        })
     }
 
     fn names(&mut self, pattern: &Placed<String>) -> Vec<MachineName> {

@@ -17,6 +17,7 @@
 //! file that names it does not list: who may change a fleet file, as a pull request does, gets at no others.
 #![forbid(unsafe_code)]
 
+mod certificate;
 mod decode;
 mod hook;
 mod interpolate;
@@ -28,6 +29,7 @@ mod tree;
 
 use wharf_driver::MachineName;
 
+pub use certificate::Certificate;
 pub use hook::{Hook, On};
 pub use nearest::nearest;
 pub use pattern::expand;
@@ -50,6 +52,8 @@ pub struct Fleet {
     pub name: Placed<String>,
     /// The machines, in the order of the file.
     pub machines: Vec<Declared>,
+    /// The certificates that colleagues and jobs are to have.
+    pub certificates: Vec<Certificate>,
     /// The files, for mistakes that are found later.
     pub sources: Sources,
 }
@@ -123,7 +127,9 @@ pub fn read(sources: Vec<Source>, variable: &dyn Fn(&str) -> Option<String>) -> 
     }
     let fleet = whole.map(|node| decode::fleet(&node, &sources, &mut mistakes));
     match fleet {
-        Some(Some((name, machines))) if mistakes.is_empty() => Ok(Fleet { name, machines, sources }),
+        Some(Some((name, machines, certificates))) if mistakes.is_empty() => {
+            Ok(Fleet { name, machines, certificates, sources })
+        }
         _ => Err(mistakes),
     }
 }

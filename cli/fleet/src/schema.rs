@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::certificate::CERTIFICATE;
 use crate::decode::{ENGINE, GROUP, TOP};
 use crate::hook::HOOK;
 
@@ -44,6 +45,10 @@ pub fn schema(drivers: &[String], options: &[Option]) -> Value {
         described(
             json!({ "type": "object", "additionalProperties": { "$ref": "#/$defs/group" } }),
             "Groups of machines by name pattern: web-{1..5}, {api,worker}-{01..10}",
+        ),
+        described(
+            json!({ "type": "object", "additionalProperties": certificate() }),
+            "Client certificates that colleagues and jobs are to have, by whose they are",
         ),
     ];
     json!({
@@ -98,6 +103,27 @@ fn known(options: &[Option]) -> Map<String, Value> {
         entry["description"] = json!(if said.is_empty() { own } else { format!("{said}\n{own}") });
     }
     known
+}
+
+fn certificate() -> Value {
+    let certificate = [
+        described(json!({ "enum": ["reader", "operator", "admin"] }), "What its holder may do"),
+        described(text(), "How long one is good: 8h, 30d, a year at most; thirty days where nothing is said"),
+        described(
+            json!({ "type": "string" }),
+            "Where ca.pem, cert.pem and key.pem are put, beside this file; kept out of version control",
+        ),
+        described(
+            json!({ "type": "string" }),
+            "The one machine that it opens; every machine of the store where nothing is said",
+        ),
+    ];
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["role", "folder"],
+        "properties": under(&CERTIFICATE, certificate),
+    })
 }
 
 fn hook() -> Value {

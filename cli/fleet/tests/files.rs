@@ -258,5 +258,5 @@ fn the_schema_names_every_key() {
     let hook = &group["join"]["additionalProperties"];
     assert_eq!(hook["properties"]["on"]["enum"][1], "machine");
     assert!(group["engine"]["properties"]["registry-ca"]["description"].is_string());
-    assert_eq!(schema["properties"].as_object().unwrap().len(), 4);
+    assert_eq!(schema["properties"].as_object().unwrap().len(), 5);
 }

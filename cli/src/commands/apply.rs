@@ -51,6 +51,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     board.end(&loaded.name);
     let looking = cx.call("apply", PATIENCE, &board);
     let seen = Seen::look(&wharf, &loaded.name, &loaded.requests, &args.manner.targets, &looking).await?;
+    let seen = seen.and_certificates(&loaded.certificates, &args.manner.targets, &wharf).await?;
     if let Some(file) = &args.plan {
         hold_to(file, &seen.object(), cx)?;
     }

@@ -37,6 +37,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let wharf = cx.wharf_at(&clouds, None);
     let call = cx.call("plan", PATIENCE, &Board::new(&cx.ui));
     let seen = Seen::look(&wharf, &loaded.name, &loaded.requests, &args.targets, &call).await?;
+    let seen = seen.and_certificates(&loaded.certificates, &args.targets, &wharf).await?;
     let plan = seen.object();
     if let Some(out) = &args.out {
         let text = serde_json::to_string_pretty(&plan)

@@ -14,6 +14,7 @@ mod doctor;
 mod errors;
 mod export;
 mod fake;
+mod fleet_certificates;
 mod fleets;
 mod gc;
 mod hooks;

@@ -9,6 +9,7 @@ mod collect;
 mod connection;
 mod create;
 mod credentials;
+mod due;
 mod export;
 mod fleet;
 mod hooks;

@@ -1,8 +1,9 @@
 //! `wharf certs issue`.
 
+use std::path::Path;
 use std::time::Duration;
 
-use wharf_core::{Issue, Role};
+use wharf_core::{Certificates, Issue, Role};
 
 use super::{Cx, PATIENCE};
 use crate::commands::machine_name;
@@ -36,12 +37,22 @@ pub(super) struct Args {
 }
 
 const HOUR: u64 = 3600;
+/// What a docker client looks for in a folder.
+pub(crate) const FILES: [&str; 3] = ["ca.pem", "key.pem", "cert.pem"];
+
+/// Puts them where a docker client finds them. The certificate is last: where it is, the others are.
+pub(crate) fn write(folder: &Path, made: &Certificates) -> Result<()> {
+    for (name, text) in FILES.into_iter().zip([&made.authority, made.key.expose(), &made.client]) {
+        files::replace(&folder.join(name), text.as_bytes())?;
+    }
+    Ok(())
+}
 
 pub(super) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let machine = args.machine.as_deref().map(machine_name).transpose()?;
     let out = cx.world.absolute(args.out.as_deref().unwrap_or(&args.who));
     let file = |name: &str| out.join(name);
-    if let Some(there) = ["ca.pem", "cert.pem", "key.pem"].map(file).iter().find(|file| file.exists()) {
+    if let Some(there) = FILES.map(file).iter().find(|file| file.exists()) {
         return Err(Error::new(Kind::Refused, format!("{} is there already", there.display()))
             .hint("name another folder with --out"));
     }
@@ -49,11 +60,7 @@ pub(super) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let wish = Issue { name: args.who, role: args.role, machine, valid: Duration::from_secs(hours * HOUR) };
     let call = cx.call("certs issue", PATIENCE, &Board::new(&cx.ui));
     let made = cx.wharf().issue_to(&wish, &call).await?;
-    for (name, text) in
-        [("ca.pem", &made.authority), ("key.pem", made.key.expose()), ("cert.pem", &made.client)]
-    {
-        files::replace(&file(name), text.as_bytes())?;
-    }
+    write(&out, &made)?;
     if cx.ui.is_json() {
         return cx.ui.json(&serde_json::json!({ "name": wish.name, "role": wish.role, "folder": out }));
     }

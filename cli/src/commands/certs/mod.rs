@@ -13,6 +13,8 @@ use clap::Subcommand;
 use super::Cx;
 use crate::error::Result;
 
+pub(super) use issue::{FILES, write};
+
 /// Lists and renews certificates, issues one to a colleague or a job, and takes it back
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

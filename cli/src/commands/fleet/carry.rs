@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{self, StreamExt as _};
 use wharf_core::{Call, Change, Connection, Deed, Life, MachineName, Power, RemoveOptions, Wharf};
 
+use super::certificates;
 use super::report::{Case, Outcome, Report};
 use super::{Loaded, Manner, Seen};
 use crate::commands::{Cx, context, create, rm};
@@ -47,6 +48,12 @@ pub(crate) async fn carry_out(seen: &Seen, how: &Carry<'_>) -> Result<()> {
     let ends = work(&seen.changes, how).await;
     how.complete(&seen.changes).await;
     let done = tell(&ends, how);
+    // They may be for machines that were made just now.
+    let done = if how.call.cancel.is_cancelled() {
+        done
+    } else {
+        done.and(certificates::issue(&seen.certificates, how.wharf, how.call, how.cx).await)
+    };
     let written = match how.report {
         Some(report) => report.write(seen.fleet(), &cases(seen, &ends)),
         None => Ok(()),

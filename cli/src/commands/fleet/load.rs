@@ -8,6 +8,7 @@ use wharf_core::{CreateRequest, MachineName};
 use wharf_driver::Takes;
 use wharf_fleet::{Declared, Fleet, Mistakes, Place, Placed, Source, nearest};
 
+use super::certificates::{self, Wanted};
 use super::{Files, fleet_name, hooks};
 use crate::args::{self, Verb};
 use crate::clouds::Clouds;
@@ -25,6 +26,8 @@ pub(crate) struct Loaded {
     pub(crate) folder: PathBuf,
     /// Its machines in the order of the file.
     pub(crate) requests: Vec<CreateRequest>,
+    /// The certificates that others are to have.
+    pub(crate) certificates: Vec<Wanted>,
     /// How each is made.
     groups: Vec<Group>,
     machines: BTreeMap<MachineName, usize>,
@@ -68,6 +71,7 @@ pub(crate) fn load(files: &Files, clouds: &Clouds, cx: &Cx) -> Result<Loaded> {
         name: fleet_name(&fleet.name.value)?,
         folder: folder.to_owned(),
         requests: Vec::with_capacity(fleet.machines.len()),
+        certificates: Vec::with_capacity(fleet.certificates.len()),
         groups: Vec::new(),
         machines: BTreeMap::new(),
     };
@@ -83,6 +87,12 @@ pub(crate) fn load(files: &Files, clouds: &Clouds, cx: &Cx) -> Result<Loaded> {
         };
         loaded.requests.push(group.requests.of(declared.name.clone()));
         loaded.machines.insert(declared.name.clone(), index);
+    }
+    for declared in &fleet.certificates {
+        match certificates::wanted(declared, &world, |name| loaded.machines.contains_key(name)) {
+            Ok(wanted) => loaded.certificates.push(wanted),
+            Err((at, mistake)) => reader.wrong(at.at, mistake),
+        }
     }
     if reader.mistakes.is_empty() { Ok(loaded) } else { Err(refused(&reader.mistakes)) }
 }

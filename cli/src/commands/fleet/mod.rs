@@ -5,6 +5,7 @@
 //! called what the flags are, and mean the same. What is wrong with one is shown where it stands in the file.
 
 mod carry;
+mod certificates;
 mod hooks;
 mod load;
 mod report;
@@ -83,6 +84,11 @@ pub(crate) struct Targets {
 }
 
 impl Targets {
+    /// Whether the whole fleet is meant.
+    const fn are_all(&self) -> bool {
+        self.targets.is_empty()
+    }
+
     /// Leaves the changes that are meant.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use wharf_core::{Call, Change, CreateRequest, Deed, MachineName, Wharf};
 
 use super::Targets;
+use super::certificates::{self, Due, Wanted};
 use crate::commands::Cx;
 use crate::error::{Error, Kind, Result, of_several};
 use crate::ui::Table;
@@ -17,6 +18,8 @@ pub(crate) struct Seen {
     pub(crate) changes: Vec<Change>,
     /// Those of which nothing can be said, and why.
     trouble: Vec<(MachineName, Error)>,
+    /// The certificates that are due.
+    pub(crate) certificates: Vec<Due>,
 }
 
 impl Seen {
@@ -33,7 +36,23 @@ impl Seen {
     ) -> Result<Self> {
         let found = wharf.compare(name.as_str(), wanted, call).await?;
         let trouble = found.trouble.into_iter().map(|(name, error)| (name, Error::from(error))).collect();
-        Ok(Self { name: name.clone(), changes: targets.choose(found.changes)?, trouble })
+        let changes = targets.choose(found.changes)?;
+        Ok(Self { name: name.clone(), changes, trouble, certificates: Vec::new() })
+    }
+
+    /// With the certificates of these that are due, unless some machines alone are meant.
+    ///
+    /// # Errors
+    /// When one of them was taken back, or the store cannot be read.
+    pub(crate) async fn and_certificates(
+        self,
+        wanted: &[Wanted],
+        targets: &Targets,
+        wharf: &Wharf,
+    ) -> Result<Self> {
+        let certificates =
+            if targets.are_all() { certificates::due(wanted, wharf).await? } else { Vec::new() };
+        Ok(Self { certificates, ..self })
     }
 
     /// The fleet's name.
@@ -48,7 +67,7 @@ impl Seen {
 
     /// Whether there is anything to do.
     pub(crate) fn is_pending(&self) -> bool {
-        self.changes.iter().any(|change| !change.deeds.is_empty())
+        self.changes.iter().any(|change| !change.deeds.is_empty()) || !self.certificates.is_empty()
     }
 
     /// The machines to which this would be done.
@@ -71,6 +90,7 @@ impl Seen {
         json!({
             "fleet": self.name,
             "changes": self.changes,
+            "certificates": self.certificates,
             "trouble": self.trouble.iter().map(told).collect::<Vec<_>>(),
         })
     }
@@ -90,9 +110,10 @@ impl Seen {
                 change.because.join("; "),
             ]);
         }
-        if self.is_pending() {
+        if self.changes.iter().any(|change| !change.deeds.is_empty()) {
             cx.ui.table(&table)?;
         }
+        certificates::show(&self.certificates, cx)?;
         cx.ui.note(&format!("fleet {}: {}", self.name, self.count()));
         Ok(())
     }
@@ -108,6 +129,11 @@ impl Seen {
             counts.into_iter().map(|(deed, count)| format!("{count} to {}", word(deed))).collect();
         if same > 0 {
             parts.push(format!("{same} as {} should be", if same == 1 { "it" } else { "they" }));
+        }
+        match self.certificates.len() {
+            0 => {}
+            1 => parts.push("1 certificate to issue".to_owned()),
+            several => parts.push(format!("{several} certificates to issue")),
         }
         match self.trouble.len() {
             0 if parts.is_empty() => "no machines".to_owned(),
