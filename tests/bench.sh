@@ -6,9 +6,11 @@
 #   tests/bench.sh engine [RUNS]   the engine beside dockerd, both in this run: containers, memory, lists, as ratios
 #   tests/bench.sh azure           the driver alone: 1, 20 and 100 machines in a simulated cloud with its published limits,
 #                                  in real time; what the client adds to what the cloud takes (seven minutes)
+#   tests/bench.sh fleet           `ls` of 200 machines in two clouds, whose engines all listen; the memory of an apply of a
+#                                  hundred; the processor time of `env`
 #
 # Five runs by default; the median is what to quote. The guest image and the host's base are built before the clock
-# starts. Needs root for `host` and `engine`. Run it on a quiet machine, and compare only figures of one run. `engine`
+# starts. Needs root for `host`, `fleet` and `engine`. Run it on a quiet machine, and compare only figures of one run. `engine`
 # unpacks the distribution's docker.io, containerd and runc into the cache and installs nothing; WHARF_AGENT names an
 # agent that is built already.
 set -euo pipefail
@@ -23,6 +25,14 @@ trap 'tests/lab/lab.sh down "$lab" 2>/dev/null; rm -rf "$scratch"' EXIT
 if [ "$what" = azure ]; then
     cargo test --locked --quiet --release -p wharf-driver-azure --test conformance -- \
         --ignored --exact --nocapture bench::what_the_client_adds
+    exit
+fi
+
+if [ "$what" = fleet ]; then
+    cargo build --locked --quiet --release -p wharf
+    # No agent is ever brought anywhere: the program only wants one to be there.
+    WHARF_TEST_WHARF=$CARGO_TARGET_DIR/release/wharf WHARF_TEST_AGENT=${WHARF_AGENT:-/bin/true} \
+        cargo test --locked --quiet -p wharf-tests --test it -- --ignored --exact --nocapture many::figures
     exit
 fi
 

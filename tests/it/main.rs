@@ -25,6 +25,7 @@ mod local;
 mod local_mounts;
 mod local_trouble;
 mod logs;
+mod many;
 mod mount;
 mod registries;
 mod scp;
