@@ -54,6 +54,14 @@ impl Scene {
         Self { simulator, runtime: Some(runtime), world, _apart: apart, environment }
     }
 
+    /// A token that a forge signed for a job which this cloud's account trusts.
+    pub(crate) fn job_token(&self) -> String {
+        let cloud = self.simulator.cloud();
+        let subject = &self.simulator.config().account.federated_subject;
+        // The cloud's days are minutes.
+        cloud.ci_token(subject, "api://AzureADTokenExchange", std::time::Duration::from_secs(30 * 24 * 3600))
+    }
+
     /// `wharf` in the environment of this cloud's user.
     pub(super) fn wharf(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let mut wharf = self.world.wharf(arguments);
