@@ -124,6 +124,14 @@ impl World {
         world
     }
 
+    /// Where a copy of this program is, which they may run.
+    pub(crate) fn give(&self, program: &Path, name: &str) -> PathBuf {
+        let Some(person) = &self.person else { return program.to_owned() };
+        let copy = person.programs.join(name);
+        expect_success(Command::new("cp").arg("-L").arg(program).arg(&copy));
+        copy
+    }
+
     /// The home folder.
     pub(crate) fn home(&self) -> &Path {
         self.folder.path()
@@ -189,7 +197,7 @@ impl World {
     }
 
     /// What was begun for a killed command notices its end a moment later.
-    fn until_nothing_runs(&self) {
+    pub(crate) fn until_nothing_runs(&self) {
         let patience = Instant::now() + Duration::from_secs(10);
         while !self.processes().is_empty() {
             assert!(Instant::now() < patience, "left running: {:#?}", self.processes());

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use crate::docker::wait_until;
@@ -17,15 +17,10 @@ const SOMEBODY: u32 = 65534;
 #[test]
 fn what_containers_bind_is_what_the_person_sees() {
     let world = World::of_somebody(SOMEBODY);
-    let (src, docs) = (world.home().join("src"), world.home().join("my docs"));
-    for folder in [&src, &docs] {
-        fs::create_dir(folder).unwrap();
-        std::os::unix::fs::chown(folder, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
-        write(&folder.join("page"), "one\n");
-    }
+    let [src, docs] = folders(&world);
     let writable = format!("{}:rw", src.display());
-    let create =
-        ["create", "--local-accel", "tcg", "--local-mount", "home", "--local-mount", &writable, "demo"];
+    let mut create = vec!["create", "--local-accel", "tcg", "--local-virtiofsd", "none"];
+    create.extend(["--local-mount", "home", "--local-mount", &writable, "demo"]);
     let planned = world.wharf(create.iter().chain(&["--dry-run"])).output().unwrap();
     assert!(
         text(&planned).contains(&format!("{} (read-only), ", world.home().display())),
@@ -40,6 +35,60 @@ fn what_containers_bind_is_what_the_person_sees() {
     what_is_not_shared_is_refused(&world);
     what_the_machine_has_itself_is_used(&world);
     mounts_outlive_a_stop(&world, &src);
+}
+
+/// With a kernel that has virtiofs, and a server of it on this computer: the guest mounts that and not 9p.
+#[test]
+fn a_share_goes_by_virtiofs_where_this_computer_has_a_server() {
+    let Some(server) = std::env::var_os("WHARF_TEST_VIRTIOFSD") else {
+        wharf_tests::skip("a_share_goes_by_virtiofs", "WHARF_TEST_VIRTIOFSD names no virtiofsd");
+        return;
+    };
+    let world = World::of_somebody(SOMEBODY);
+    let server = world.give(Path::new(&server), "virtiofsd").display().to_string();
+    let [src, docs] = folders(&world);
+    let (writable, read) = (format!("{}:rw", src.display()), docs.display().to_string());
+    let mut create = vec!["create", "--local-accel", "tcg", "--local-virtiofsd", &server];
+    create.extend(["--local-mount", &read, "--local-mount", &writable, "demo"]);
+    expect_success(&mut world.wharf(create));
+    import(&world, "first");
+    for (tag, mode, folder) in [("share0", "ro", &docs), ("share1", "rw", &src)] {
+        let path = folder.display().to_string().replace(' ', "\\040");
+        let line = format!("{tag} {path} virtiofs {mode},");
+        let mounts = world.ssh("cat /proc/mounts");
+        assert!(mounts.contains(&line), "`{line}` is not in {mounts}");
+    }
+
+    what_is_shared_is_seen_and_written_to(&world, &src);
+    what_is_only_to_be_read_stays_as_it_is(&world, &docs);
+    // Whoever writes in a container, it is the person who does here.
+    let bind = format!("{}:/src", src.display());
+    let arguments =
+        ["run", "--rm", "--user", "1000", "-v", &bind, "first", "/busybox", "touch", "/src/theirs"];
+    fs::set_permissions(&src, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    expect_success(&mut world.docker(&arguments));
+    assert_eq!(fs::metadata(src.join("theirs")).unwrap().uid(), SOMEBODY);
+
+    // Its death is said, and mended by a restart.
+    assert_eq!(world.wharf_ok(["status", "demo"]).matches("lost").count(), 0);
+    world.kill_nine("share1.lock");
+    let status = || text(&world.wharf(["status", "demo"]).output().unwrap());
+    wait_until("it is said", || status().contains(&format!("{} is lost to the machine", src.display())));
+    world.wharf_ok(["restart", "demo"]);
+    assert_eq!(run_ok(&world, &bind, "/busybox cat /src/page"), "changed here\n");
+    world.wharf_ok(["rm", "-y", "demo"]);
+    world.until_nothing_runs();
+}
+
+/// Two folders in the person's home, with a page in each.
+fn folders(world: &World) -> [PathBuf; 2] {
+    ["src", "my docs"].map(|name| {
+        let folder = world.home().join(name);
+        fs::create_dir(&folder).unwrap();
+        std::os::unix::fs::chown(&folder, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+        write(&folder.join("page"), "one\n");
+        folder
+    })
 }
 
 fn what_is_shared_is_seen_and_written_to(world: &World, src: &Path) {
@@ -77,8 +126,10 @@ fn what_is_only_to_be_read_stays_as_it_is(world: &World, docs: &Path) {
     assert!(text(&refused).contains("Read-only file system"), "{}", text(&refused));
     // Whatever the guest does to its own mount, this computer refuses.
     let at = docs.display();
-    let forced =
-        format!("mount -o remount,rw '{}'; touch '{at}/new' 2>&1 || echo refused", world.home().display());
+    let forced = format!(
+        "mount -o remount,rw '{}'; mount -o remount,rw '{at}'; touch '{at}/new' 2>&1 || echo refused",
+        world.home().display()
+    );
     assert!(world.ssh(&forced).contains("refused"));
     let missing = run(world, &format!("{at}/missing:/docs"), "true");
     let said = text(&missing);

@@ -56,6 +56,9 @@ pub struct Vm {
     /// guest is told nothing of them.
     #[serde(default)]
     pub shares: Option<Vec<Share>>,
+    /// What offers them by virtiofs, too; `None` is by 9p alone.
+    #[serde(default)]
+    pub virtiofsd: Option<PathBuf>,
 }
 
 /// What a machine boots.

@@ -7,6 +7,7 @@ use wharf_driver::{Configure, Mistake, Setting, Settings, Takes};
 
 use crate::Local;
 use crate::share::{self, Share};
+use crate::virtiofs::Virtiofsd;
 
 /// The configuration, parsed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct Config {
     /// Folders of this computer that the machine sees.
     #[serde(default)]
     pub mounts: Vec<Share>,
+    /// What offers them by virtiofs, beside QEMU's 9p.
+    #[serde(default, skip_serializing_if = "Virtiofsd::is_any")]
+    pub virtiofsd: Virtiofsd,
 }
 
 /// What runs the guest's instructions.
@@ -98,6 +102,16 @@ impl Configure for Local {
             Takes::Paths("PATH[:rw]"),
             Some("home"),
         ),
+        Setting {
+            env: &["WHARF_VIRTIOFSD"],
+            ..setting(
+                "local-virtiofsd",
+                "share folders by this virtiofsd (1.13 or later), too, for kernels without 9p; auto: where it is \
+                 installed; or none",
+                Takes::Text("PROGRAM"),
+                Some("auto"),
+            )
+        },
     ];
 
     fn configure(set: &Settings) -> Result<Config, Vec<Mistake>> {
@@ -125,6 +139,11 @@ impl Configure for Local {
             }
         };
         let (mounts, wrong) = share::read_all(set.list("local-mount"));
+        let virtiofsd = match set.text("local-virtiofsd") {
+            None | Some("auto") => Virtiofsd::Any,
+            Some("none") => Virtiofsd::None,
+            Some(program) => Virtiofsd::At(program.into()),
+        };
         mistakes.extend(wrong.into_iter().map(|why| Mistake::new("local-mount", why)));
         let config = Config {
             cpus,
@@ -136,6 +155,7 @@ impl Configure for Local {
             qemu: set.path("local-qemu").unwrap_or_else(|| QEMU.into()),
             offline: set.switch("local-offline"),
             mounts,
+            virtiofsd,
         };
         if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
     }
@@ -181,7 +201,10 @@ mod tests {
     #[test]
     fn what_an_earlier_release_wrote_down_is_read() {
         let mut before = serde_json::to_value(configure(&[]).unwrap()).unwrap();
-        before.as_object_mut().unwrap().remove("mounts");
+        let fields = before.as_object_mut().unwrap();
+        fields.remove("mounts").unwrap();
+        // Nor does what nobody chose make a fleet's machine of such a release another one than is wanted.
+        assert_eq!(fields.get("virtiofsd"), None);
         assert_eq!(serde_json::from_value::<Config>(before).unwrap(), configure(&[]).unwrap());
     }
 }

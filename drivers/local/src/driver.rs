@@ -92,6 +92,11 @@ impl Driver for Local {
             }
             None => accelerate::choose(config, image.as_ref(), cx).await,
         };
+        let shares = self.shares().await?;
+        let virtiofsd = match shares.is_empty() {
+            true => None,
+            false => config.virtiofsd.choose(&config.qemu).await?,
+        };
         let resource = |kind| resource_name(&spec.name, &spec.id, kind, LONGEST_NAME);
         let disk = Disk { folder: folder.clone(), name: resource("disk"), size_gib: config.disk_gib, base };
         let vm = Vm {
@@ -107,7 +112,8 @@ impl Driver for Local {
             },
             engine_port: spec.engine_port,
             offline: config.offline,
-            shares: Some(self.shares().await?),
+            shares: Some(shares),
+            virtiofsd,
         };
         Ok(Plan { steps: vec![disk_step(disk), vm_step(vm)] })
     }

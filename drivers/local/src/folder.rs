@@ -1,10 +1,11 @@
-//! The machine's folder: what lies where, records that are replaced and never rewritten, and the two locks that say
-//! who is alive.
+//! The machine's folder: what lies where, records that are replaced and never rewritten, and the locks that say who
+//! is alive.
 //!
 //! - `vm.json` and `disk.json` say what belongs to whom; a resource exists as long as its record does.
 //! - `supervisor.lock` is held by the supervisor, and contains its process id.
 //! - `qemu.lock` is held by QEMU itself, which inherits it at birth: it is free exactly when no QEMU of this machine
 //!   is alive, however its parent ended.
+//! - `share0.lock` and so on likewise by the servers of its folders (`virtiofs.rs`), and contain their process ids.
 //!
 //! The order that makes removal safe at any moment: a supervisor takes its lock *before* it reads `vm.json`; whoever
 //! removes the machine removes `vm.json` *before* it waits for that lock.
@@ -169,9 +170,14 @@ pub(crate) struct Lock(File);
 impl Lock {
     /// Writes our process id into it.
     pub(crate) fn sign(&mut self) -> io::Result<()> {
+        self.sign_for(std::process::id())
+    }
+
+    /// Writes the id of a process that has inherited it.
+    pub(crate) fn sign_for(&mut self, pid: u32) -> io::Result<()> {
         self.0.set_len(0)?;
         self.0.rewind()?;
-        write!(self.0, "{}", std::process::id())
+        write!(self.0, "{pid}")
     }
 
     /// The file, to be inherited.
@@ -209,6 +215,8 @@ pub(crate) mod name {
     pub(crate) const QEMU_PID: &str = "qemu.pid";
     pub(crate) const QEMU_LOG: &str = "qemu.log";
     pub(crate) const QMP: &str = "qmp.sock";
+    pub(crate) const SHARE: &str = "share.sock";
+    pub(crate) const VIRTIOFSD_LOG: &str = "virtiofsd.log";
     pub(crate) const CONSOLE: &str = "console.log";
     pub(crate) const DISK: &str = "disk.img";
     pub(crate) const KERNEL: &str = "kernel";
@@ -220,12 +228,14 @@ pub(crate) mod name {
     pub(crate) const SEED_FOLDER: &str = "seed";
 
     /// What goes with the machine; the disk and the locks stay until the disk goes.
-    pub(crate) const OF_VM: [&str; 12] = [
+    pub(crate) const OF_VM: [&str; 14] = [
         STATUS,
         SUPERVISOR_LOG,
         QEMU_PID,
         QEMU_LOG,
         QMP,
+        SHARE,
+        VIRTIOFSD_LOG,
         CONSOLE,
         KERNEL,
         INITRAMFS,

@@ -14,6 +14,7 @@ use crate::folder::{Folder, Phase, Status, name};
 use crate::process;
 use crate::qemu;
 use crate::supervisor::Word;
+use crate::virtiofs;
 
 const PACE: Duration = Duration::from_millis(10);
 
@@ -102,6 +103,7 @@ pub(crate) async fn end(folder: &Folder, cx: &Context) -> Result<()> {
         process::kill_qemu(folder);
         sleep(PACE).await;
     }
+    virtiofs::end_all(folder).await.map_err(failed)?;
     drop(held);
     Ok(())
 }

@@ -30,6 +30,7 @@ mod qmp;
 mod resource;
 mod share;
 mod supervisor;
+mod virtiofs;
 
 pub use action::{Action, Boot, Disk, Vm};
 pub use config::{Accelerator, Config};
@@ -37,3 +38,4 @@ pub use driver::Local;
 pub use resource::Resource;
 pub use share::Share;
 pub use supervisor::supervise;
+pub use virtiofs::Virtiofsd;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::folder::{Folder, name};
 
@@ -22,6 +22,13 @@ pub(crate) fn signal_supervisor(folder: &Folder, signal: Signal) {
     }
     if let Some(pid) = folder.lock_holder(name::SUPERVISOR_LOCK).and_then(Pid::from_raw) {
         kill_process(pid, signal).ok();
+    }
+}
+
+/// Ends the group of the process that holds this lock, if one does.
+pub(crate) fn kill_group_of(folder: &Folder, lock: &str) {
+    if let Some(pid) = folder.lock_holder(lock).and_then(Pid::from_raw).filter(|_| folder.is_locked(lock)) {
+        kill_process_group(pid, Signal::KILL).ok();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
@@ -12,24 +13,26 @@ use tokio::process::{Child, Command};
 use crate::action::{Boot, Vm};
 use crate::config::Accelerator;
 use crate::folder::{Folder, Lock, name};
+use crate::virtiofs::Offer;
 use crate::{process, share};
 
-/// Starts QEMU in the machine's folder. It inherits `lock`, which is free again when it is gone; our own hold ends
-/// here. All paths but the one it is known by are relative, since a socket's path has a short limit.
-pub(crate) fn start(folder: &Folder, vm: &Vm, lock: Lock) -> io::Result<Child> {
+/// Starts QEMU in the machine's folder. It inherits `lock`, which is free again when it is gone, and the connections of
+/// `offers`; our own hold ends here. All paths but the one it is known by are relative, since a socket's path has a short limit.
+pub(crate) fn start(folder: &Folder, vm: &Vm, lock: Lock, offers: Vec<Offer>) -> io::Result<Child> {
     let log = log_file(folder, name::QEMU_LOG)?;
     folder.remove(name::QMP)?;
     folder.remove(name::QEMU_PID)?;
     folder.remove(name::CONSOLE)?;
     fcntl_setfd(lock.file(), FdFlags::empty())?;
+    offers.iter().try_for_each(|offer| fcntl_setfd(&offer.connection, FdFlags::empty()))?;
     let child = Command::new(&vm.qemu)
-        .args(arguments(folder, vm))
+        .args(arguments(folder, vm, &offers))
         .current_dir(folder.path())
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
         .spawn();
-    drop(lock);
+    drop((lock, offers));
     child
 }
 
@@ -39,11 +42,18 @@ pub(crate) fn log_file(folder: &Folder, name: &str) -> io::Result<File> {
 }
 
 /// All arguments.
-fn arguments(folder: &Folder, vm: &Vm) -> Vec<String> {
+fn arguments(folder: &Folder, vm: &Vm, offers: &[Offer]) -> Vec<String> {
     let mut arguments: Vec<String> = Vec::new();
     let mut add = |words: &[&str]| arguments.extend(words.iter().map(|word| (*word).to_owned()));
     add(&["-name", &vm.name, "-pidfile", &process::mark(folder)]);
-    add(&["-nodefaults", "-no-user-config", "-display", "none", "-machine", machine()]);
+    add(&["-nodefaults", "-no-user-config", "-display", "none"]);
+    if offers.is_empty() {
+        add(&["-machine", machine()]);
+    } else {
+        // The servers of shares read and write the machine's memory.
+        let memory = format!("memory-backend-memfd,id=memory,size={}M,share=on", vm.memory_mib);
+        add(&["-machine", &format!("{},memory-backend=memory", machine()), "-object", &memory]);
+    }
     add(&["-accel", accelerator(vm.accelerator), "-cpu", processor(vm.accelerator)]);
     add(&["-smp", &vm.cpus.to_string(), "-m", &format!("{}M", vm.memory_mib)]);
     add(&["-rtc", "base=utc,clock=host", "-device", "virtio-rng-pci"]);
@@ -85,6 +95,15 @@ fn arguments(folder: &Folder, vm: &Vm) -> Vec<String> {
         }
     }
     arguments.extend(share::arguments(vm.shares.as_deref().unwrap_or_default()));
+    for Offer { number, connection } in offers {
+        let descriptor = connection.as_raw_fd();
+        arguments.extend([
+            "-chardev".to_owned(),
+            format!("socket,id=server{number},fd={descriptor}"),
+            "-device".to_owned(),
+            format!("vhost-user-fs-pci,chardev=server{number},tag=share{number}"),
+        ]);
+    }
     arguments
 }
 

@@ -1,5 +1,7 @@
 //! Folders of this computer that a machine sees at the same paths, by 9p: whatever is read and written there goes through
 //! the machine's QEMU, as the person who runs it. Without `:rw` it is QEMU that refuses to write, whatever the guest asks.
+//! Where this computer has a server for it, each is offered by virtiofs as well (`virtiofs.rs`), and the guest mounts the
+//! one that its kernel has, virtiofs first.
 //!
 //! A folder that would hide something that a guest needs is refused. The home, which is shared when nobody says anything,
 //! is left out where it cannot be shared.
@@ -151,14 +153,15 @@ pub(crate) fn listed(shares: &[Share]) -> String {
 
 /// What a guest with cloud-init runs at every boot.
 pub(crate) fn script(shares: &[Share]) -> String {
-    let mut text = "modprobe -a 9pnet_virtio 9p 2>/dev/null\n".to_owned();
+    let mut text = "modprobe -a virtiofs 9pnet_virtio 9p 2>/dev/null\n".to_owned();
     for (number, share) in shares.iter().enumerate() {
         let (mode, path) = (share.mode(), share.path.display().to_string().replace('\'', r"'\''"));
         let _ = writeln!(
             text,
-            "mkdir -p '{path}' && mount -t 9p -o {MOUNT_OPTIONS},{mode} share{number} '{path}' || {{ echo \
-             'wharf-guest: warning: the folder {path} of the computer that runs this machine cannot be mounted: its \
-             kernel may lack 9p' >/dev/console; rmdir '{path}'; }}"
+            "mkdir -p '{path}'; mount -t virtiofs -o nosuid,nodev,{mode} share{number} '{path}' 2>/dev/null || mount -t 9p \
+             -o {MOUNT_OPTIONS},{mode} share{number} '{path}' || {{ echo 'wharf-guest: warning: the folder {path} of \
+             the computer that runs this machine cannot be mounted: its kernel may lack 9p, and that computer \
+             virtiofsd' >/dev/console; rmdir '{path}'; }}"
         );
     }
     text
@@ -243,11 +246,44 @@ mod tests {
         let (shares, _) = read(&["/home/ann/it's:rw", "/opt"]);
         assert!(listed(&shares).ends_with("\nrw /home/ann/it's\nro /opt\n"));
         let script = script(&shares);
-        assert!(script.contains(r"mkdir -p '/home/ann/it'\''s' && mount -t 9p"), "{script}");
+        assert!(script.contains(r"mkdir -p '/home/ann/it'\''s'; mount -t virtiofs"), "{script}");
         assert!(script.contains(",ro share1 '/opt'"), "{script}");
         let read = std::process::Command::new("sh").args(["-n", "-c", &script]).output().unwrap();
         assert!(read.status.success(), "{script}: {}", String::from_utf8_lossy(&read.stderr));
         assert_eq!(listed(&[]).lines().count(), 1);
+    }
+
+    /// What a guest with cloud-init mounts, and says, when its kernel has these.
+    fn mounted(kernel_has: &[&str]) -> (String, bool) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shared");
+        let program = |name: &str, text: String| {
+            let file = folder.path().join(name);
+            std::io::Write::write_all(&mut std::fs::File::create(&file).unwrap(), text.as_bytes()).unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        let has = kernel_has.join(" ");
+        program("modprobe", "#!/bin/sh\nexit 1\n".to_owned());
+        program(
+            "mount",
+            format!("#!/bin/sh\ncase ' {has} ' in *\" $2 \"*) echo $2 $5;; *) exit 32;; esac\n"),
+        );
+        let script = script(&[Share { path: path.clone(), writable: false, home: false }]);
+        let run = std::process::Command::new("sh")
+            .args(["-c", &script.replace("/dev/console", "/dev/null")])
+            .env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()))
+            .output()
+            .unwrap();
+        (String::from_utf8_lossy(&run.stdout).trim().to_owned(), path.exists())
+    }
+
+    #[test]
+    fn a_guest_mounts_by_what_its_kernel_has() {
+        assert_eq!(mounted(&["virtiofs", "9p"]), ("virtiofs share0".to_owned(), true));
+        assert_eq!(mounted(&["virtiofs"]), ("virtiofs share0".to_owned(), true));
+        assert_eq!(mounted(&["9p"]), ("9p share0".to_owned(), true));
+        assert_eq!(mounted(&[]), (String::new(), false), "no empty folder is left");
     }
 
     #[test]

@@ -34,6 +34,7 @@ use crate::forward::{Forward, ForwardError, Protocol};
 use crate::process;
 use crate::qemu;
 use crate::qmp::{Qmp, QmpError};
+use crate::virtiofs;
 
 /// What the supervisor says to whoever started it, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,6 +141,7 @@ impl Running {
     /// Starts QEMU if somebody asked for that, or takes over the one that runs.
     async fn begin(folder: Folder, record: VmRecord) -> Result<Option<Self>, SupervisorError> {
         let before: Status = folder.read(name::STATUS).ok().flatten().unwrap_or_default();
+        let mut lacking = None;
         let adopted = match patiently(&folder, name::QEMU_LOCK).await? {
             Some(_) if before.phase != Phase::Starting => {
                 folder
@@ -147,7 +149,11 @@ impl Running {
                 return Ok(None);
             }
             Some(lock) => {
-                let child = qemu::start(&folder, &record.vm, lock)
+                let offers = virtiofs::offer(&folder, &record.vm).await.unwrap_or_else(|why| {
+                    lacking = Some(format!("folders are shared by 9p alone, since {why}"));
+                    Vec::new()
+                });
+                let child = qemu::start(&folder, &record.vm, lock, offers)
                     .map_err(|source| SupervisorError::Spawn { program: record.vm.qemu.clone(), source })?;
                 reap(child);
                 false
@@ -168,7 +174,7 @@ impl Running {
             return Err(error);
         }
         if !adopted {
-            running.status.warnings.clear();
+            running.status.warnings = lacking.into_iter().collect();
             running.status.phase = Phase::Starting;
         }
         running.folder.write(name::STATUS, &running.status)?;
@@ -200,6 +206,7 @@ impl Running {
     async fn follow(&mut self) -> Result<(), SupervisorError> {
         let mut requests = power::Requests::listen()?;
         let mut published = ports::Published::follow(&self.folder, &self.record, self.status.engine_port);
+        let mut shares = virtiofs::Watch::begin(&self.folder, &self.record.vm);
         let mut console = console::Console::follow(self.folder.file(name::CONSOLE));
         let mut stopping: Option<power::Stopping> = None;
         loop {
@@ -221,6 +228,9 @@ impl Running {
                 }
                 press = pressing => press.perform(&mut self.qmp).await?,
                 said = console.next(), if self.status.phase != Phase::Stopping => self.hear(said)?,
+                path = shares.lost(), if self.status.phase != Phase::Stopping => {
+                    self.warn(virtiofs::lost(&path))?;
+                }
                 wanted = published.next() => self.publish(&mut published, wanted).await?,
             }
         }
@@ -236,7 +246,7 @@ impl Running {
             }
             sleep(Duration::from_millis(10)).await;
         }
-        Ok(())
+        Ok(virtiofs::end_all(&self.folder).await?)
     }
 
     fn mark(&mut self, phase: Phase) -> io::Result<()> {
@@ -258,13 +268,16 @@ impl Running {
     fn note(&mut self, event: &str) -> io::Result<()> {
         const FULL: &str =
             "paused: this computer's disk is full or failing; make room, then restart the machine";
-        match event {
-            "BLOCK_IO_ERROR" if !self.status.warnings.iter().any(|known| known == FULL) => {
-                self.status.warnings.push(FULL.to_owned());
-                self.save()
-            }
-            _ => Ok(()),
+        if event == "BLOCK_IO_ERROR" { self.warn(FULL.to_owned()) } else { Ok(()) }
+    }
+
+    /// Says it once, whoever looked after the machine before.
+    fn warn(&mut self, warning: String) -> io::Result<()> {
+        if self.status.warnings.contains(&warning) {
+            return Ok(());
         }
+        self.status.warnings.push(warning);
+        self.save()
     }
 
     async fn publish(

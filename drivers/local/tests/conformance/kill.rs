@@ -102,7 +102,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-async fn killed_create(world: &World, moment: Duration) {
+pub(crate) async fn killed_create(world: &World, moment: Duration) {
     let home = world.folder().join("../../..").canonicalize().unwrap();
     let mut victim = Command::new(std::env::current_exe().unwrap())
         .arg("make")
@@ -116,7 +116,7 @@ async fn killed_create(world: &World, moment: Duration) {
     victim.wait().unwrap();
 }
 
-fn qemu(world: &World) -> Pid {
+pub(crate) fn qemu(world: &World) -> Pid {
     one(world, "-qmp")
 }
 

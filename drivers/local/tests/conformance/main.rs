@@ -1,15 +1,18 @@
 //! The local driver with a QEMU that only plays one: every verb, every way to be killed, nothing left behind.
 //!
-//! This executable is test, supervisor (`supervise local FOLDER`), QEMU (any argument `-qmp`) and victim
-//! (`make FOLDER`, which is killed half-way) in one, so that nothing else needs to be built or found.
+//! This executable is test, supervisor (`supervise local FOLDER`), QEMU (any argument `-qmp`), server of shares (any
+//! argument `--shared-dir`) and victim (`make FOLDER`, which is killed half-way) in one, so that nothing else needs to be
+//! built or found.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::print_stderr, reason = "all of this is a test")]
 
 mod engine;
 mod fake_qemu;
+mod fake_virtiofsd;
 mod kill;
 mod life;
 mod ports;
+mod shares;
 mod suite;
 mod world;
 
@@ -24,15 +27,19 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["supervise", "local", folder] => wharf_driver_local::supervise(Path::new(folder)),
         ["make", home] => world::make(Path::new(home)),
+        ["--help"] if fake_virtiofsd::is_meant() => fake_virtiofsd::help(),
+        words if words.contains(&"--shared-dir") => fake_virtiofsd::run(words),
         ["--version"] => ExitCode::SUCCESS,
         // Called by another name, it is a QEMU that was built without.
-        ["-device", "virtio-9p-pci,help"] => {
+        ["-device", device] if device.ends_with(",help") => {
             let called = std::env::args().next().unwrap_or_default();
-            ExitCode::from(u8::from(called.ends_with("without-9p")))
+            let lacks = called.rsplit_once("without-").is_some_and(|(_, what)| device.contains(what));
+            ExitCode::from(u8::from(lacks))
         }
         words if words.contains(&"-qmp") => fake_qemu::run(&arguments),
         _ => {
-            let trials = [life::trials(), kill::trials(), ports::trials(), suite::trials()].concat_trials();
+            let trials = [life::trials(), kill::trials(), ports::trials(), shares::trials(), suite::trials()]
+                .concat_trials();
             libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
         }
     }

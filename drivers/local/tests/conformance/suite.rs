@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use libtest_mimic::Trial;
 use wharf_driver::Factory;
-use wharf_driver_local::{Accelerator, Config, Local};
+use wharf_driver_local::{Accelerator, Config, Local, Virtiofsd};
 use wharf_testkit::suite::{self, World};
 
 use crate::world::{make_image, processes};
@@ -69,6 +69,7 @@ impl World for Fresh {
             qemu: self.path("qemu"),
             offline: true,
             mounts: Vec::new(),
+            virtiofsd: Virtiofsd::None,
         };
         serde_json::to_value(config).expect("plain data")
     }

@@ -13,7 +13,7 @@ use wharf_driver::{
     ActionKey, Context, Driver, MachineId, MachineSpec, Observation, OwnerTag, Places, Power, Progress,
     Result, Secret, Seed, State, StoreId,
 };
-use wharf_driver_local::{Accelerator, Config, Local, Resource};
+use wharf_driver_local::{Accelerator, Config, Local, Resource, Virtiofsd};
 
 pub(crate) struct World {
     home: Home,
@@ -33,7 +33,8 @@ where
 {
     Trial::test(name, move || {
         let world = World::new();
-        let folder = world.folder();
+        // Servers of shares name those alone.
+        let folder = world.home.path().to_owned();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), test(world)).await })
@@ -75,6 +76,7 @@ impl World {
             qemu: this,
             offline: true,
             mounts: Vec::new(),
+            virtiofsd: Virtiofsd::None,
         };
         let driver = Local::new(config.clone());
         let world = Self { home, driver, config };
@@ -199,7 +201,8 @@ pub(crate) fn make_image(folder: &Path) {
 
 /// Makes a machine in somebody else's world: the victim.
 pub(crate) fn make(home: &Path) -> ExitCode {
-    let world = World::of(Home::Theirs(home.to_owned()));
+    let mut world = World::of(Home::Theirs(home.to_owned()));
+    crate::shares::share_as_before(&mut world);
     let runtime = tokio::runtime::Runtime::new().expect("runtime");
     match runtime.block_on(world.create()) {
         Ok(_) => ExitCode::SUCCESS,
