@@ -97,6 +97,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("WHARF_DRIVER", "the driver, as `--driver`"),
     variable("WHARF_GUEST", "the folder with the guest image of local machines"),
     variable("WHARF_HOME", "the folder that machines are kept in, as `--store FOLDER`"),
+    variable("WHARF_IDENTITY", "who you are to a shared store with recipients, as `--identity`"),
     variable("WHARF_KEYRING", "where private keys are kept, as `--keyring`"),
     variable("WHARF_LOCK_TIME", "a shared store: how long a lock is good after its holder was last heard of; 30 s without it"),
     variable("WHARF_LOCK_WAIT", "how long a command waits for a lock before it ends with 9; a minute without it"),
