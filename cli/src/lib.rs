@@ -227,7 +227,7 @@ fn answer_grammar(
     let text = if colour { answer.render().ansi().to_string() } else { answer.render().to_string() };
     let ui = Ui::new(streams, world.terminal, Output::Text, colour);
     if to_stderr {
-        ui.log(&text);
+        ui.sentence(&text);
         let code = if as_docker_machine { 1 } else { wharf_core::Kind::Usage.exit_code() };
         return ExitCode::from(code);
     }

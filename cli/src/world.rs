@@ -46,7 +46,7 @@ pub struct Terminal {
     pub stdout: bool,
     /// Progress can be drawn over itself.
     pub stderr: bool,
-    /// How wide the results' terminal is; 0 where there is none, or it does not say.
+    /// How wide the terminal is, the results' first; 0 where there is none, or it does not say.
     pub columns: u16,
 }
 
@@ -74,7 +74,9 @@ impl World {
                 stdin: stdin.is_terminal(),
                 stdout: stdout.is_terminal(),
                 stderr: stderr.is_terminal(),
-                columns: rustix::termios::tcgetwinsize(&stdout).map_or(0, |size| size.ws_col),
+                columns: rustix::termios::tcgetwinsize(&stdout)
+                    .or_else(|_| rustix::termios::tcgetwinsize(&stderr))
+                    .map_or(0, |size| size.ws_col),
             },
             stdin: Box::new(stdin),
             stdout: Box::new(stdout),

@@ -1,7 +1,8 @@
 //! Everything printed goes through here: results to stdout, progress, notes, hints and errors to stderr.
 //!
 //! A person at a terminal sees lines that change in place; everybody else plain lines. Under `-o json` stdout carries
-//! JSON only, and errors on stderr become one JSON object a line. Colour only on a terminal and without `NO_COLOR`.
+//! JSON only, and errors on stderr become one JSON object a line. Colour only on a terminal and without `NO_COLOR`; only
+//! there, too, are sentences broken at its edge.
 
 mod bars;
 mod events;
@@ -11,6 +12,7 @@ mod plain;
 mod progress;
 mod table;
 mod template;
+mod wrap;
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -173,7 +175,7 @@ impl Ui {
             (Some(events), _) if !line.trim().is_empty() => {
                 self.say(&events.line("note", serde_json::json!({ "message": line.trim() })));
             }
-            (None, Output::Text) => self.say(&format!("{line}\n")),
+            (None, Output::Text) => self.sentence(&format!("{line}\n")),
             _ => {}
         }
     }
@@ -183,10 +185,10 @@ impl Ui {
         if let Some(events) = self.events {
             return self.say(&events.line("warning", serde_json::json!({ "message": line })));
         }
-        self.say(&match self.output {
-            Output::Json => format!("{}\n", serde_json::json!({ "warning": line })),
-            Output::Text => format!("{} {line}\n", self.style.warning("warning:")),
-        });
+        match self.output {
+            Output::Json => self.say(&format!("{}\n", serde_json::json!({ "warning": line }))),
+            Output::Text => self.sentence(&format!("{} {line}\n", self.style.warning("warning:"))),
+        }
     }
 
     /// An error, its facts, causes and hint.
@@ -194,12 +196,21 @@ impl Ui {
         if let Some(events) = self.events {
             return self.say(&events.line("error", json::object(error, machine)));
         }
-        let text = match self.output {
-            Output::Json => format!("{}\n", json::object(error, machine)),
-            Output::Text if self.as_docker_machine => crate::docker_machine::says(error, machine),
-            Output::Text => plain::error(error, machine, self.style),
-        };
-        self.say(&text);
+        match self.output {
+            Output::Json => self.say(&format!("{}\n", json::object(error, machine))),
+            Output::Text if self.as_docker_machine => self.say(&crate::docker_machine::says(error, machine)),
+            Output::Text => self.sentence(&plain::error(error, machine, self.style)),
+        }
+    }
+
+    /// Sentences for the person's eyes, as wide as their terminal.
+    pub(crate) fn sentence(&self, text: &str) {
+        self.say(&self.fitted(text));
+    }
+
+    fn fitted(&self, text: &str) -> String {
+        let width = if self.terminal.stderr { self.terminal.columns } else { 0 };
+        wrap::wrapped(text, width.into())
     }
 
     /// Asks a question that needs `y` or `n`; only where somebody can answer.
@@ -211,7 +222,7 @@ impl Ui {
     /// Asks a question and reads one line. An end of input is an empty answer.
     pub(crate) fn ask(&self, question: &str) -> Result<String> {
         self.progress.aside(|| {
-            self.write_err(question);
+            self.write_err(&self.fitted(question));
             let mut answer = String::new();
             BufReader::with_capacity(1, &mut **lock(&self.stdin)).read_line(&mut answer)?;
             if !answer.ends_with('\n') {

@@ -5,6 +5,20 @@ use insta::assert_snapshot;
 use crate::sandbox::Sandbox;
 
 #[test]
+fn a_narrow_terminal_breaks_no_word() {
+    let sandbox = Sandbox::new();
+    let long = ["create", "web", "--memory-size", "many"];
+    let said = sandbox.seen(&long, 40).stderr;
+    assert!(said.lines().count() > sandbox.run(&long).stderr.lines().count(), "{said}");
+    assert!(said.lines().all(|line| line.chars().count() <= 40), "{said}");
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&said), words(&sandbox.run(&long).stderr), "nothing but line ends differs");
+    let wrong = sandbox.seen(&["crate", "web"], 40).stderr;
+    assert!(wrong.lines().all(|line| line.chars().count() <= 40) && wrong.contains("'create'"), "{wrong}");
+    assert_eq!(sandbox.seen(&long, 0).stderr, sandbox.run(&long).stderr, "nobody knows how wide it is");
+}
+
+#[test]
 fn wrong_words_are_usage() {
     let sandbox = Sandbox::new();
     assert_snapshot!(sandbox.run(&["create", "web", "--driver", "cloudy"]), @r"

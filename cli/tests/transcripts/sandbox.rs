@@ -86,6 +86,11 @@ impl Sandbox {
         self.run_at(args, Terminal { stdin: true, stdout: false, stderr: true, columns: 0 }, answer)
     }
 
+    /// Runs a command whose messages are seen at a terminal so wide.
+    pub(crate) fn seen(&self, args: &[&str], columns: u16) -> Ended {
+        self.run_at(args, Terminal { stdin: false, stdout: false, stderr: true, columns }, "")
+    }
+
     /// Runs a command line of docker-machine's, fed with `input` as by a pipe.
     pub(crate) fn docker_machine(&self, args: &[&str], input: &str) -> Ended {
         let whole = [&["docker-machine"], args].concat();
