@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::Value;
 use wharf_driver::{MachineName, Observation, State};
 
+use crate::engine::differences::differences;
 use crate::engine::hooks;
 use crate::engine::ledger::milliseconds;
 use crate::engine::power::ABOUT_TO_END;
@@ -386,39 +386,6 @@ fn shown_life(life: Option<Duration>) -> String {
     format!("{}{letter}", seconds / unit)
 }
 
-/// The settings of a driver that differ. One that is not there is one that says nothing: releases add settings.
-fn differences(before: &Value, after: &Value) -> Vec<String> {
-    let empty = serde_json::Map::new();
-    let (before, after) = (before.as_object().unwrap_or(&empty), after.as_object().unwrap_or(&empty));
-    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let value = |map: &serde_json::Map<String, Value>, key: &str| {
-        map.get(key).filter(|value| !says_nothing(value)).cloned()
-    };
-    let changed = keys.into_iter().filter_map(|key| {
-        let (was, is) = (value(before, key), value(after, key));
-        (was != is).then(|| format!("{}: {} → {}", key.replace('_', "-"), shown(was), shown(is)))
-    });
-    changed.collect()
-}
-
-fn says_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.values().all(says_nothing),
-        Value::Bool(true) | Value::Number(_) => false,
-    }
-}
-
-fn shown(value: Option<Value>) -> String {
-    match value {
-        None => "nothing".to_owned(),
-        Some(Value::String(text)) => text,
-        Some(other) => other.to_string(),
-    }
-}
-
 fn option_differences(before: &EngineOptions, after: &EngineOptions) -> Vec<String> {
     let rest = |options: &EngineOptions| {
         let rest = EngineOptions { registry_authorities: BTreeMap::new(), ..options.clone() };
@@ -437,20 +404,4 @@ fn option_differences(before: &EngineOptions, after: &EngineOptions) -> Vec<Stri
         }
     }
     found
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::differences;
-
-    #[test]
-    fn what_says_nothing_is_no_difference() {
-        let (old, new) = (json!({"size": "small"}), json!({"size": "small", "spot": false, "tags": {}}));
-        assert_eq!(differences(&old, &new), Vec::<String>::new());
-        let other = json!({"size": "big", "zones": ["1"], "disk_size": 30});
-        let changed = differences(&new, &other);
-        assert_eq!(changed, ["disk-size: nothing → 30", "size: small → big", r#"zones: nothing → ["1"]"#]);
-    }
 }

@@ -9,6 +9,7 @@ mod collect;
 mod connection;
 mod create;
 mod credentials;
+mod differences;
 mod due;
 mod export;
 mod fleet;
