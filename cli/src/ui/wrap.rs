@@ -1,5 +1,6 @@
 //! Sentences as wide as the terminal that they are printed to: broken between words, since a terminal breaks wherever its
-//! edge is. A word that is wider than the terminal, such as a path or an address, stays whole, so that it can be copied.
+//! edge is. What is there to be copied stays whole, however wide: a path, an address, and a command, which stands behind two
+//! spaces.
 
 /// `text` with lines of at most `width` letters; 0, where nobody knows, leaves it as it is. What continues a line stands
 /// below its beginning. Colours take no room.
@@ -20,7 +21,11 @@ fn broken(line: &str, width: usize) -> String {
     let indent = &indent[..indent.len().min(width / 2)];
     let mut text = String::from(indent);
     let mut length = indent.len();
-    for (number, word) in content.split(' ').enumerate() {
+    let (sentence, command) = match content.split_once("  ") {
+        Some((sentence, command)) => (sentence, Some(command.trim_start())),
+        None => (content, None),
+    };
+    for (number, word) in sentence.split(' ').chain(command).enumerate() {
         let wide = letters(word.trim_end());
         if number > 0 && length + 1 + wide > width && length > indent.len() {
             text.truncate(text.trim_end_matches(' ').len());
@@ -69,7 +74,11 @@ mod tests {
             wrapped("short\n  because: it is closed\n\nlast one here", 14),
             "short\n  because: it\n  is closed\n\nlast one here"
         );
-        assert_eq!(wrapped("a b  c d", 5), "a b\nc d");
+        assert_eq!(
+            wrapped("Use it:  docker run --rm first\nnow", 12),
+            "Use it:\ndocker run --rm first\nnow",
+            "a command is copied as one line"
+        );
     }
 
     #[test]
