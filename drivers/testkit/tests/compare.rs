@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use wharf_core::bootstrap::Ran;
 use wharf_core::{
-    Call, Change, Comparison, CreateRequest, Deed, EngineOptions, Factory, Kind, MachineName, Power,
-    RemoveOptions, Wharf,
+    Call, Change, Comparison, CreateRequest, Deed, EngineOptions, Factory, Hook, HookGiven, HookPlace, Kind,
+    MachineName, Power, RemoveOptions, Wharf,
 };
 use wharf_testkit::memory::{Cloud, Memory};
 use wharf_testkit::{Hosts, open_in_memory, setup};
@@ -244,4 +245,40 @@ async fn a_fleet_has_one_lock() {
     assert!(refused.to_string().contains("fleet `shop`"), "{refused}");
     drop(held);
     desk.wharf.lock_fleet(&fleet, &impatient).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn hooks_that_have_not_succeeded_are_to_run() {
+    let desk = Desk::new("compare-hooks");
+    let hook = |name: &str| Hook {
+        name: name.to_owned(),
+        run: "true".to_owned(),
+        on: HookPlace::Here,
+        env: Vec::new(),
+        patience: Duration::from_secs(5),
+    };
+    let wanted = [CreateRequest { hooks: vec![hook("one"), hook("two")], ..desk.wish("web-1") }];
+    let change = desk.compare(&wanted).await.changes.remove(0);
+    assert_eq!((change.deeds, change.hooks.len()), (vec![Deed::Create, Deed::Join], 2));
+    desk.create(&wanted[0]).await;
+    let run = async |name: &str, ran: Option<i32>| {
+        let here = async |_| match ran {
+            Some(status) => Ok(Ran { status, ..Ran::default() }),
+            None => std::future::pending().await,
+        };
+        let given = HookGiven::default();
+        desk.wharf.run_hook(&wanted[0].name, &hook(name), &given, here, &call()).await
+    };
+    assert_eq!(run("one", Some(3)).await.unwrap_err().kind(), Kind::Hook);
+    // Time is the test's: this does not wait.
+    assert_eq!(run("two", None).await.unwrap_err().kind(), Kind::Hook);
+    let change = desk.compare(&wanted).await.changes.remove(0);
+    assert_eq!(change.deeds, [Deed::Join]);
+    assert_eq!(change.because, ["the hook `one` ended with exit code 3", "the hook `two` took too long"]);
+    run("one", Some(0)).await.unwrap();
+    // What succeeded is not run again, whoever asks for it.
+    run("one", Some(9)).await.unwrap();
+    assert_eq!(desk.compare(&wanted).await.changes[0].hooks, ["two"]);
+    run("two", Some(0)).await.unwrap();
+    assert_eq!(desk.deeds(&wanted).await, [of("web-1", &[])]);
 }

@@ -1,9 +1,12 @@
-//! Settings that differ from those that a machine was made with, in as few words as say it: of a long list only what came
-//! and what went, and of nested settings only those that changed.
+//! Settings, options and times that differ from those that a machine was made with, in as few words as say it: of a long
+//! list only what came and what went, and of nested settings only those that changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
+
+use crate::{EngineOptions, registries};
 
 /// The settings that differ. One that is not there is one that says nothing: releases add settings.
 pub(super) fn differences(before: &Value, after: &Value) -> Vec<String> {
@@ -86,6 +89,36 @@ fn shown(value: Option<Value>) -> String {
         Some(Value::Array(items)) if items.len() > SHORT => some(&items),
         Some(other) => other.to_string(),
     }
+}
+
+/// In what an engine's options differ.
+pub(super) fn option_differences(before: &EngineOptions, after: &EngineOptions) -> Vec<String> {
+    let rest = |options: &EngineOptions| {
+        let rest = EngineOptions { registry_authorities: BTreeMap::new(), ..options.clone() };
+        serde_json::to_value(rest).unwrap_or_default()
+    };
+    let mut found = differences(&rest(before), &rest(after));
+    // Nobody reads a certificate in a table.
+    let shown = |options: &EngineOptions, registry: &String| {
+        options.registry_authorities.get(registry).map_or("nothing".to_owned(), |pem| registries::shown(pem))
+    };
+    let both = before.registry_authorities.keys().chain(after.registry_authorities.keys());
+    for registry in both.collect::<BTreeSet<_>>() {
+        if before.registry_authorities.get(registry) != after.registry_authorities.get(registry) {
+            let (was, is) = (shown(before, registry), shown(after, registry));
+            found.push(format!("registry-ca of {registry}: {was} → {is}"));
+        }
+    }
+    found
+}
+
+/// How long, as people write it, in the largest unit that it is a whole number of.
+pub(super) fn shown_life(life: Option<Duration>) -> String {
+    let Some(seconds) = life.map(|life| life.as_secs()) else { return "nothing".to_owned() };
+    let units = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")];
+    let whole = units.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit));
+    let (unit, letter) = whole.unwrap_or((1, "s"));
+    format!("{}{letter}", seconds / unit)
 }
 
 #[cfg(test)]

@@ -6,12 +6,11 @@
 //! is trouble and never a change: what cannot be seen is not taken for gone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use serde::Serialize;
 use wharf_driver::{MachineName, Observation, State};
 
-use crate::engine::differences::differences;
+use crate::engine::differences::{differences, option_differences, shown_life};
 use crate::engine::hooks;
 use crate::engine::ledger::milliseconds;
 use crate::engine::power::ABOUT_TO_END;
@@ -19,7 +18,7 @@ use crate::engine::states::Asked;
 use crate::engine::work::{Work, lost};
 use crate::journal::{Event, Machine};
 use crate::store::{Lease, Subject, Wait};
-use crate::{Call, CreateRequest, EngineOptions, Error, Kind, Life, Result, Wharf, What, registries};
+use crate::{Call, CreateRequest, Error, Kind, Life, Result, Wharf, What};
 
 /// One thing to be done to a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -375,33 +374,4 @@ fn owned(machine: &Machine, by: &str) -> Error {
 fn with(mut reasons: Vec<String>, first: &str) -> Vec<String> {
     reasons.insert(0, first.to_owned());
     reasons
-}
-
-/// As people write it, in the largest unit that it is a whole number of.
-fn shown_life(life: Option<Duration>) -> String {
-    let Some(seconds) = life.map(|life| life.as_secs()) else { return "nothing".to_owned() };
-    let units = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")];
-    let whole = units.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit));
-    let (unit, letter) = whole.unwrap_or((1, "s"));
-    format!("{}{letter}", seconds / unit)
-}
-
-fn option_differences(before: &EngineOptions, after: &EngineOptions) -> Vec<String> {
-    let rest = |options: &EngineOptions| {
-        let rest = EngineOptions { registry_authorities: BTreeMap::new(), ..options.clone() };
-        serde_json::to_value(rest).unwrap_or_default()
-    };
-    let mut found = differences(&rest(before), &rest(after));
-    // Nobody reads a certificate in a table.
-    let shown = |options: &EngineOptions, registry: &String| {
-        options.registry_authorities.get(registry).map_or("nothing".to_owned(), |pem| registries::shown(pem))
-    };
-    let both = before.registry_authorities.keys().chain(after.registry_authorities.keys());
-    for registry in both.collect::<BTreeSet<_>>() {
-        if before.registry_authorities.get(registry) != after.registry_authorities.get(registry) {
-            let (was, is) = (shown(before, registry), shown(after, registry));
-            found.push(format!("registry-ca of {registry}: {was} → {is}"));
-        }
-    }
-    found
 }
