@@ -3,7 +3,7 @@
 use crate::engine::{Engine, Said};
 
 /// A quick build of the agent needs the C library beside it; what ships is static and does not.
-const LIBRARIES: [&str; 2] = ["/lib64", "/lib/x86_64-linux-gnu"];
+pub(crate) const LIBRARIES: [&str; 2] = ["/lib64", "/lib/x86_64-linux-gnu"];
 
 fn run(engine: &Engine, options: &[&str], command: &[&str]) -> Said {
     let binds: Vec<String> = LIBRARIES.iter().map(|path| format!("-v={path}:{path}:ro")).collect();

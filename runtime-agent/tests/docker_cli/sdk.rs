@@ -1,14 +1,16 @@
-//! Images and the builder through bollard, as a program in Rust uses them.
+//! Images and the builder through bollard, as a program in Rust uses them, and what buildx asks of a container.
 
 use std::collections::HashMap;
 
-use bollard::models::ImageInspect;
+use bollard::exec::StartExecResults;
+use bollard::models::{ContainerCreateBody, ExecConfig, HostConfig, ImageInspect, Mount, MountType};
 use bollard::query_parameters::{
-    BuildImageOptionsBuilder, CreateImageOptionsBuilder, ImportImageOptions, ListImagesOptionsBuilder,
-    RemoveImageOptions, TagImageOptionsBuilder,
+    BuildImageOptionsBuilder, CreateContainerOptionsBuilder, CreateImageOptionsBuilder, ImportImageOptions,
+    ListImagesOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder, UploadToContainerOptionsBuilder,
 };
 use bollard::{Docker, body_full};
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use tokio::io::AsyncWriteExt as _;
 
 const DOCKERFILE: &str =
     "FROM busybox AS first\nARG WORD\nRUN echo $WORD > /word\nFROM first AS second\nRUN false\n";
@@ -23,6 +25,94 @@ fn images_are_made_moved_and_removed_by_bollard() {
         built(&docker).await;
         moved(&docker).await;
     });
+}
+
+/// What `docker buildx` with its driver docker-container asks for: a privileged container with an init, a volume, a parent
+/// group and a file that is there before it starts; then a conversation over the stdio of an exec.
+#[test]
+fn a_builder_in_a_container_is_spoken_to_over_an_exec() {
+    let engine = engine!("a_builder_in_a_container_is_spoken_to_over_an_exec");
+    let socket = engine.folder().join("sock").display().to_string();
+    let docker = Docker::connect_with_unix(&socket, 60, bollard::API_DEFAULT_VERSION).unwrap();
+    let parent = ParentGroup(format!("/wharf-buildx-{}", std::process::id()));
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let state = Mount {
+            target: Some("/var/lib/buildkit".to_owned()),
+            source: Some("buildx_state".to_owned()),
+            typ: Some(MountType::VOLUME),
+            ..Mount::default()
+        };
+        let script = "mount -t tmpfs none /mnt && grep -c /mnt /proc/mounts; cat /etc/buildkit/buildkitd.toml; sleep 600";
+        let body = ContainerCreateBody {
+            image: Some("busybox".to_owned()),
+            cmd: Some(["sh", "-c", script].map(str::to_owned).to_vec()),
+            host_config: Some(HostConfig {
+                privileged: Some(true),
+                init: Some(true),
+                cgroup_parent: Some(parent.0.clone()),
+                userns_mode: Some("host".to_owned()),
+                mounts: Some(vec![state]),
+                binds: Some(crate::init::LIBRARIES.iter().map(|path| format!("{path}:{path}:ro")).collect()),
+                ..HostConfig::default()
+            }),
+            ..ContainerCreateBody::default()
+        };
+        let name = CreateContainerOptionsBuilder::default().name("buildx_buildkit_b0").build();
+        let id = docker.create_container(Some(name), body).await.unwrap().id;
+        let place = UploadToContainerOptionsBuilder::default().path("/").build();
+        let configuration = archive("etc/buildkit/buildkitd.toml", b"debug = true\n");
+        docker.upload_to_container(&id, Some(place), body_full(configuration.into())).await.unwrap();
+        docker.start_container(&id, None).await.unwrap();
+        engine.until(&["logs", "buildx_buildkit_b0"], |said| said == "1\ndebug = true\n");
+        let pid = docker.inspect_container(&id, None).await.unwrap().state.unwrap().pid.unwrap();
+        let groups = engine.inside(&["cat", &format!("/proc/{pid}/cgroup")]);
+        assert!(groups.contains(&format!("{}/{id}", parent.0)), "{groups}");
+        converse(&docker, &id).await;
+    });
+    engine.ok(&["rm", "-fv", "buildx_buildkit_b0"]);
+}
+
+/// More than any pipe holds goes there and comes back, piece by piece, until the client says that it is done.
+async fn converse(docker: &Docker, container: &str) {
+    let wish = ExecConfig {
+        cmd: Some(vec!["cat".to_owned()]),
+        attach_stdin: Some(true),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        ..ExecConfig::default()
+    };
+    let exec = docker.create_exec(container, wish).await.unwrap().id;
+    let StartExecResults::Attached { mut output, mut input } = docker.start_exec(&exec, None).await.unwrap()
+    else {
+        panic!("an exec that is attached is a conversation");
+    };
+    for letter in [b'a', b'b', b'c'] {
+        let sent = vec![letter; 300_000];
+        let (written, heard) = tokio::join!(input.write_all(&sent), async {
+            let mut heard = Vec::new();
+            while heard.len() < sent.len() {
+                heard.extend(output.next().await.unwrap().unwrap().into_bytes());
+            }
+            heard
+        });
+        written.unwrap();
+        assert!(heard == sent, "{} bytes came back", heard.len());
+    }
+    input.shutdown().await.unwrap();
+    assert!(output.next().await.is_none(), "nothing more is said");
+    assert_eq!(docker.inspect_exec(&exec).await.unwrap().exit_code, Some(0));
+}
+
+/// Engines leave a group that was named by others; here nobody else would take it away.
+struct ParentGroup(String);
+
+impl Drop for ParentGroup {
+    fn drop(&mut self) {
+        for hierarchy in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
+            let _ = std::fs::remove_dir(hierarchy.path().join(self.0.trim_start_matches('/')));
+        }
+        let _ = std::fs::remove_dir(format!("/sys/fs/cgroup{}", self.0));
+    }
 }
 
 async fn built(docker: &Docker) {
