@@ -182,37 +182,38 @@ sys.exit(told > 0)'
 }
 
 # One build of everything: a build of one package alone would choose other features, and compile half the tree again.
-# The program itself is among it: cargo builds it for its own package's tests.
+# So the driver for AWS is in it, and in the program, which cargo builds for its own package's tests; its SDK is one
+# rustc of four minutes and 8 GB, which goes on beside the others. Only a FILTER that it has nothing to do with spares it.
+with_aws() { [[ -z $filter || $filter == *aws* || $filter == *ec2* || $filter == *fleets* ]]; }
+features=()
+if with_aws; then features=(--features wharf/aws,wharf-driver-aws/sdk); fi
 build_tests() {
-    cargo test --workspace --locked --no-run --message-format=json | read_messages >"$results/binaries"
-}
-
-# What is built with Amazon's SDK has a target of its own: the other features that it asks of common packages would have
-# half the tree compiled anew, and the SDK with it, whenever one of both was built. Most of it is one rustc of 8 GB, so
-# it goes on beside the others, one crate at a time.
-build_aws() {
-    local -x CARGO_TARGET_DIR="$CARGO_TARGET_DIR/aws" CARGO_BUILD_JOBS=1
-    cargo test -p wharf-driver-aws --features sdk --locked --no-run --message-format=json | read_messages >"$results/binaries-aws" || return 1
-    cargo build -p wharf --features aws --locked --message-format=json | read_messages
+    cargo test --workspace --locked "${features[@]}" --no-run --message-format=json | read_messages >"$results/binaries"
 }
 build_agent() { env -u RUSTC_WORKSPACE_WRAPPER runtime-agent/build.sh | tail -n 1 >"$results/agent"; }
-with_aws() { [[ -z $filter || $filter == *aws* || $filter == *ec2* || $filter == *fleets* ]]; } # minutes that other tests need not wait for
+# What test hosts and machines are made from, where it isn't there yet: mostly waiting for packages.
+make_images() {
+    local kind
+    drivers/local/guest/build.sh | tail -n 1 >"$results/guest" || return 1
+    for kind in systemd openrc bare cloud-init firewalls; do "${as_root[@]}" tests/lab/base.sh "$kind" || return 1; done
+}
+stop_unless() { # stop_unless NAME…: without what these make, no test says anything
+    local name
+    for name in "$@"; do
+        [ ! -e "$results/$name.failed" ] || { wait; echo "0 passed, $(failures) failed"; exit 1; }
+    done
+}
 
 say "lints and builds"
-beside=
-if with_aws; then
-    run build-aws build_aws &
-    beside=$!
-    export WHARF_TEST_WHARF_AWS="$CARGO_TARGET_DIR/aws/debug/wharf"
-fi
+run make-images make_images &
+images=$!
 run build-tests build_tests
-run build-agent build_agent
-WHARF_TEST_GUEST=$(drivers/local/guest/build.sh | tail -n 1)
-WHARF_TEST_WHARF="$CARGO_TARGET_DIR/debug/wharf"
-wait $beside
-[ "$(failures)" = 0 ] || { echo "0 passed, $(failures) failed"; exit 1; }
-WHARF_TEST_AGENT=$(cat "$results/agent")
-export WHARF_TEST_AGENT WHARF_TEST_WHARF WHARF_TEST_GUEST
+wait "$images"
+stop_unless format shell-scripts make-images build-tests
+export WHARF_TEST_WHARF="$CARGO_TARGET_DIR/debug/wharf"
+if with_aws; then export WHARF_TEST_WHARF_AWS=$WHARF_TEST_WHARF; fi
+WHARF_TEST_GUEST=$(cat "$results/guest")
+export WHARF_TEST_GUEST
 
 # The test binaries of one package, each from its package's folder, as cargo would run them.
 test_package() { # test_package PACKAGE [COMMAND…]: what runs them, where root is needed
@@ -222,13 +223,16 @@ test_package() { # test_package PACKAGE [COMMAND…]: what runs them, where root
         [ "$package" = "$wanted" ] || continue
         echo "     Running $binary"
         (cd "$folder" && CARGO_MANIFEST_DIR=$folder exec env "$@" "$binary" $filter) || status=1
-    done < <(cat "$results"/binaries*)
+    done <"$results/binaries"
     return $status
 }
 
 say "tests"
 # Minutes in which little is computed: they wait for clouds, hosts and guests, in which things take their time. So more
-# of them run at once than there are processors, and the drivers' beside everything else.
+# of them run at once than there are processors, and the drivers' beside everything else. The agent that ships is
+# compiled beside those that don't need it.
+run build-agent build_agent &
+agent=$!
 waiting=$(($(nproc) * 2))
 drivers() {
     run wharf-driver-azure test_package wharf-driver-azure RUST_TEST_THREADS=$waiting
@@ -240,7 +244,11 @@ beside=$!
 for package in $(cut -f1 "$results/binaries" | sort -u | grep -vx -e wharfd -e wharf-tests -e wharf-docs -e wharf-driver-azure -e wharf-driver-aws -e wharf-driver-local); do
     run "$package" test_package "$package"
 done
-run examples-in-docs cargo test --workspace --locked --doc -- $filter
+run examples-in-docs cargo test --workspace --locked "${features[@]}" --doc -- $filter
+wait "$agent"
+stop_unless build-agent
+WHARF_TEST_AGENT=$(cat "$results/agent")
+export WHARF_TEST_AGENT
 # These need root: containers, namespaces, test hosts and virtual machines.
 root=("${as_root[@]}" env PATH="$PATH" HOME="$HOME" CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}"
     RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}")
