@@ -39,7 +39,11 @@ pub const SCENES: &[Scene] = &[
         name: "mistakes",
         stage: "alone",
         before: &[],
-        typed: &["wharf ip web1", "wharf create --driver cloud9 web1", "wharf crate web1"],
+        typed: &[
+            "wharf ip web1",
+            "wharf create --driver local --azure-size Standard_B2s web1",
+            "wharf crate web1",
+        ],
     },
     Scene {
         name: "create",

@@ -49,7 +49,7 @@ fn the_variables_are_those_that_the_program_reads() {
     let mut read = BTreeSet::new();
     for text in sources(root().join("cli/src")) {
         let code = text.split("#[cfg(test)]").next().unwrap();
-        for front in [".var(\"", "set(\"", "flags.agent.as_ref(), \"", "path(None, \""] {
+        for front in [".var(\"", "set(\"", ".as_ref(), \"", "path(None, \""] {
             let after = code.split(front).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0));
             read.extend(
                 after.filter(|name| name.contains('_') || *name == name.to_uppercase()).map(str::to_owned),
