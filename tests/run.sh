@@ -82,33 +82,44 @@ find_apparmor() {
 
 # A simulated EC2 needs moto, in a Python of its own; a shared store is tried on its S3, too.
 MOTO='moto[ec2,s3,server,ssm,sts,iam]==5.*'
+export WHARF_TEST_MOTO="$cache/moto/bin/python"
 install_moto() {
-    local folder="$cache/moto"
-    export WHARF_TEST_MOTO="$folder/bin/python"
     "$WHARF_TEST_MOTO" -c 'import moto.server' 2>/dev/null && return
-    say "installing moto"
-    rm -rf "$folder"
-    python3 -m venv "$folder"
-    "$folder/bin/pip" install -q --disable-pip-version-check "$MOTO" >"$results/moto" 2>&1 ||
-        { tail -n 20 "$results/moto" >&2; exit 1; }
+    rm -rf "$cache/moto"
+    python3 -m venv "$cache/moto"
+    "$cache/moto/bin/pip" install -q --disable-pip-version-check "$MOTO"
 }
 
 # What shares folders by virtiofs: from the PATH where it is new enough, or built into the cache, which takes 80 seconds of
 # a processor and leaves 3 MB.
 VIRTIOFSD='virtiofsd@1.14.0'
-install_virtiofsd() {
-    local folder="$cache/virtiofsd" found
-    for found in "$(command -v virtiofsd || true)" /usr/libexec/virtiofsd /usr/lib/virtiofsd "$folder/bin/virtiofsd"; do
+find_virtiofsd() {
+    local found
+    for found in "$(command -v virtiofsd || true)" /usr/libexec/virtiofsd /usr/lib/virtiofsd "$cache/virtiofsd/bin/virtiofsd"; do
         if [ -x "$found" ] && "$found" --help 2>/dev/null | grep -q -- --readonly; then
             export WHARF_TEST_VIRTIOFSD="$found"
             return
         fi
     done
-    say "building virtiofsd"
-    CARGO_TARGET_DIR="$results/virtiofsd" cargo install --quiet --locked --root "$folder" "$VIRTIOFSD" 2>"$results/virtiofsd.log" ||
-        { tail -n 20 "$results/virtiofsd.log" >&2; echo "virtiofsd: cargo could not install it" >>"$WHARF_TEST_SKIPS"; return; }
+    return 1
+}
+install_virtiofsd() {
+    find_virtiofsd && return
+    CARGO_TARGET_DIR="$results/virtiofsd" CARGO_BUILD_JOBS=1 env -u RUSTC_WORKSPACE_WRAPPER \
+        cargo install --quiet --locked --root "$cache/virtiofsd" "$VIRTIOFSD" ||
+        echo "virtiofsd: cargo could not install it" >>"$WHARF_TEST_SKIPS"
     rm -rf "$results/virtiofsd"
-    export WHARF_TEST_VIRTIOFSD="$folder/bin/virtiofsd"
+}
+
+# A shared store is tried on Azurite, too: Azure's blobs, from the registry of npm. Without npm that is skipped.
+AZURITE='azurite@3'
+azurite="$cache/azurite/node_modules/azurite/dist/src/blob/main.js"
+install_azurite() {
+    [ -f "$azurite" ] && return
+    command -v npm >/dev/null || { echo "azurite: there is no npm to install it with" >>"$WHARF_TEST_SKIPS"; return; }
+    mkdir -p "$cache/azurite"
+    npm install --silent --no-audit --no-fund --prefix "$cache/azurite" "$AZURITE" ||
+        echo "azurite: npm could not install it" >>"$WHARF_TEST_SKIPS"
 }
 
 count() { # the sum of one column of cargo's closing lines
@@ -129,27 +140,9 @@ run() { # run NAME COMMAND…: output to a log, the log shown when it fails
     fi
 }
 
-# A shared store is tried on Azurite, too: Azure's blobs, from the registry of npm. Without npm that is skipped.
-AZURITE='azurite@3'
-install_azurite() {
-    local folder="$cache/azurite"
-    local program="$folder/node_modules/azurite/dist/src/blob/main.js"
-    if [ ! -f "$program" ]; then
-        command -v npm >/dev/null || { echo "azurite: there is no npm to install it with" >>"$WHARF_TEST_SKIPS"; return; }
-        say "installing azurite"
-        mkdir -p "$folder"
-        npm install --silent --no-audit --no-fund --prefix "$folder" "$AZURITE" >"$results/azurite" 2>&1 ||
-            { tail -n 20 "$results/azurite" >&2; echo "azurite: npm could not install it" >>"$WHARF_TEST_SKIPS"; return; }
-    fi
-    export WHARF_TEST_AZURITE="$program"
-}
-
 install_packages
 find_docker
 find_apparmor
-install_moto
-install_azurite
-install_virtiofsd
 
 if [ -z "$filter" ]; then
     say "form"
@@ -191,11 +184,14 @@ build_tests() {
     cargo test --workspace --locked "${features[@]}" --no-run --message-format=json | read_messages >"$results/binaries"
 }
 build_agent() { env -u RUSTC_WORKSPACE_WRAPPER runtime-agent/build.sh | tail -n 1 >"$results/agent"; }
-# What test hosts and machines are made from, where it isn't there yet: mostly waiting for packages.
-make_images() {
+# What else tests need, where it isn't there yet: mostly waiting for packages.
+make_ready() {
     local kind
+    install_moto || return 1
+    install_azurite
     drivers/local/guest/build.sh | tail -n 1 >"$results/guest" || return 1
     for kind in systemd openrc bare cloud-init firewalls; do "${as_root[@]}" tests/lab/base.sh "$kind" || return 1; done
+    install_virtiofsd
 }
 stop_unless() { # stop_unless NAME…: without what these make, no test says anything
     local name
@@ -205,11 +201,13 @@ stop_unless() { # stop_unless NAME…: without what these make, no test says any
 }
 
 say "lints and builds"
-run make-images make_images &
-images=$!
+run make-ready make_ready &
+ready=$!
 run build-tests build_tests
-wait "$images"
-stop_unless format shell-scripts make-images build-tests
+wait "$ready"
+stop_unless format shell-scripts make-ready build-tests
+[ ! -f "$azurite" ] || export WHARF_TEST_AZURITE="$azurite"
+find_virtiofsd || true
 export WHARF_TEST_WHARF="$CARGO_TARGET_DIR/debug/wharf"
 if with_aws; then export WHARF_TEST_WHARF_AWS=$WHARF_TEST_WHARF; fi
 WHARF_TEST_GUEST=$(cat "$results/guest")
