@@ -7,8 +7,8 @@
 #   tests/soak.sh cloud-image  a machine of the local driver from a cloud image with cloud-init: minutes under emulation
 #   tests/soak.sh azure        simulated clouds with real hosts: a create killed everywhere, and the clouds that tests/run.sh
 #                              leaves out: needs root or sudo
-#   tests/soak.sh clients      Docker's SDK for Python does the same with the engine and with the distribution's dockerd:
-#                              needs root, and the Python package index
+#   tests/soak.sh clients      Docker's SDK for Python and docker-compose do the same with the engine and with the
+#                              distribution's dockerd: needs root, and the Python package index
 #   tests/soak.sh judge        Microsoft's own Python SDK and Azure CLI, of today and the last that knew hybrid profiles,
 #                              judge the simulated clouds (needs python3-venv and the Python package index)
 #
@@ -86,6 +86,27 @@ clients() {
     sdk docker 'docker==7.*'
     tally "Docker's SDK for Python, beside dockerd" env PYTHONDONTWRITEBYTECODE=1 "$cache/sdk-docker/bin/python" \
         tests/lab/compare_sdk.py --agent "$agent" --peer "$(tests/lab/dockerd.sh | tail -n 1)"
+    tally "docker-compose, beside dockerd" env PYTHONDONTWRITEBYTECODE=1 python3 tests/lab/compare_compose.py \
+        --agent "$agent" --peer "$(tests/lab/dockerd.sh | tail -n 1)" --compose "$(unpacked_compose)"
+}
+
+unpacked_compose() { # the distribution's docker-compose with what it imports, not installed
+    local folder=$cache/docker-compose scratch
+    if [ ! -x "$folder/usr/bin/docker-compose" ]; then
+        scratch=$(mktemp -d)
+        (
+            cd "$scratch"
+            apt-get download -qq docker-compose python3-attr python3-certifi python3-chardet python3-charset-normalizer \
+                python3-distro python3-distutils python3-docker python3-dockerpty python3-docopt python3-dotenv python3-idna \
+                python3-jsonschema python3-paramiko python3-pkg-resources python3-pyrsistent python3-requests python3-setuptools \
+                python3-six python3-texttable python3-urllib3 python3-websocket python3-yaml 2>/dev/null
+            for package in *.deb; do dpkg-deb -x "$package" unpacked; done
+        ) >&2
+        rm -rf "$folder"
+        mv "$scratch/unpacked" "$folder"
+        rm -rf "$scratch"
+    fi
+    echo "$folder"
 }
 
 judged_by() { # judged_by "SIMULATOR'S OPTIONS" COMMAND…, which is given the simulator's facts last

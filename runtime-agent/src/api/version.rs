@@ -1,9 +1,12 @@
 //! The version that a client speaks: `/v1.44/…`, or the newest when the path names none.
 //!
-//! Shapes follow the *requested* version; a handler that must know takes `Extension<ApiVersion>`.
+//! Shapes follow the *requested* version; a handler that must know takes `Extension<ApiVersion>`. docker-compose of
+//! Python, which many have still, asks for the newest that an engine offers, whatever that means by then, and reads it as
+//! what it knew: it is answered in the last version that still has all of that.
 
 use axum::extract::Request;
 use axum::http::Uri;
+use axum::http::header::USER_AGENT;
 
 use crate::engine::error::{Error, Result};
 
@@ -44,7 +47,15 @@ pub(crate) fn take(request: &mut Request) -> Result<ApiVersion> {
         )));
     }
     *request.uri_mut() = rest;
-    Ok(version)
+    Ok(if is_old_compose(request) { version.min(WITH_CONTAINER_CONFIG) } else { version })
+}
+
+/// Images have a `ContainerConfig` up to here.
+const WITH_CONTAINER_CONFIG: ApiVersion = ApiVersion(1, 44);
+
+fn is_old_compose(request: &Request) -> bool {
+    let agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+    agent.is_some_and(|agent| agent.starts_with("docker-compose/1."))
 }
 
 /// `None` when the path does not begin with a version; such a path is a route of its own.
@@ -72,6 +83,18 @@ mod tests {
         assert_eq!((version.unwrap(), path.as_str()), (ApiVersion(1, 41), "/containers/json?all=1"));
         let (version, path) = taken("/volumes/v1.41/x");
         assert_eq!((version.unwrap(), path.as_str()), (ApiVersion::NEWEST, "/volumes/v1.41/x"));
+    }
+
+    #[test]
+    fn old_compose_is_answered_as_it_reads() {
+        let asked = |path: &str, agent: &str| {
+            let request = Request::builder().uri(path).header(USER_AGENT, agent);
+            take(&mut request.body(Body::empty()).unwrap()).unwrap()
+        };
+        let old = "docker-compose/1.29.2 Linux/6.1.0-44-amd64";
+        assert_eq!(asked("/v1.54/images/x/json", old), ApiVersion(1, 44));
+        assert_eq!(asked("/v1.38/images/x/json", old), ApiVersion(1, 38));
+        assert_eq!(asked("/v1.54/images/x/json", "compose/v2.40.0"), ApiVersion(1, 54));
     }
 
     #[test]
