@@ -336,6 +336,11 @@ def side_by_side(agent, peer, prefix):
         for mounted in sorted((line.split()[4] for line in open("/proc/self/mountinfo") if str(folder) in line), reverse=True):
             subprocess.run(["umount", "-l", mounted], check=False)
         shutil.rmtree(folder, ignore_errors=True)
+        # Engines keep their empty control groups for the next container; those that are in use stay.
+        for group in ("docker", "wharf"):
+            places = [*pathlib.Path("/sys/fs/cgroup").glob(group), *pathlib.Path("/sys/fs/cgroup").glob(f"*/{group}")]
+            if places:
+                subprocess.run(["find", *places, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"], stderr=subprocess.DEVNULL, check=False)
 
 
 def main():
