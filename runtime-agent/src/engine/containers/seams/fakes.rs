@@ -20,11 +20,13 @@ use crate::store::changes::{Change, ChangeKind};
 pub(crate) struct FolderFilesystems {
     root: PathBuf,
     pub(crate) mounted: Mutex<BTreeSet<String>>,
+    /// The next folder that is to go stays, with this text.
+    pub(crate) failure: Mutex<Option<String>>,
 }
 
 impl FolderFilesystems {
     pub(crate) fn at(root: &Path) -> Self {
-        Self { root: root.to_owned(), mounted: Mutex::default() }
+        Self { root: root.to_owned(), mounted: Mutex::default(), failure: Mutex::default() }
     }
 }
 
@@ -52,6 +54,9 @@ impl Filesystems for FolderFilesystems {
     }
 
     fn discard(&self, folder: PathBuf) -> BoxFuture<'_, Result<()>> {
+        if let Some(failure) = self.failure.lock().unwrap().take() {
+            return async { Err(Error::internal("removing", std::io::Error::other(failure))) }.boxed();
+        }
         let gone = std::fs::remove_dir_all(folder);
         async move { gone.or(Ok(())) }.boxed()
     }

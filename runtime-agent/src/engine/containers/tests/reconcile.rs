@@ -102,6 +102,21 @@ async fn half_made_and_half_removed_containers_are_swept() {
 }
 
 #[tokio::test]
+async fn a_removal_that_fails_is_tried_again_by_hand_alone() {
+    let host = Host::new();
+    let daemon = host.daemon().await;
+    let web = create(&daemon, "web", "{}").await.unwrap();
+    *host.filesystems.failure.lock().unwrap() = Some("it is in use".to_owned());
+    assert!(web.remove(false, false).await.unwrap_err().to_string().contains("it is in use"));
+    drop(web);
+    kill(daemon);
+    let daemon = host.daemon().await;
+    assert_eq!(status_of(&daemon, "web").0, Status::Dead, "a restart takes nothing away");
+    daemon.find("web").unwrap().remove(false, false).await.unwrap();
+    assert!(host.leftovers().is_empty(), "{:?}", host.leftovers());
+}
+
+#[tokio::test]
 async fn a_damaged_record_keeps_nobody_else_down() {
     let host = Host::new();
     let daemon = host.daemon().await;
