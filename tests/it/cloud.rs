@@ -12,13 +12,15 @@ use wharf_sim::{Clock, Config, Flavour, Simulator};
 use wharf_tests::Lab;
 
 /// A signed-in client that hands its calls over.
-struct Client<'s> {
+pub(crate) struct Client<'s> {
     simulator: &'s Simulator,
+    group: &'s str,
     token: String,
 }
 
 impl<'s> Client<'s> {
-    fn new(simulator: &'s Simulator) -> Self {
+    /// Of a stamp, whose calls all are in this group.
+    pub(crate) fn new(simulator: &'s Simulator, group: &'s str) -> Self {
         let account = &simulator.config().account;
         let form = [
             ("grant_type", "client_credentials"),
@@ -30,15 +32,15 @@ impl<'s> Client<'s> {
         let call = Call::new("POST", "adfs.x", "/adfs/oauth2/token", "", http::HeaderMap::new(), body.into());
         let Outcome::Answer(answer, _) = simulator.cloud().handle(&call) else { panic!("cut") };
         let token = answer.body.unwrap()["access_token"].as_str().unwrap().to_owned();
-        Self { simulator, token }
+        Self { simulator, group, token }
     }
 
-    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+    pub(crate) fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         let mut headers = http::HeaderMap::new();
         headers.insert("authorization", format!("Bearer {}", self.token).parse().unwrap());
         headers.insert("content-type", "application/json".parse().unwrap());
         let subscription = &self.simulator.config().account.subscription;
-        let path = format!("/subscriptions/{subscription}/resourceGroups/rg{path}");
+        let path = format!("/subscriptions/{subscription}/resourceGroups/{}{path}", self.group);
         let version = match path.split("Microsoft.").nth(1).map(|p| p.split('/').next().unwrap()) {
             Some("Compute") => "2020-06-01",
             Some("Network") => "2018-11-01",
@@ -214,7 +216,7 @@ fn in_cloud(test: impl FnOnce(&Lab, &Client<'_>) + Send) {
         config.bodies = lab.machines();
         config.throttled = false;
         let simulator = runtime.block_on(Simulator::start(config)).unwrap();
-        test(&lab, &Client::new(&simulator));
+        test(&lab, &Client::new(&simulator, "rg"));
     });
 }
 

@@ -25,7 +25,7 @@ pub use bundle::{Bundle, BundledMachine, Lock, Opener};
 pub use call::{Call, Confirm, Event, HostKeyQuestion, Phase, Sink, What};
 pub use engine::{
     Bundled, Change, Comparison, Deed, End, Fate, FleetLock, Held, Issue, Issued, Leftover, Leftovers,
-    Listed, NewRecipient, Place, Recipients, RemovedRecipient, TakenBack, Tunnel, Unfinished, Upgraded,
+    Listed, Look, NewRecipient, Place, Recipients, RemovedRecipient, TakenBack, Tunnel, Unfinished, Upgraded,
 };
 pub use entropy::{Entropy, OsEntropy};
 pub use error::{Error, Kind, Result};

@@ -6,7 +6,7 @@ mod format;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
-use wharf_core::{EngineOptions, Life, MachineName, Observed, Summary, Wharf};
+use wharf_core::{EngineOptions, Life, Look, MachineName, Observed, Summary, Wharf};
 use wharf_driver::State;
 
 use self::filter::Filters;
@@ -69,8 +69,8 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     if let Some(patience) = &args.patience {
         call.deadline = span(patience).map_err(Error::usage)?;
     }
-    let observed =
-        if names.is_empty() { Vec::new() } else { wharf.observe(&names, !args.quiet, &call).await? };
+    let look = if args.quiet { Look::States } else { Look::Engines };
+    let observed = if names.is_empty() { Vec::new() } else { wharf.observe(&names, look, &call).await? };
     let target = Target::of(cx);
     let mut rows: Vec<Row> = observed.iter().map(|machine| row(machine, &target)).collect();
     for row in rows.iter_mut().filter(|_| template.is_some()) {

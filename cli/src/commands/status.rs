@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use wharf_core::Look;
+
 use super::ls::state_word;
 use super::{Cx, refuse_wrong_host_keys, show_each};
 use crate::error::{Error, Kind, Result};
@@ -20,7 +22,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let names = cx.several(&args.names, &wharf).await?;
     let board = Board::new(&cx.ui);
     let call = cx.call("status", Duration::from_secs(10), &board);
-    let observed = wharf.observe(&names, true, &call).await?;
+    let observed = wharf.observe(&names, Look::Everything, &call).await?;
     let mut unknown = false;
     for machine in &observed {
         for note in &machine.notes {

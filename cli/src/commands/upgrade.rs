@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
-use wharf_core::{Call, MachineName, Power, State, Upgraded, Wharf};
+use wharf_core::{Call, Look, MachineName, Power, State, Upgraded, Wharf};
 
 use super::{Cx, each};
 use crate::error::{Error, Kind, Result};
@@ -76,7 +76,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
 
 /// docker-machine's callers count on it that a machine which is off is started first.
 async fn start(name: &MachineName, wharf: &Wharf, call: &Call) -> Result<()> {
-    let observed = wharf.observe(std::slice::from_ref(name), false, call).await?;
+    let observed = wharf.observe(std::slice::from_ref(name), Look::States, call).await?;
     if observed.iter().any(|machine| machine.state == Some(State::Stopped)) {
         wharf.power(name, Power::On, call).await?;
     }

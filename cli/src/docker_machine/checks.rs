@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wharf_core::{State, Wharf};
+use wharf_core::{Look, State, Wharf};
 
 use super::Typed;
 use super::arguments::{OF_A_MACHINE, machine_of};
@@ -77,7 +77,7 @@ impl Typed {
         }
         let names = crate::commands::machine_names(&self.names)?;
         let call = cx.call(&self.command, Duration::from_secs(10), &Board::new(&cx.ui));
-        let seen = wharf.observe(&names, false, &call).await?;
+        let seen = wharf.observe(&names, Look::States, &call).await?;
         let stopped = seen.iter().any(|machine| matches!(machine.state, Some(State::Stopped)));
         if stopped { Err(Error::failed(NOT_RUNNING)) } else { Ok(()) }
     }

@@ -14,7 +14,7 @@ use wharf_core::{
     Wharf,
 };
 use wharf_driver::{
-    About, Access, Capabilities, Clock, Configure, Context, Driver, Error, Found, Kind, MachineId,
+    About, Access, Capabilities, Clock, Configure, Context, Driver, Error, Found, Kind, Known, MachineId,
     MachineSpec, Mistake, Observation, Owned, OwnerTag, Plan, Power, Reach, Result, Setting, Settings,
     Settles, State, Step, StillPaid, Strange, Survey, SystemClock, Takes, Verb,
 };
@@ -266,9 +266,9 @@ impl Driver for Memory {
         Ok(CLOUD.lock().unwrap().contains_key(&action.name).then(|| action.clone()))
     }
 
-    async fn observe(&self, machines: &[&[Boot]], _: &Context) -> Result<Vec<Observation>> {
+    async fn observe(&self, machines: &[Known<'_, Boot>], _: &Context) -> Result<Vec<Observation>> {
         let cloud = CLOUD.lock().unwrap();
-        let seen = |made: &&[Boot]| {
+        let seen = |made: &[Boot]| {
             let Some(boot) = made.first() else { return State::Absent };
             cloud
                 .get(&boot.name)
@@ -276,7 +276,11 @@ impl Driver for Memory {
         };
         Ok(machines
             .iter()
-            .map(|made| Observation { state: seen(made), reach: Some(reach(made)), warnings: Vec::new() })
+            .map(|known| Observation {
+                state: seen(known.made),
+                reach: Some(reach(known.made)),
+                warnings: Vec::new(),
+            })
             .collect())
     }
 

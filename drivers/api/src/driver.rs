@@ -227,12 +227,38 @@ pub enum HostKeyTrust {
     AcceptNew,
 }
 
+/// A machine that is asked about.
+#[derive(Debug)]
+pub struct Known<'a, R> {
+    /// What was made for it.
+    pub made: &'a [R],
+    /// The state in which its address is known: while it is still in this one, [`Observation::reach`] may be missing,
+    /// where it takes a call to find out. `None` asks for everything.
+    pub state: Option<State>,
+}
+
+impl<R> Clone for Known<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Known<'_, R> {}
+
+impl<'a, R> Known<'a, R> {
+    /// A machine of which nothing but this is known.
+    #[must_use]
+    pub const fn of(made: &'a [R]) -> Self {
+        Self { made, state: None }
+    }
+}
+
 /// What is there now, whatever the journal believes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
     /// The state of the whole.
     pub state: State,
-    /// How to reach it, when it has an address.
+    /// How to reach it, when it has an address; missing, too, where [`Known::state`] allows it.
     pub reach: Option<Reach>,
     /// What is wrong with it though it runs, such as a published port that could not be bound.
     pub warnings: Vec<String>,
@@ -303,7 +329,7 @@ pub trait Driver: Debug + Send + Sync + Sized + 'static {
     /// What is there now; many machines in one call where the cloud can. One answer for each machine, in order.
     fn observe(
         &self,
-        machines: &[&[Self::Resource]],
+        machines: &[Known<'_, Self::Resource>],
         cx: &Context,
     ) -> impl Future<Output = Result<Vec<Observation>>> + Send;
 

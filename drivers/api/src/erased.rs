@@ -9,8 +9,8 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::{
-    About, Account, Admission, Context, Door, Driver, Error, Found, Kind, MachineSpec, Observation, Plan,
-    Power, Result, Step, Stored, Survey,
+    About, Account, Admission, Context, Door, Driver, Error, Found, Kind, Known, MachineSpec, Observation,
+    Plan, Power, Result, Step, Stored, Survey,
 };
 
 /// What the engine calls. Every verb promises what the verb of the same name in [`Driver`] promises.
@@ -46,7 +46,7 @@ pub trait AnyDriver: Debug + Send + Sync {
     /// [`Driver::observe`].
     fn observe<'a>(
         &'a self,
-        machines: &'a [&'a [Value]],
+        machines: &'a [Known<'a, Value>],
         cx: &'a Context,
     ) -> BoxFuture<'a, Result<Vec<Observation>>>;
 
@@ -193,14 +193,18 @@ impl<D: Driver> AnyDriver for Erased<D> {
 
     fn observe<'a>(
         &'a self,
-        machines: &'a [&'a [Value]],
+        machines: &'a [Known<'a, Value>],
         cx: &'a Context,
     ) -> BoxFuture<'a, Result<Vec<Observation>>> {
         Box::pin(async move {
             let read: Vec<Vec<D::Resource>> =
-                machines.iter().map(|made| read_all::<D, _>(made)).collect::<Result<_>>()?;
-            let slices: Vec<&[D::Resource]> = read.iter().map(Vec::as_slice).collect();
-            let seen = self.0.observe(&slices, cx).await?;
+                machines.iter().map(|known| read_all::<D, _>(known.made)).collect::<Result<_>>()?;
+            let known: Vec<Known<'_, D::Resource>> = machines
+                .iter()
+                .zip(&read)
+                .map(|(known, made)| Known { made: made.as_slice(), state: known.state })
+                .collect();
+            let seen = self.0.observe(&known, cx).await?;
             if seen.len() != machines.len() {
                 let message = format!("asked for {} machines, got {} answers", machines.len(), seen.len());
                 return Err(Error::new(Kind::Failed, message).fact("driver", D::ABOUT.name));

@@ -31,8 +31,8 @@ mod user_data;
 pub use admission::{Admission, Door, is_network};
 pub use clock::{Clock, SystemClock};
 pub use driver::{
-    About, Access, Capabilities, Context, Driver, HostKeyTrust, Observation, Places, Power, Progress, Reach,
-    Settles, State, StillPaid, Stored, Survey,
+    About, Access, Capabilities, Context, Driver, HostKeyTrust, Known, Observation, Places, Power, Progress,
+    Reach, Settles, State, StillPaid, Stored, Survey,
 };
 pub use erased::{AnyDriver, Factory};
 pub use error::{Error, Kind, Result};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use wharf_driver::{
-    About, Account, Admission, Context, Door, Driver, Error, Found, MachineSpec, Observation, Plan, Power,
-    Result, State, Survey,
+    About, Account, Admission, Context, Door, Driver, Error, Found, Known, MachineSpec, Observation, Plan,
+    Power, Result, State, Survey,
 };
 
 use crate::action::Action;
@@ -64,7 +64,7 @@ impl Driver for Aws {
         perform::settle(&self.connection, action, cx).await
     }
 
-    async fn observe(&self, machines: &[&[Resource]], cx: &Context) -> Result<Vec<Observation>> {
+    async fn observe(&self, machines: &[Known<'_, Resource>], cx: &Context) -> Result<Vec<Observation>> {
         observe::observe(&self.connection, &self.config, machines, cx).await
     }
 

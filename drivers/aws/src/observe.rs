@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use aws_sdk_ec2::types::{Instance, InstanceNetworkInterface, InstanceStateName};
 use futures_util::future::try_join_all;
-use wharf_driver::{Access, Context, Error, Observation, Reach, Result, State, StoreId};
+use wharf_driver::{Access, Context, Error, Known, Observation, Reach, Result, State, StoreId};
 
 use crate::address;
 use crate::catalog::filter;
@@ -51,14 +51,14 @@ impl Looking {
 pub(crate) async fn observe(
     connection: &Connection,
     config: &Config,
-    machines: &[&[Resource]],
+    machines: &[Known<'_, Resource>],
     cx: &Context,
 ) -> Result<Vec<Observation>> {
     let seen = match machines {
         [] | [_] => Seen::default(),
         _ => connection.looking.list(connection, &cx.owner.store).await?,
     };
-    try_join_all(machines.iter().map(|made| one(connection, config, made, &seen))).await
+    try_join_all(machines.iter().map(|known| one(connection, config, known.made, &seen))).await
 }
 
 async fn one(

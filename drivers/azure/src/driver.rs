@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use wharf_arm::{Call, Method, download};
 use wharf_driver::{
-    About, Account, Admission, Capabilities, Context, Door, Driver, Found, MachineSpec, Observation, Plan,
-    Power, Result, Settles, State, StillPaid, Survey,
+    About, Account, Admission, Capabilities, Context, Door, Driver, Found, Known, MachineSpec, Observation,
+    Plan, Power, Result, Settles, State, StillPaid, Survey,
 };
 
 use crate::action::Action;
@@ -92,7 +92,7 @@ impl Driver for Azure {
         perform::settle(&self.connection.arm, action, cx).await
     }
 
-    async fn observe(&self, machines: &[&[Resource]], cx: &Context) -> Result<Vec<Observation>> {
+    async fn observe(&self, machines: &[Known<'_, Resource>], cx: &Context) -> Result<Vec<Observation>> {
         observe::observe(&self.connection.arm, &self.config, machines, &cx.session).await
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use wharf_driver::{
-    About, Access, Capabilities, Context, Driver, Error, Found, Kind, MachineSpec, Observation, Owned,
+    About, Access, Capabilities, Context, Driver, Error, Found, Kind, Known, MachineSpec, Observation, Owned,
     OwnerTag, Plan, Power, Reach, Result, Seed, Settles, State, Step, StillPaid, Verb, resource_name,
 };
 
@@ -141,10 +141,10 @@ impl Driver for Local {
         }
     }
 
-    async fn observe(&self, machines: &[&[Resource]], cx: &Context) -> Result<Vec<Observation>> {
+    async fn observe(&self, machines: &[Known<'_, Resource>], cx: &Context) -> Result<Vec<Observation>> {
         let mut observations = Vec::with_capacity(machines.len());
-        for made in machines {
-            observations.push(observe(made, cx).await?);
+        for known in machines {
+            observations.push(observe(known.made, cx).await?);
         }
         Ok(observations)
     }

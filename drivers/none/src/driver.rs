@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use wharf_driver::{
-    About, Access, Capabilities, Context, Driver, Error, Found, HostKeyTrust, Kind, MachineSpec, Observation,
-    Plan, Power, Reach, Result, Settles, State, Step, StillPaid, Verb, resource_name,
+    About, Access, Capabilities, Context, Driver, Error, Found, HostKeyTrust, Kind, Known, MachineSpec,
+    Observation, Plan, Power, Reach, Result, Settles, State, Step, StillPaid, Verb, resource_name,
 };
 
 use crate::Config;
@@ -72,7 +72,7 @@ impl Driver for Elsewhere {
         Ok(Some(action.clone()))
     }
 
-    async fn observe(&self, machines: &[&[Named]], _: &Context) -> Result<Vec<Observation>> {
+    async fn observe(&self, machines: &[Known<'_, Named>], _: &Context) -> Result<Vec<Observation>> {
         let (host, port) = self.config.place();
         let reach = Reach {
             ssh_host: host.clone(),
@@ -84,7 +84,7 @@ impl Driver for Elsewhere {
             access: Access { host_key: HostKeyTrust::Known, ..Access::default() },
         };
         // As docker-machine said: nobody is asked, so nothing speaks against it.
-        let seen = |_: &&[Named]| Observation {
+        let seen = |_: &Known<'_, Named>| Observation {
             state: State::Running,
             reach: Some(reach.clone()),
             warnings: Vec::new(),

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::net::TcpStream;
 use wharf_driver::{
-    About, Capabilities, Context, Driver, Error, Found, Kind, MachineSpec, Observation, Plan, Power, Reach,
-    Result, Settles, State, Step, StillPaid, Verb, resource_name,
+    About, Capabilities, Context, Driver, Error, Found, Kind, Known, MachineSpec, Observation, Plan, Power,
+    Reach, Result, Settles, State, Step, StillPaid, Verb, resource_name,
 };
 
 use crate::{Action, Config, Resource};
@@ -75,8 +75,8 @@ impl Driver for Ssh {
         Ok(Some(taken_over(action)))
     }
 
-    async fn observe(&self, machines: &[&[Resource]], cx: &Context) -> Result<Vec<Observation>> {
-        Ok(join_all(machines.iter().map(|made| self.look(made, cx))).await)
+    async fn observe(&self, machines: &[Known<'_, Resource>], cx: &Context) -> Result<Vec<Observation>> {
+        Ok(join_all(machines.iter().map(|known| self.look(known.made, cx))).await)
     }
 
     async fn power(&self, _: &[Resource], _: Power, _: &Context) -> Result<()> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use wharf_driver::{Configure as _, Factory, Kind, Settings, State};
+use wharf_driver::{Configure as _, Factory, Kind, Known, Settings, State};
 use wharf_driver_ssh::Ssh;
 use wharf_testkit::{World, suite};
 
@@ -76,7 +76,7 @@ async fn nobody_there_is_a_warning_and_no_state() {
     // Bound and dropped: nobody listens there now.
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let desk = suite::Desk::new(Nobody(port)).await;
-    let seen = desk.driver.observe(&[&[]], &desk.cx).await.unwrap().remove(0);
+    let seen = desk.driver.observe(&[Known::of(&[])], &desk.cx).await.unwrap().remove(0);
     assert_eq!(seen.state, State::Unknown);
     assert!(seen.warnings[0].contains(&format!("127.0.0.1:{port}")), "{:?}", seen.warnings);
 }

@@ -13,8 +13,8 @@ use wharf_core::journal::Entry;
 use wharf_core::store::{Lease, Store, Subject, Wait};
 use wharf_core::{Duplex, EngineFacts, PlannedStep};
 use wharf_driver::{
-    About, Account, Admission, AnyDriver, Context, Door, Found, MachineName, MachineSpec, Observation, Plan,
-    Power, Result, StoreId, Survey,
+    About, Account, Admission, AnyDriver, Context, Door, Found, Known, MachineName, MachineSpec, Observation,
+    Plan, Power, Result, StoreId, Survey,
 };
 
 /// How long a cut call has run when its caller dies.
@@ -305,7 +305,7 @@ impl AnyDriver for CrashDriver {
 
     fn observe<'a>(
         &'a self,
-        machines: &'a [&'a [Value]],
+        machines: &'a [Known<'a, Value>],
         cx: &'a Context,
     ) -> BoxFuture<'a, Result<Vec<Observation>>> {
         self.inner.observe(machines, cx)

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use wharf_driver::{
-    About, Account, Admission, AnyDriver, Context, Door, Error, Found, Kind, MachineSpec, Observation, Plan,
-    Power, Result, Survey,
+    About, Account, Admission, AnyDriver, Context, Door, Error, Found, Kind, Known, MachineSpec, Observation,
+    Plan, Power, Result, Survey,
 };
 
 /// What goes wrong.
@@ -109,7 +109,7 @@ impl AnyDriver for FaultLayer {
 
     fn observe<'a>(
         &'a self,
-        machines: &'a [&'a [Value]],
+        machines: &'a [Known<'a, Value>],
         cx: &'a Context,
     ) -> BoxFuture<'a, Result<Vec<Observation>>> {
         Box::pin(self.pass("observe", self.inner.observe(machines, cx)))

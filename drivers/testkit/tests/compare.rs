@@ -8,7 +8,7 @@ use serde_json::json;
 use wharf_core::bootstrap::Ran;
 use wharf_core::{
     Call, Change, Comparison, CreateRequest, Deed, EngineOptions, Factory, Hook, HookGiven, HookPlace, Kind,
-    MachineName, Power, RemoveOptions, Wharf,
+    Look, MachineName, Power, RemoveOptions, Wharf,
 };
 use wharf_testkit::memory::{Cloud, Memory};
 use wharf_testkit::{Hosts, open_in_memory, setup};
@@ -181,6 +181,12 @@ async fn what_people_did_by_hand_is_found_and_put_right() {
     assert_eq!(drift[1].1[0], Deed::Start);
     assert_eq!(drift[2], of("moved", &[Deed::Readdress]));
     assert_eq!(drift[3], of("fine", &[]));
+    // Whoever only lists is spared the calls for addresses of those that are in the state that they should be in.
+    for (look, told) in [(Look::States, None), (Look::Everything, Some("moved"))] {
+        let seen = desk.wharf.observe(&[], look, &call()).await.unwrap();
+        let warned = seen.iter().find(|one| one.warnings.iter().any(|told| told.contains("its address is")));
+        assert_eq!(warned.map(|one| one.name.as_str()), told, "{seen:?}");
+    }
     desk.wharf.remove(&wanted[0].name, RemoveOptions::default(), &call()).await.unwrap();
     desk.create(&wanted[0]).await;
     desk.wharf.power(&wanted[1].name, Power::On, &call()).await.unwrap();

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use wharf_core::{
-    Call, CreateRequest, EngineOptions, Factory, Kind, MachineName, Power, RemoveOptions, Sink, Wharf, What,
+    Call, CreateRequest, EngineOptions, Factory, Kind, Look, MachineName, Power, RemoveOptions, Sink, Wharf,
+    What,
 };
 use wharf_testkit::memory::{Cloud, Memory};
 use wharf_testkit::{Hosts, open_in_memory, setup};
@@ -104,7 +105,7 @@ async fn other_damage_is_an_error_with_its_line_and_a_way_out() {
         assert!(error.advice().is_some_and(|hint| hint.contains("rm --force web")), "{error:?}");
         assert_eq!(error.kind(), Kind::Failed);
     }
-    let observed = desk.wharf().observe(&[], true, &Call::new("wharf ls")).await.unwrap();
+    let observed = desk.wharf().observe(&[], Look::Everything, &Call::new("wharf ls")).await.unwrap();
     assert!(
         observed[0].errors[0].contains("line 2"),
         "one damaged machine does not hide the others: {observed:?}"
@@ -292,7 +293,7 @@ async fn another_account_is_told_before_anything_is_asked() {
     assert_eq!((removed.kind(), removed.facts()), (Kind::NotAllowed, both.as_slice()));
     let stopped = wharf.power(&name(), Power::Off, &call).await.unwrap_err();
     assert_eq!(stopped.kind(), Kind::NotAllowed);
-    let seen = wharf.observe(&[], false, &call).await.unwrap();
+    let seen = wharf.observe(&[], Look::States, &call).await.unwrap();
     assert!(seen[0].state.is_none() && seen[0].errors[0].contains("another account"), "{seen:?}");
     assert_eq!(cloud.calls(), before, "the wrong account was asked");
     cloud.sign_in("tenant a, subscription 1");

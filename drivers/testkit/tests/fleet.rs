@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::json;
-use wharf_core::{Call, CreateRequest, EngineOptions, Factory, RemoveOptions, Setup, Wharf};
+use wharf_core::{Call, CreateRequest, EngineOptions, Factory, Look, RemoveOptions, Setup, Wharf};
 use wharf_testkit::memory::{Cloud, Memory};
 use wharf_testkit::{Hosts, open_in_memory};
 
@@ -56,7 +56,7 @@ async fn fifty(cloud: &str, home: &std::path::Path, wharf: impl Fn() -> Arc<Whar
     let listed = wharf().list().await.unwrap();
     assert_eq!(listed.len(), MANY);
     assert!(listed.iter().all(|(_, summary)| summary.is_ok()));
-    let observed = wharf().observe(&[], true, &Call::new("wharf ls")).await.unwrap();
+    let observed = wharf().observe(&[], Look::Everything, &Call::new("wharf ls")).await.unwrap();
     assert!(observed.iter().all(|one| one.engine.is_some() && one.errors.is_empty()), "{observed:?}");
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use wharf_core::{Call, CreateRequest, End, EngineOptions, Factory, Fate, Leftovers, Place, StoreId, Wharf};
+use wharf_core::{
+    Call, CreateRequest, End, EngineOptions, Factory, Fate, Leftovers, Look, Place, StoreId, Wharf,
+};
 use wharf_testkit::memory::{Cloud, Memory};
 use wharf_testkit::{Hosts, open_in_memory};
 
@@ -202,7 +204,7 @@ async fn a_machine_whose_time_is_over_says_so_and_is_not_started() {
     let scene = Scene::new("gc-over");
     scene.create("brief", Some(Duration::ZERO)).await;
     let (wharf, name) = (scene.wharf(), "brief".parse().unwrap());
-    let seen = wharf.observe(&[], false, &Call::new("wharf ls")).await.unwrap();
+    let seen = wharf.observe(&[], Look::States, &Call::new("wharf ls")).await.unwrap();
     assert_eq!(seen[0].warnings, ["its time is over: `wharf gc --yes` removes it"]);
     wharf.power(&name, Power::Off, &Call::new("wharf stop")).await.unwrap();
     for to in [Power::On, Power::Restart] {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wharf_driver::{About, AnyDriver, MachineId, MachineName, MachineSpec, Observation, OwnerTag};
+use wharf_driver::{About, AnyDriver, Known, MachineId, MachineName, MachineSpec, Observation, OwnerTag};
 
 use crate::bootstrap::Provision;
 use crate::engine::keys::Keys;
@@ -209,7 +209,7 @@ impl Work<'_> {
             return Ok(None);
         }
         let cx = self.context(&wanted.owner);
-        let seen = driver.observe(&[&[]], &cx).await?;
+        let seen = driver.observe(&[Known::of(&[])], &cx).await?;
         let Some(reach) = seen.into_iter().find_map(|Observation { reach, .. }| reach) else {
             return Ok(None);
         };

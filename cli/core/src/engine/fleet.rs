@@ -13,8 +13,9 @@ use wharf_driver::{MachineName, Observation, State};
 use crate::engine::differences::{differences, option_differences, shown_life};
 use crate::engine::hooks;
 use crate::engine::ledger::milliseconds;
+use crate::engine::observe::moved;
 use crate::engine::power::ABOUT_TO_END;
-use crate::engine::states::Asked;
+use crate::engine::states::{Asked, Want};
 use crate::engine::work::{Work, lost};
 use crate::journal::{Event, Machine};
 use crate::store::{Lease, Subject, Wait};
@@ -136,8 +137,10 @@ impl Wharf {
             }
         }
         let alive: Vec<&Machine> = there.values().filter(|machine| is_alive(machine)).collect();
-        let (asked, mut unmarked) =
-            tokio::join!(self.ask_drivers(&alive, call, until), self.unmarked(&alive, call, until));
+        let (asked, mut unmarked) = tokio::join!(
+            self.ask_drivers(&alive, Want::Addresses, call, until),
+            self.unmarked(&alive, call, until)
+        );
         let mut asked: BTreeMap<MachineName, Asked> =
             alive.iter().map(|machine| machine.name.clone()).zip(asked).collect();
         let hooked = !there.is_empty() && wanted.iter().any(|request| !request.hooks.is_empty());
@@ -254,8 +257,8 @@ impl Wharf {
         if let (Some(now), Some(before)) = (reach, &machine.reach)
             && now != before
         {
-            let moved = format!("its address is {} and was {}", now.engine_host, before.engine_host);
-            change.add(Deed::Readdress, moved);
+            let otherwise = || "it is reached otherwise than before".to_owned();
+            change.add(Deed::Readdress, moved(machine, now).unwrap_or_else(otherwise));
         }
         let engine = !self.is_bare(request)?;
         let lacks = engine && machine.life() == Life::Bare;

@@ -44,6 +44,7 @@ pub use issue::{Issue, Issued};
 pub(crate) use keys::{HOST, SIGN_IN, public_file};
 pub use leftovers::{Fate, Leftover, Leftovers, Place};
 pub use locks::Held;
+pub use observe::Look;
 pub use recipients::{Listed, NewRecipient, Recipients, RemovedRecipient, Unfinished};
 pub use revocations::TakenBack;
 pub(crate) use shared::Shared;

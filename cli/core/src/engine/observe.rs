@@ -4,14 +4,40 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use wharf_driver::{ActionKey, AnyDriver, Context, MachineName, Progress, State};
+use wharf_driver::{ActionKey, AnyDriver, Context, MachineName, Progress, Reach, State};
 
 use crate::engine::connection::summary;
 use crate::engine::ledger::milliseconds;
-use crate::engine::states::Asked;
+use crate::engine::states::{Asked, Want};
 use crate::engine::work::{bounded, no_such_machine, same_account};
 use crate::journal::Machine;
 use crate::{Call, EngineFacts, Error, Kind, Observed, Result, Wharf};
+
+/// How much is found out of machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Their states.
+    States,
+    /// Their states, and what their engines say.
+    Engines,
+    /// That, and whether they are still where they were, though it takes a call more.
+    Everything,
+}
+
+impl Look {
+    const fn want(self) -> Want {
+        match self {
+            Self::States | Self::Engines => Want::States,
+            Self::Everything => Want::Addresses,
+        }
+    }
+}
+
+/// That it is reached by another address than the journal knows.
+pub(super) fn moved(machine: &Machine, now: &Reach) -> Option<String> {
+    let before = machine.reach.as_ref().filter(|before| before.engine_host != now.engine_host)?;
+    Some(format!("its address is {} and was {}", now.engine_host, before.engine_host))
+}
 
 impl Wharf {
     /// What these machines are right now, in this order; all machines when `names` is empty. What cannot be found out
@@ -19,12 +45,7 @@ impl Wharf {
     ///
     /// # Errors
     /// When the store itself cannot be read, or one of `names` is no machine.
-    pub async fn observe(
-        &self,
-        names: &[MachineName],
-        ask_engine: bool,
-        call: &Call,
-    ) -> Result<Vec<Observed>> {
+    pub async fn observe(&self, names: &[MachineName], look: Look, call: &Call) -> Result<Vec<Observed>> {
         let until = self.clock.now() + call.deadline;
         let (wanted, read): (Vec<MachineName>, Vec<Result<Machine>>) = if names.is_empty() {
             self.all_machines().await?.into_iter().unzip()
@@ -33,7 +54,7 @@ impl Wharf {
         };
         let machines: Vec<&Machine> = read.iter().filter_map(|machine| machine.as_ref().ok()).collect();
         let engine = async |machine| {
-            if !ask_engine {
+            if look == Look::States {
                 return (None, Duration::ZERO);
             }
             let since = self.clock.now();
@@ -41,7 +62,7 @@ impl Wharf {
             (Some(answer), self.clock.now().saturating_duration_since(since))
         };
         let engines = join_all(machines.iter().map(|machine| engine(*machine)));
-        let (states, engines) = tokio::join!(self.ask_drivers(&machines, call, until), engines);
+        let (states, engines) = tokio::join!(self.ask_drivers(&machines, look.want(), call, until), engines);
         let mut answers = states.into_iter().zip(engines);
         let mut seen = Vec::with_capacity(wanted.len());
         for (name, machine) in wanted.iter().zip(&read) {
@@ -91,6 +112,9 @@ impl Wharf {
             Ok(now) => {
                 observed.state = Some(now.state);
                 observed.warnings.extend(now.warnings.iter().cloned());
+                let moved = now.reach.as_ref().and_then(|reach| moved(machine, reach));
+                let mend = |moved| format!("{moved}: `wharf start {}` follows it", machine.name);
+                observed.warnings.extend(moved.map(mend));
             }
             Err(error) => fault(&mut observed, error),
         }

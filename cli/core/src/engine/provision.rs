@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wharf_driver::{AnyDriver, HostKeyTrust, MachineSpec, Power, Reach, Secret, State};
+use wharf_driver::{AnyDriver, HostKeyTrust, Known, MachineSpec, Power, Reach, Secret, State};
 use wharf_pki::Revocations;
 
 use crate::bootstrap::{Accept, Accepted, Changes, Host, Provision};
@@ -105,7 +105,8 @@ impl Work<'_> {
         loop {
             let machine = self.machine()?;
             let resources = machine.resources();
-            let seen = driver.observe(&[resources.as_slice()], &self.context(&machine.owner)).await?;
+            let seen =
+                driver.observe(&[Known::of(resources.as_slice())], &self.context(&machine.owner)).await?;
             let now = seen.into_iter().next();
             match now.as_ref().map(|now| (now.state, now.reach.clone())) {
                 Some((State::Running | State::Unknown, Some(reach))) => {

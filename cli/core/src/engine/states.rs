@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use wharf_driver::{AnyDriver, Observation, State};
+use wharf_driver::{AnyDriver, Known, Observation, State};
 
 use crate::engine::work::same_account;
 use crate::journal::Machine;
@@ -19,16 +19,37 @@ pub(super) struct Asked {
     pub(super) took: Duration,
 }
 
+/// What drivers are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Want {
+    /// States, and the addresses of those that are in another than the journal knows.
+    States,
+    /// States and addresses.
+    Addresses,
+}
+
+impl Want {
+    fn knowing(self, machine: &Machine) -> Option<State> {
+        if self == Self::States { machine.settled() } else { None }
+    }
+}
+
 type Answers = Vec<Result<Observation, Arc<Error>>>;
 
 impl Wharf {
     /// One answer for each machine, in order; none is waited for beyond `until`.
-    pub(super) async fn ask_drivers(&self, machines: &[&Machine], call: &Call, until: Instant) -> Vec<Asked> {
+    pub(super) async fn ask_drivers(
+        &self,
+        machines: &[&Machine],
+        want: Want,
+        call: &Call,
+        until: Instant,
+    ) -> Vec<Asked> {
         let groups = groups(machines);
         let ask = async |group: &Vec<usize>| {
             let (members, since): (Vec<&Machine>, _) =
                 (group.iter().map(|&index| machines[index]).collect(), self.clock.now());
-            let answers = self.ask_together(&members, call, until).await;
+            let answers = self.ask_together(&members, want, call, until).await;
             (answers, self.clock.now().saturating_duration_since(since))
         };
         let answers = join_all(groups.iter().map(ask)).await;
@@ -41,7 +62,7 @@ impl Wharf {
     }
 
     /// Machines of one driver and configuration: one answer for each.
-    async fn ask_together(&self, members: &[&Machine], call: &Call, until: Instant) -> Answers {
+    async fn ask_together(&self, members: &[&Machine], want: Want, call: &Call, until: Instant) -> Answers {
         let Some(first) = members.first() else { return Vec::new() };
         let cx = self.looking(first, call, until);
         let driver = match self.connect_to(first, call, &cx).await {
@@ -58,9 +79,10 @@ impl Wharf {
         let strange: Vec<Option<Error>> =
             members.iter().map(|machine| same_account(machine, &*driver).err()).collect();
         let ours = members.iter().zip(&strange).filter(|(_, strange)| strange.is_none());
-        let resources: Vec<_> = ours.map(|(machine, _)| machine.resources()).collect();
-        let slices: Vec<_> = resources.iter().map(Vec::as_slice).collect();
-        let seen = if slices.is_empty() { Ok(Vec::new()) } else { driver.observe(&slices, &cx).await };
+        let resources: Vec<_> =
+            ours.map(|(machine, _)| (machine.resources(), want.knowing(machine))).collect();
+        let known: Vec<_> = resources.iter().map(|(made, state)| Known { made, state: *state }).collect();
+        let seen = if known.is_empty() { Ok(Vec::new()) } else { driver.observe(&known, &cx).await };
         let mut seen = seen.map(Vec::into_iter).map_err(|error| Arc::new(Error::from(error)));
         let answer = |strange| match (strange, &mut seen) {
             (Some(error), _) => Err(Arc::new(error)),
@@ -79,7 +101,7 @@ impl Wharf {
     ) -> Result<Observation, Arc<Error>> {
         let cx = self.looking(machine, call, until);
         same_account(machine, &**driver)?;
-        let seen = driver.observe(&[machine.resources().as_slice()], &cx).await.map_err(Error::from)?;
+        let seen = driver.observe(&[Known::of(&machine.resources())], &cx).await.map_err(Error::from)?;
         Ok(seen.into_iter().next().unwrap_or_else(nothing))
     }
 }

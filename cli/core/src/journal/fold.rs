@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
-use wharf_driver::{Account, ActionKey, MachineId, MachineName, OwnerTag, Plan, Power, Reach, Step};
+use wharf_driver::{Account, ActionKey, MachineId, MachineName, OwnerTag, Plan, Power, Reach, State, Step};
 
 use crate::journal::{Entry, Event};
 use crate::{EngineOptions, HookEnd, JumpKeys, Life};
@@ -66,6 +66,9 @@ pub struct Machine {
     pub provisioned: Option<Provisioned>,
     /// A start or stop without an end.
     pub powering: Option<Power>,
+    /// The last that was done to it was a stop.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub off: bool,
     /// A change of certificates without an end.
     pub certifying: bool,
     /// Its engine should be otherwise than it is known to be: what it should be was not brought to it yet.
@@ -219,6 +222,7 @@ impl Machine {
             touched: false,
             provisioned: None,
             powering: None,
+            off: false,
             certifying: false,
             configuring: false,
             upgrading: false,
@@ -262,6 +266,13 @@ impl Machine {
             (None, None) if self.bare && self.complete() && self.reach.is_some() => Life::Bare,
             (None, None) => Life::Creating,
         }
+    }
+
+    /// The state that it should be in, and in which its address is known; `None` while something is being done to it.
+    #[must_use]
+    pub fn settled(&self) -> Option<State> {
+        let settled = self.reach.is_some() && self.powering.is_none() && self.removal.is_none();
+        settled.then_some(if self.off { State::Stopped } else { State::Running })
     }
 
     /// Whether it is removed and only its folder is still there.

@@ -1,5 +1,7 @@
 //! The events of a machine that is made: what reaches it, what its engine is and should be, and who may.
 
+use wharf_driver::Power;
+
 use super::Event;
 use super::fold::{Machine, Provisioned};
 use crate::HookEnd;
@@ -49,7 +51,9 @@ impl Machine {
                 });
             }
             Event::Powering { to } => self.powering = Some(*to),
-            Event::Powered { to } if self.powering == Some(*to) => self.powering = None,
+            Event::Powered { to } if self.powering == Some(*to) => {
+                (self.powering, self.off) = (None, matches!(to, Power::Off | Power::Kill));
+            }
             Event::Powered { .. } => return Err("that was not being done".to_owned()),
             Event::Certifying { .. } if self.provisioned.is_none() => {
                 return Err("it has no engine".to_owned());

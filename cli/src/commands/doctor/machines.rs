@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::future::join_all;
-use wharf_core::{Call, Kind, Life, MachineName, Observed, State, Wharf};
+use wharf_core::{Call, Kind, Life, Look, MachineName, Observed, State, Wharf};
 
 use super::super::Cx;
 use super::Finding;
@@ -16,7 +16,7 @@ const SKEW: i64 = 60;
 
 pub(super) async fn look(cx: &Cx, wharf: &Wharf) -> Result<Vec<Finding>> {
     let call = cx.call("doctor", PATIENCE, &Board::new(&cx.ui));
-    let observed = wharf.observe(&[], true, &call).await?;
+    let observed = wharf.observe(&[], Look::Everything, &call).await?;
     let mut found: Vec<Finding> = observed.iter().flat_map(judge).collect();
     let running = observed.iter().filter(|machine| answers(machine)).map(|machine| &machine.name);
     found.extend(join_all(running.map(|name| clock(name, cx, wharf, &call))).await.into_iter().flatten());

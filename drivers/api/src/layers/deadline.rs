@@ -8,8 +8,8 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::{
-    About, Account, Admission, AnyDriver, Clock, Context, Door, Error, Found, Kind, MachineSpec, Observation,
-    Plan, Power, Result, Survey,
+    About, Account, Admission, AnyDriver, Clock, Context, Door, Error, Found, Kind, Known, MachineSpec,
+    Observation, Plan, Power, Result, Survey,
 };
 
 /// Bounds every attempt by the context's deadline and cancellation.
@@ -87,7 +87,7 @@ impl AnyDriver for Deadline {
 
     fn observe<'a>(
         &'a self,
-        machines: &'a [&'a [Value]],
+        machines: &'a [Known<'a, Value>],
         cx: &'a Context,
     ) -> BoxFuture<'a, Result<Vec<Observation>>> {
         Box::pin(self.bound("observe", cx, move || self.inner.observe(machines, cx)))

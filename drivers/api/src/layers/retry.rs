@@ -9,8 +9,8 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::{
-    About, Account, Admission, AnyDriver, Clock, Context, Door, Error, Found, Kind, MachineSpec, Observation,
-    Plan, Power, Result, Survey,
+    About, Account, Admission, AnyDriver, Clock, Context, Door, Error, Found, Kind, Known, MachineSpec,
+    Observation, Plan, Power, Result, Survey,
 };
 
 /// The pauses between attempts.
@@ -119,7 +119,7 @@ impl AnyDriver for Retry {
 
     fn observe<'a>(
         &'a self,
-        machines: &'a [&'a [Value]],
+        machines: &'a [Known<'a, Value>],
         cx: &'a Context,
     ) -> BoxFuture<'a, Result<Vec<Observation>>> {
         Box::pin(self.again("observe", cx, move || self.inner.observe(machines, cx)))

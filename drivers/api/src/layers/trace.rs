@@ -7,8 +7,8 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::{
-    About, Account, Admission, AnyDriver, Clock, Context, Door, Found, MachineSpec, Observation, Plan, Power,
-    Result, Survey,
+    About, Account, Admission, AnyDriver, Clock, Context, Door, Found, Known, MachineSpec, Observation, Plan,
+    Power, Result, Survey,
 };
 
 /// Logs what passes through.
@@ -80,7 +80,7 @@ impl AnyDriver for Trace {
 
     fn observe<'a>(
         &'a self,
-        machines: &'a [&'a [Value]],
+        machines: &'a [Known<'a, Value>],
         cx: &'a Context,
     ) -> BoxFuture<'a, Result<Vec<Observation>>> {
         Box::pin(self.log("observe", cx, move || self.inner.observe(machines, cx)))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::Value;
-use wharf_core::{CreateRequest, Fate, Place, RemoveOptions, StoreId, Wharf};
+use wharf_core::{CreateRequest, Fate, Look, Place, RemoveOptions, StoreId, Wharf};
 use wharf_driver::State;
 use wharf_ec2_sim::Effect;
 use wharf_ec2_sim::body::{Birth, Bodies, Body, Doing, Rule};
@@ -52,7 +52,7 @@ async fn ls_is_one_list_for_all_machines() {
     join_all(names.iter().map(|name| create(&bench, &wharf, name, false))).await;
     let before = bench.world.simulator.calls().len();
     let parsed: Vec<_> = names.iter().map(|name| name.parse().unwrap()).collect();
-    let seen = process(&bench).observe(&parsed, false, &bench.call("ls")).await.unwrap();
+    let seen = process(&bench).observe(&parsed, Look::States, &bench.call("ls")).await.unwrap();
     assert!(seen.iter().all(|one| one.state == Some(State::Running)), "{seen:?}");
     let calls = bench.world.simulator.calls().split_off(before);
     assert_eq!(calls, ["GetCallerIdentity", "DescribeInstances"]);

@@ -1,6 +1,6 @@
 //! Networks that are the account's own: what a person names is used and stays as it is.
 
-use wharf_core::Kind;
+use wharf_core::{Kind, Look};
 use wharf_driver::State;
 use wharf_testkit::suite::Bench;
 use wharf_testkit::{Switch, World as _};
@@ -51,7 +51,8 @@ async fn lives(cloud: Cloud, what: &str) -> wharf_core::Connection {
     let created = bench.create(&Switch::default()).await.unwrap().unwrap();
     let name = ["trial".parse().unwrap()];
     let call = bench.call("ls");
-    let seen = bench.process(&Switch::default(), |driver| driver).observe(&name, false, &call).await.unwrap();
+    let seen =
+        bench.process(&Switch::default(), |driver| driver).observe(&name, Look::States, &call).await.unwrap();
     assert_eq!(seen[0].state, Some(State::Running), "{what}");
     bench.remove(&Switch::default()).await.unwrap().unwrap();
     assert_eq!(bench.world.remains().await, before, "{what}");

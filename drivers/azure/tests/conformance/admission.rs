@@ -1,6 +1,6 @@
 //! Machines that let single clients in: each from where it is, whoever else is let in, and killed in between.
 
-use wharf_core::{Admission, Kind, Life, Wharf};
+use wharf_core::{Admission, Kind, Life, Look, Wharf};
 use wharf_driver::Factory;
 use wharf_driver_azure::Azure;
 use wharf_sim::Flavour;
@@ -97,7 +97,8 @@ async fn whoever_is_shut_out_is_told_how_to_mend_it() {
         assert!(client == BOB || advice.contains(hint), "{client}: {advice}");
         let error = process(&bench, client).check_ssh(name, &bench.call("ssh")).await.unwrap_err();
         assert!(error.advice().unwrap_or_default().contains(hint), "{client}: {error:?}");
-        let seen = process(&bench, client).observe(&[], true, &bench.call("status")).await.unwrap();
+        let seen =
+            process(&bench, client).observe(&[], Look::Everything, &bench.call("status")).await.unwrap();
         assert!(seen[0].notes.iter().any(|note| note.contains(hint)), "{client}: {:?}", seen[0].notes);
     }
     assert_eq!(admission(&bench, BOB).await, Admission::Unknown, "nothing is left open for him");

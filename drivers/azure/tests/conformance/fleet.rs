@@ -1,7 +1,8 @@
 //! Machines that share: what later ones write, who removes what they have in common, and what is never touched.
 
 use futures_util::future::join_all;
-use wharf_core::{CreateRequest, RemoveOptions, Wharf};
+use wharf_core::{CreateRequest, Look, RemoveOptions, Wharf};
+use wharf_driver::{Known, State};
 use wharf_sim::{Effect, Fault, Flavour};
 use wharf_testkit::suite::{Bench, Desk};
 use wharf_testkit::{Switch, World as _};
@@ -60,9 +61,9 @@ async fn many_at_once_share_one_network_and_leave_nothing() {
 async fn calls_of_ls(bench: &Bench<Cloud>, names: &[String]) -> Vec<String> {
     bench.world.simulator.cloud().clear_calls();
     let names: Vec<_> = names.iter().map(|name| name.parse().unwrap()).collect();
-    let seen = process(bench).observe(&names, false, &bench.call("ls")).await.unwrap();
+    let seen = process(bench).observe(&names, Look::States, &bench.call("ls")).await.unwrap();
     assert_eq!(seen.len(), names.len());
-    assert!(seen.iter().all(|one| one.state == Some(wharf_driver::State::Running)), "{seen:?}");
+    assert!(seen.iter().all(|one| one.state == Some(State::Running)), "{seen:?}");
     let calls = bench.world.simulator.cloud().calls();
     calls.iter().map(|call| format!("{} {}", call.method, call.path)).collect()
 }
@@ -218,9 +219,24 @@ async fn many_machines_are_looked_at_by_one_list() {
         made.push(desk.driver.perform(&step.action, &made, &desk.cx).await.unwrap());
     }
     desk.world.simulator.cloud().clear_calls();
-    let machines = [made.as_slice(); 20];
+    let counted = || {
+        let counts = desk.world.simulator.cloud().counts();
+        desk.world.simulator.cloud().clear_calls();
+        (counts.values().sum::<u64>(), counts)
+    };
+    let reads = [(None, 2, true), (Some(State::Running), 1, false), (Some(State::Stopped), 2, true)];
+    for (state, calls, addresses) in reads {
+        let machines = [Known { made: made.as_slice(), state }; 20];
+        let seen = desk.driver.observe(&machines, &desk.cx).await.unwrap();
+        assert!(seen.iter().all(|one| one.state == State::Running), "{seen:?}");
+        assert!(seen.iter().all(|one| one.reach.is_some() == addresses), "{seen:?}");
+        let (count, counts) = counted();
+        assert_eq!(count, calls, "{state:?}: {counts:?}");
+    }
+    // Of those that are where they should be, none is asked after for another's sake.
+    let mut machines = [Known { made: made.as_slice(), state: Some(State::Running) }; 20];
+    machines[3].state = Some(State::Stopped);
     let seen = desk.driver.observe(&machines, &desk.cx).await.unwrap();
-    assert!(seen.iter().all(|one| one.state == wharf_driver::State::Running), "{seen:?}");
-    assert!(seen[0].reach.is_some());
-    assert_eq!(desk.world.count("GET "), 2, "{:?}", desk.world.simulator.cloud().counts());
+    let with_address: Vec<usize> = (0..20).filter(|&at| seen[at].reach.is_some()).collect();
+    assert_eq!((with_address, counted().0), (vec![3], 2));
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use wharf_core::{Call, Sink, What};
-use wharf_driver::{Kind, Power};
+use wharf_driver::{Kind, Known, Power};
 use wharf_sim::Flavour;
 use wharf_testkit::suite::{Bench, Desk};
 use wharf_testkit::{Switch, World as _};
@@ -196,7 +196,7 @@ async fn stop_gives_the_place_back_and_kill_keeps_it() {
     };
     desk.driver.power(&made, Power::Kill, &desk.cx).await.unwrap();
     assert_eq!(power().await, "stopped");
-    let seen = desk.driver.observe(&[&made], &desk.cx).await.unwrap();
+    let seen = desk.driver.observe(&[Known::of(&made)], &desk.cx).await.unwrap();
     assert!(seen[0].warnings[0].contains("still paid for"), "{seen:?}");
     desk.driver.power(&made, Power::Off, &desk.cx).await.unwrap();
     assert_eq!(power().await, "deallocated");

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Trial;
 use tokio_util::sync::CancellationToken;
 use wharf_driver::{
-    ActionKey, Context, Driver, MachineId, MachineSpec, Observation, OwnerTag, Places, Power, Progress,
-    Result, Secret, Seed, State, StoreId,
+    ActionKey, Context, Driver, Known, MachineId, MachineSpec, Observation, OwnerTag, Places, Power,
+    Progress, Result, Secret, Seed, State, StoreId,
 };
 use wharf_driver_local::{Accelerator, Config, Local, Resource, Virtiofsd};
 
@@ -166,7 +166,7 @@ impl World {
     }
 
     pub(crate) async fn observe(&self, made: &[Resource]) -> Observation {
-        self.driver.observe(&[made], &self.cx("observe")).await.expect("observe").remove(0)
+        self.driver.observe(&[Known::of(made)], &self.cx("observe")).await.expect("observe").remove(0)
     }
 
     pub(crate) async fn power(&self, made: &[Resource], to: Power) {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use wharf_driver::{
-    About, Access, Account, Capabilities, Context, Driver, Error, Found, Kind, MachineSpec, Observation,
-    Owned, Plan, Power, Reach, Result, Settles, State, Step, StillPaid, Verb, resource_name,
+    About, Access, Account, Capabilities, Context, Driver, Error, Found, Kind, Known, MachineSpec,
+    Observation, Owned, Plan, Power, Reach, Result, Settles, State, Step, StillPaid, Verb, resource_name,
 };
 
 use crate::memory::{Cloud, Config};
@@ -119,8 +119,8 @@ impl Driver for Memory {
         Ok(ours.map(|_| Resource { kind: kind.clone(), name: name.clone(), engine_port: *engine_port }))
     }
 
-    async fn observe(&self, machines: &[&[Resource]], _: &Context) -> Result<Vec<Observation>> {
-        Ok(machines.iter().map(|made| self.look(made)).collect())
+    async fn observe(&self, machines: &[Known<'_, Resource>], _: &Context) -> Result<Vec<Observation>> {
+        Ok(machines.iter().map(|known| self.look(*known)).collect())
     }
 
     async fn power(&self, made: &[Resource], to: Power, _: &Context) -> Result<()> {
@@ -181,8 +181,10 @@ impl Memory {
         Err(Error::new(kind, "the cloud in memory was told to refuse").hint("leave `--memory-fail` out"))
     }
 
-    fn look(&self, made: &[Resource]) -> Observation {
-        let there: Vec<_> = made.iter().filter_map(|one| Some((one, self.cloud.get(&one.name)?))).collect();
+    /// Says no more than it must.
+    fn look(&self, known: Known<'_, Resource>) -> Observation {
+        let there: Vec<_> =
+            known.made.iter().filter_map(|one| Some((one, self.cloud.get(&one.name)?))).collect();
         let server = there.iter().find(|(one, _)| one.kind == "server");
         let state = match server {
             Some((_, thing)) if thing.on => State::Running,
@@ -190,7 +192,8 @@ impl Memory {
             None if there.is_empty() => State::Absent,
             None => State::Partial,
         };
-        let reach = server.filter(|(_, thing)| thing.on).map(|(one, thing)| {
+        let asked = known.state != Some(state);
+        let reach = server.filter(|(_, thing)| thing.on && asked).map(|(one, thing)| {
             let address = format!("192.0.2.{}", thing.address);
             Reach {
                 ssh_host: address.clone(),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use wharf_driver::{
-    ActionKey, AnyDriver, Context, MachineId, MachineSpec, OwnerTag, Places, Plan, Power, Progress, Session,
-    State, Step, StoreId, layers,
+    ActionKey, AnyDriver, Context, Known, MachineId, MachineSpec, OwnerTag, Places, Plan, Power, Progress,
+    Session, State, Step, StoreId, layers,
 };
 
 use crate::suite::bench::{folder, name};
@@ -121,7 +121,7 @@ impl<W: World> Desk<W> {
     }
 
     async fn state(&self, made: &[Value]) -> State {
-        let seen = self.driver.observe(&[made], &self.cx).await;
+        let seen = self.driver.observe(&[Known::of(made)], &self.cx).await;
         seen.unwrap_or_else(|e| panic!("observe: {e:?}"))[0].state
     }
 }
