@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::{ClientConfig, RootCertStore};
@@ -44,6 +44,14 @@ impl Proxies {
     }
 }
 
+/// The system's trust store, read once: it is a file of a hundred and more certificates, and a command may know many
+/// clouds. What of it cannot be read is passed over, as every program does.
+static SYSTEM: LazyLock<RootCertStore> = LazyLock::new(|| {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+});
+
 impl Trust {
     /// The HTTP client.
     ///
@@ -73,9 +81,7 @@ impl Trust {
     }
 
     fn tls(&self) -> Result<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        // What of the system's store cannot be read is passed over, as every program does.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let mut roots = SYSTEM.clone();
         if let Some(file) = &self.authority {
             for certificate in authorities(file)? {
                 roots.add(certificate).map_err(|error| no_authority(file, &error))?;
