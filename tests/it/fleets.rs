@@ -80,7 +80,7 @@ impl Fleet {
     fn command(&self, arguments: &[&str]) -> std::process::Command {
         let mut command = self.world.wharf_by(&self.program, arguments);
         command.current_dir(&self.world.home).env("WHARF_KEYRING", "off");
-        command.envs(aws::keys(&self.account));
+        command.envs(aws::keys(&self.account)).env("JOIN_TOKEN", JOIN_TOKEN);
         command
     }
 
@@ -198,19 +198,61 @@ fn of_two_applies_at_once_one_works_and_the_other_finds_it_done() {
 
 const REAL: &str = "\
 fleet: real
+env: [JOIN_TOKEN]
 defaults: { options: { allow-from: any } }
 machines:
-  web-{1..3}: { cloud: public, labels: { role: web } }
+  web-{1..3}: { cloud: public, labels: { role: web }, join: { register: { on: machine, env: [JOIN_TOKEN], run: REGISTER } } }
   stamp-{1..3}: { cloud: stamp }
   ec2-{1..3}: { cloud: ec2 }
 ";
+
+/// What the hook does, over SSH: it keeps its facts, and that it knows the token.
+const REGISTER: &str =
+    r#"'cat >joined.json && test -n "$JOIN_TOKEN" && printf "%s" "$JOIN_TOKEN" | sha256sum >>tokens'"#;
+const JOIN_TOKEN: &str = "of the tests' own, with \\ and $HOME in it";
+
+impl Fleet {
+    /// Hooks on a machine, whose shell sshd starts: one that joined knows its facts and its secret, one that fails says so
+    /// without it, and one that takes too long is ended there, too.
+    fn hooks_run_where_they_should(&self, file: &str) {
+        let facts = expect_success(&mut self.command(&["ssh", "web-2", "cat joined.json"]));
+        let facts: serde_json::Value = serde_json::from_str(&facts).unwrap();
+        assert_eq!((&facts["name"], &facts["fleet"]), (&"web-2".into(), &"real".into()), "{facts}");
+        assert_eq!(facts["labels"]["role"], "web", "{facts}");
+        let mut sum = std::process::Command::new("sh");
+        sum.args(["-c", r#"printf "%s" "$JOIN_TOKEN" | sha256sum"#]).env("JOIN_TOKEN", JOIN_TOKEN);
+        let sum = expect_success(&mut sum);
+        let sums = expect_success(&mut self.command(&["ssh", "web-2", "cat tokens"]));
+        assert!(!sums.is_empty() && sums.lines().all(|line| line == sum.trim()), "{sums} of {sum}");
+
+        let with = |name: &str, run: &str| {
+            let hook = format!("{name}: {{ on: machine, env: [JOIN_TOKEN], timeout: 3s, run: '{run}' }}");
+            let more = format!("stamp-{{1..3}}: {{ cloud: stamp, join: {{ {hook} }} }}");
+            self.write(&file.replace("stamp-{1..3}: { cloud: stamp }", &more));
+        };
+        with("refuse", r#"echo "no: $JOIN_TOKEN" >&2; exit 3"#);
+        let said = self.ends(&["apply", "--yes", "--target", "stamp-1"], 12);
+        assert!(said.contains("the hook `refuse` ended with exit code 3"), "{said}");
+        assert!(said.contains("no: ***") && !said.contains(JOIN_TOKEN), "{said}");
+        let said = self.ends(&["plan", "--target", "stamp-1"], 11);
+        assert!(said.contains("the hook `refuse` ended with exit code 3"), "{said}");
+        with("sleep", "exec sleep 31337");
+        let said = self.ends(&["apply", "--yes", "--target", "stamp-1"], 12);
+        assert!(said.contains("the hook `sleep` took longer than 3 s"), "{said}");
+        let still =
+            self.command(&["ssh", "stamp-1", "ps -eo args | grep -c '[s]leep 31337'"]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&still.stdout).trim(), "0", "{}", text(&still));
+        self.write(file);
+    }
+}
 
 #[test]
 fn real_hosts_survive_three_kills_and_are_configured_where_they_are() {
     let Some(program) = program("real_hosts_survive_three_kills_and_are_configured_where_they_are") else {
         return;
     };
-    let (fleet, mut dice) = (Fleet::of_hosts(program, REAL), Dice::new());
+    let real = REAL.replace("REGISTER", REGISTER);
+    let (fleet, mut dice) = (Fleet::of_hosts(program, &real), Dice::new());
     for _ in 0..3 {
         fleet.kill(&["apply", "--yes"], Duration::from_secs(2) + dice.below(Duration::from_secs(10)));
     }
@@ -221,7 +263,8 @@ fn real_hosts_survive_three_kills_and_are_configured_where_they_are() {
     for machine in machines.into_iter().flatten() {
         fleet.world.docker_ok(&machine, &["version"]);
     }
-    fleet.write(&REAL.replace("role: web", "role: front"));
+    fleet.hooks_run_where_they_should(&real);
+    fleet.write(&real.replace("role: web", "role: front"));
     fleet.ends(&["plan"], 11);
     fleet.ends(&["apply", "--yes"], 0);
     let labels = fleet.world.docker_ok("web-2", &["info", "--format", "{{json .Labels}}"]);
