@@ -7,7 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
@@ -19,8 +19,7 @@ use crate::journal::{Entry, parse, write_line};
 use crate::store::layout::Layout;
 use crate::store::lock::{self, Holder, Try, look, try_lock};
 use crate::store::replace::{failed, make_folder, replace, sync_folder};
-use crate::store::sweep::sweep;
-use crate::store::{Lease, Store, Subject, Wait, identity};
+use crate::store::{Lease, Store, Subject, Wait, identity, sweep};
 use crate::{Error, Kind, Result};
 
 const POLL: Duration = Duration::from_millis(50);
@@ -31,6 +30,7 @@ pub struct Folder {
     layout: Layout,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    swept: Once,
 }
 
 /// What a lease keeps: the lock, and where the journal goes on.
@@ -51,12 +51,13 @@ impl Folder {
     /// The store in `root`, which is made when something is first written.
     #[must_use]
     pub fn new(root: PathBuf, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { layout: Layout::new(root), clock, entropy }
+        Self { layout: Layout::new(root), clock, entropy, swept: Once::new() }
     }
 
-    /// Takes away what commands that were cut off left: of machines that were forgotten, and of those never begun.
+    /// Takes away what commands that were cut off left of machines that were forgotten. What they left of those never
+    /// begun is seen by nobody, and taken away before the first lock: whoever only reads is spared it.
     pub fn sweep(&self) {
-        sweep(&self.layout);
+        sweep::removed(&self.layout);
     }
 
     async fn take(&self, subject: &Subject, wait: &Wait<'_>) -> Result<File> {
@@ -206,6 +207,7 @@ impl Store for Folder {
 
     fn lock<'a>(&'a self, subject: &'a Subject, wait: &'a Wait<'a>) -> BoxFuture<'a, Result<Lease>> {
         Box::pin(async move {
+            self.swept.call_once(|| sweep::unbegun(&self.layout));
             let file = self.take(subject, wait).await?;
             self.take_over(subject, file, wait.holder)
         })

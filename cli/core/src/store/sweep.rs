@@ -13,9 +13,13 @@ use crate::store::Subject;
 use crate::store::layout::Layout;
 use crate::store::lock::{Try, try_lock};
 
-/// Takes it away. What cannot be taken away now is taken away next time.
-pub(super) fn sweep(layout: &Layout) {
+/// Takes away what is left of machines on their way out, keys among it. What cannot be taken away now is next time.
+pub(super) fn removed(layout: &Layout) {
     drop(fs::remove_dir_all(layout.removed()));
+}
+
+/// Takes away names without an event: a look into every journal.
+pub(super) fn unbegun(layout: &Layout) {
     let Ok(entries) = fs::read_dir(layout.machines()) else { return };
     let names = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     for name in names.filter(|name| !has_begun(layout, name)) {
@@ -65,7 +69,15 @@ const DRIVER: &str = "driver";
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use tokio_util::sync::CancellationToken;
+    use wharf_driver::SystemClock;
+
     use super::*;
+    use crate::OsEntropy;
+    use crate::store::{Folder, Store as _, Wait};
 
     fn left(layout: &Layout, name: &str) -> bool {
         layout.machines().join(name).exists()
@@ -94,7 +106,7 @@ mod tests {
         let held = Subject::Machine("held".parse().unwrap());
         let Ok(Try::Taken(lock)) = try_lock(&layout.lock(&held)) else { panic!("the lock is free") };
 
-        sweep(&layout);
+        unbegun(&layout);
         for name in ["killed", "torn", "bare"] {
             assert!(!left(&layout, name), "{name}");
         }
@@ -102,7 +114,26 @@ mod tests {
             assert!(left(&layout, name), "{name}");
         }
         drop(lock);
-        sweep(&layout);
+        unbegun(&layout);
         assert!(!left(&layout, "held"));
+    }
+
+    #[tokio::test]
+    async fn whoever_reads_looks_into_no_journal_and_whoever_locks_looks_into_all() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Folder::new(root.path().to_owned(), Arc::new(SystemClock::new()), Arc::new(OsEntropy));
+        let killed = root.path().join("machines/killed");
+        fs::create_dir_all(&killed).unwrap();
+        File::create(killed.join("lock")).unwrap();
+        assert_eq!(store.machines().await.unwrap(), []);
+        assert!(killed.exists());
+        let wait = Wait {
+            until: Instant::now(),
+            cancel: &CancellationToken::new(),
+            holder: "wharf rm other",
+            held: &|_| {},
+        };
+        drop(store.lock(&Subject::Machine("other".parse().unwrap()), &wait).await.unwrap());
+        assert!(!killed.exists());
     }
 }
