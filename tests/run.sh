@@ -27,7 +27,7 @@ fi
 
 install_packages() {
     local wanted=(busybox-static ca-certificates cpio curl debootstrap dbus docker-registry dropbear-bin e2fsprogs gcc
-        gnome-keyring iproute2 iptables libc6-dev libcap-ng-dev libseccomp-dev lz4 make nftables openssh-client openssh-server openssl perl
+        gnome-keyring iproute2 iptables libc6-dev libcap-ng-dev libseccomp-dev libssl-dev lz4 make nftables openssh-client openssh-server openssl perl
         pkg-config python3 python3-venv
         qemu-system-x86 qemu-utils sshfs systemd-container util-linux xz-utils zstd)
     local missing=()
@@ -90,8 +90,8 @@ install_moto() {
     "$cache/moto/bin/pip" install -q --disable-pip-version-check "$MOTO"
 }
 
-# What shares folders by virtiofs: from the PATH where it is new enough, or built into the cache, which takes 80 seconds of
-# a processor and leaves 3 MB.
+# What shares folders by virtiofs: from the PATH where it is new enough, or built into the cache, which takes 35 seconds of
+# a processor and leaves 10 MB.
 VIRTIOFSD='virtiofsd@1.14.0'
 find_virtiofsd() {
     local found
@@ -105,7 +105,8 @@ find_virtiofsd() {
 }
 install_virtiofsd() {
     find_virtiofsd && return
-    CARGO_TARGET_DIR="$results/virtiofsd" CARGO_BUILD_JOBS=1 env -u RUSTC_WORKSPACE_WRAPPER \
+    CARGO_TARGET_DIR="$results/virtiofsd" CARGO_BUILD_JOBS=1 CARGO_PROFILE_RELEASE_OPT_LEVEL=0 \
+        CARGO_PROFILE_RELEASE_LTO=off env -u RUSTC_WORKSPACE_WRAPPER \
         cargo install --quiet --locked --root "$cache/virtiofsd" "$VIRTIOFSD" ||
         echo "virtiofsd: cargo could not install it" >>"$WHARF_TEST_SKIPS"
     rm -rf "$results/virtiofsd"
@@ -127,14 +128,16 @@ count() { # the sum of one column of cargo's closing lines
 }
 
 failures() { find "$results" -name '*.failed' | wc -l; }
-run() { # run NAME COMMAND…: output to a log, the log shown when it fails
-    local name=$1 status=0 started=$SECONDS
+run() { # run NAME COMMAND…: output to a log, the log shown when it fails; says how long it took, and how much of a processor
+    local name=$1 status=0 TIMEFORMAT='%0R s %0U %0S'
     shift
-    "$@" >"$results/$name.log" 2>&1 || status=$?
+    { time "$@" >"$results/$name.log" 2>&1; } 2>"$results/$name.time" || status=$?
+    local took
+    took=$(awk '{ printf "%5d s %5d s of a processor", $1, $3 + $4 }' "$results/$name.time")
     if [ $status = 0 ]; then
-        printf '%-28s ok      %4d s\n' "$name" $((SECONDS - started))
+        printf '%-28s ok     %s\n' "$name" "$took"
     else
-        printf '%-28s FAILED  %4d s\n' "$name" $((SECONDS - started))
+        printf '%-28s FAILED %s\n' "$name" "$took"
         : >"$results/$name.failed"
         grep -vE '^test .* \.\.\. ok$|^ +Compiling |^ +Running |^running [0-9]+ tests$|^$' "$results/$name.log" | tail -n 120 || true
     fi
@@ -151,8 +154,9 @@ if [ -z "$filter" ]; then
 fi
 
 # Clippy is a compiler: what it lints, it builds, in one pass; `cargo clippy` would only check, and every crate that
-# ours depend on would be compiled once for it and once for the tests. Nobody steps through these builds or edits them.
-export RUSTC_WORKSPACE_WRAPPER=clippy-driver CARGO_INCREMENTAL=0
+# ours depend on would be compiled once for it and once for the tests. Nobody steps through these builds or edits them. The
+# program that ships has an OpenSSL of its own in it, which is three minutes of C; tests are linked with the system's.
+export RUSTC_WORKSPACE_WRAPPER=clippy-driver CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=false OPENSSL_NO_VENDOR=1
 
 # What `cargo … --message-format=json` says of ours in words; an error where there is any, be it a warning. Prints the
 # test binaries: package, its folder, executable.
@@ -183,7 +187,7 @@ if with_aws; then features=(--features wharf/aws,wharf-driver-aws/sdk); fi
 build_tests() {
     cargo test --workspace --locked "${features[@]}" --no-run --message-format=json | read_messages >"$results/binaries"
 }
-build_agent() { env -u RUSTC_WORKSPACE_WRAPPER runtime-agent/build.sh | tail -n 1 >"$results/agent"; }
+build_agent() { env -u RUSTC_WORKSPACE_WRAPPER -u CARGO_PROFILE_DEV_DEBUG runtime-agent/build.sh | tail -n 1 >"$results/agent"; }
 # What else tests need, where it isn't there yet: mostly waiting for packages.
 make_ready() {
     local kind
@@ -201,17 +205,20 @@ stop_unless() { # stop_unless NAME…: without what these make, no test says any
 }
 
 say "lints and builds"
+run build-agent build_agent &
+agent=$!
 run make-ready make_ready &
 ready=$!
 run build-tests build_tests
-wait "$ready"
-stop_unless format shell-scripts make-ready build-tests
+wait "$ready" "$agent"
+stop_unless format shell-scripts make-ready build-tests build-agent
 [ ! -f "$azurite" ] || export WHARF_TEST_AZURITE="$azurite"
 find_virtiofsd || true
 export WHARF_TEST_WHARF="$CARGO_TARGET_DIR/debug/wharf"
 if with_aws; then export WHARF_TEST_WHARF_AWS=$WHARF_TEST_WHARF; fi
 WHARF_TEST_GUEST=$(cat "$results/guest")
-export WHARF_TEST_GUEST
+WHARF_TEST_AGENT=$(cat "$results/agent")
+export WHARF_TEST_GUEST WHARF_TEST_AGENT
 
 # The test binaries of one package, each from its package's folder, as cargo would run them.
 test_package() { # test_package PACKAGE [COMMAND…]: what runs them, where root is needed
@@ -226,34 +233,32 @@ test_package() { # test_package PACKAGE [COMMAND…]: what runs them, where root
 }
 
 say "tests"
-# Minutes in which little is computed: they wait for clouds, hosts and guests, in which things take their time. So more
-# of them run at once than there are processors, and the drivers' beside everything else. The agent that ships is
-# compiled beside those that don't need it.
-run build-agent build_agent &
-agent=$!
+# Minutes in which little is computed: they wait for clouds, hosts and guests, in which things take their time. So three
+# lanes go on beside each other, and in those that wait most more tests run at once than there are processors.
 waiting=$(($(nproc) * 2))
-drivers() {
-    run wharf-driver-azure test_package wharf-driver-azure RUST_TEST_THREADS=$waiting
-    if with_aws; then run wharf-driver-aws test_package wharf-driver-aws RUST_TEST_THREADS=$waiting; fi
-    run wharf-driver-local test_package wharf-driver-local
-}
-drivers &
-beside=$!
-for package in $(cut -f1 "$results/binaries" | sort -u | grep -vx -e wharfd -e wharf-tests -e wharf-docs -e wharf-driver-azure -e wharf-driver-aws -e wharf-driver-local); do
-    run "$package" test_package "$package"
-done
-run examples-in-docs cargo test --workspace --locked "${features[@]}" --doc -- $filter
-wait "$agent"
-stop_unless build-agent
-WHARF_TEST_AGENT=$(cat "$results/agent")
-export WHARF_TEST_AGENT
 # These need root: containers, namespaces, test hosts and virtual machines.
 root=("${as_root[@]}" env PATH="$PATH" HOME="$HOME" CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}"
     RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}")
-run wharfd test_package wharfd "${root[@]}"
-run it test_package wharf-tests "${root[@]}" RUST_TEST_THREADS=$waiting
-run book test_package wharf-docs "${root[@]}"
-wait "$beside"
+clouds() {
+    run wharf-driver-azure test_package wharf-driver-azure RUST_TEST_THREADS=$waiting
+    if with_aws; then run wharf-driver-aws test_package wharf-driver-aws RUST_TEST_THREADS=$waiting; fi
+}
+hosts() { run it test_package wharf-tests "${root[@]}" RUST_TEST_THREADS=$waiting; }
+everything_else() {
+    local package apart=(-e wharfd -e wharf-tests -e wharf-docs -e wharf-driver-azure -e wharf-driver-aws)
+    for package in $(cut -f1 "$results/binaries" | sort -u | grep -vx "${apart[@]}"); do
+        run "$package" test_package "$package"
+    done
+    run examples-in-docs cargo test --workspace --locked "${features[@]}" --doc -- $filter
+    run wharfd test_package wharfd "${root[@]}"
+    run book test_package wharf-docs "${root[@]}"
+}
+clouds &
+lanes=($!)
+hosts &
+lanes+=($!)
+everything_else
+wait "${lanes[@]}"
 # The agent keeps its empty control groups for the next container; here there is none.
 "${as_root[@]}" find /sys/fs/cgroup -depth -type d \( -path '*/wharf/shim' -o -name wharf \) \
     -exec rmdir {} \; 2>/dev/null || true

@@ -6,21 +6,24 @@
 # A minimal Debian with sshd and sudo, and none of what the agent should do without: no nft, no iptables, no zstd. Its
 # init is systemd, or OpenRC under sysvinit, or there is none at all: a shell script that ends in sshd. `cloud-init` is
 # systemd with the real cloud-init, which finds its seed under /var/lib/cloud/seed/nocloud. `firewalls` is systemd with
-# everybody else who makes rules (iptables in both forms, nft, ufw, firewalld, dockerd), none of which is started. Cached
-# by the hash of this file. Needs root.
+# everybody else who makes rules (iptables in both forms, nft, ufw, firewalld, dockerd), none of which is started. What
+# all kinds have is unpacked and configured once, and each is a copy of that with what it has beside it. Cached by the
+# hash of this file. Needs root.
 set -euo pipefail
 kind=${1:-systemd}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/wharf/lab
 recipe=$(sha256sum "$0" | cut -c1-16)
 base=$cache/$kind-$recipe
-exec 9>"$(mkdir -p "$cache" && echo "$cache/$kind.lock")"
-flock 9
+common=$cache/common-$recipe
+mkdir -p "$cache"
 
 packages() {
-    local all=openssh-server,ca-certificates,iproute2,sudo,procps
     case $kind in
-        systemd | cloud-init | firewalls) echo "systemd,systemd-sysv,dbus,$all" ;;
-        openrc | bare) echo "$all" ;;
+        systemd) echo systemd systemd-sysv dbus ;;
+        cloud-init) echo systemd systemd-sysv dbus cloud-init ;;
+        firewalls) echo systemd systemd-sysv dbus docker.io firewalld iptables nftables ufw ;;
+        openrc) echo openrc sysvinit-core ;;
+        bare) ;;
         *) echo "base.sh: there is no kind $kind" >&2 && return 2 ;;
     esac
 }
@@ -69,7 +72,6 @@ UNIT
 
 cloud-init() {
     systemd
-    install cloud-init
     # No other source of data is looked for, and the lab's own network stays.
     cat >etc/cloud/cloud.cfg.d/90-lab.cfg <<'CFG'
 datasource_list: [NoCloud]
@@ -90,25 +92,22 @@ CFG
 
 firewalls() {
     systemd
-    install docker.io firewalld iptables nftables ufw
     # A test starts the one that it is about.
     chroot . systemctl disable containerd.service docker.service docker.socket firewalld.service ufw.service >&2
 }
 
-# What debootstrap cannot bring: it takes the first of several alternatives, which OpenRC does not go with, and configures
-# Python's packages in an order that they do not bear.
+# debootstrap takes the first of several alternatives, which OpenRC does not go with, and configures Python's packages in
+# an order that they do not bear; apt knows better.
 install() { # install PACKAGE…
     cp /etc/resolv.conf etc/resolv.conf
     printf '#!/bin/sh\nexit 101\n' >usr/sbin/policy-rc.d
     chmod 755 usr/sbin/policy-rc.d
-    chroot . apt-get update -qq >&2
-    DEBIAN_FRONTEND=noninteractive chroot . \
-        apt-get install -y -qq --no-install-recommends "$@" >&2
-    rm -rf usr/sbin/policy-rc.d etc/resolv.conf var/lib/apt/lists/* var/cache/apt/archives/*.deb
+    [ $# = 0 ] || DEBIAN_FRONTEND=noninteractive chroot . \
+        apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-unsafe-io "$@" >&2
+    rm -rf usr/sbin/policy-rc.d etc/resolv.conf var/lib/apt/lists/* var/cache/apt/archives/*.deb var/cache/apt/*.bin
 }
 
 openrc() {
-    install openrc sysvinit-core
     # Only the runlevels; terminals that nobody sits at would be started again and again.
     cat >etc/inittab <<'INITTAB'
 id:2:initdefault:
@@ -148,16 +147,39 @@ SCRIPT
     chmod 755 etc/lab-init
 }
 
-if [ ! -e "$base/etc/wharf-lab" ]; then
-    new=$cache/$kind-new
+# make FOLDER COMMAND…: what the command makes in a new folder, unless it is there; one at a time.
+make() {
+    local folder=$1 new=${1%-*}-new
+    shift
+    exec 9>"${folder%-*}.lock"
+    flock 9
+    [ ! -e "$folder/etc/wharf-lab" ] || return 0
     rm -rf "$new"
+    "$@" "$new"
+    echo "$recipe" >"$new/etc/wharf-lab"
+    rm -rf "$folder"
+    mv "$new" "$folder"
+}
+
+make_common() {
+    local suite
     suite=$(. /etc/os-release && [ "$ID" = debian ] && echo "$VERSION_CODENAME" || echo bookworm)
-    debootstrap --variant=minbase --include="$(packages)" "$suite" "$new" >&2
-    cd "$new"
+    debootstrap --variant=minbase --include=openssh-server,ca-certificates,iproute2,sudo,procps "$suite" "$1" >&2
+    cp /etc/resolv.conf "$1/etc/resolv.conf"
+    chroot "$1" apt-get update -qq >&2
+}
+
+make_kind() {
+    cp -a --reflink=auto "$common" "$1"
+    cd "$1"
+    install $(packages)
     common
     "$kind"
-    echo "$recipe" >etc/wharf-lab
-    rm -rf "$base"
-    mv "$new" "$base"
+}
+
+packages >/dev/null
+if [ ! -e "$base/etc/wharf-lab" ]; then
+    make "$common" make_common
+    make "$base" make_kind
 fi
 echo "$base"
