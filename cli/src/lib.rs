@@ -60,12 +60,7 @@ impl Build {
     /// The build that people run.
     #[must_use]
     pub fn standard() -> Self {
-        Self {
-            drivers: drivers::all(),
-            open: Wharf::open,
-            keyring: keyring::open,
-            objects: wharf_objects::connect,
-        }
+        Self { drivers: drivers::all(), open: Wharf::open, keyring: keyring::open, objects: shared::connect }
     }
 }
 
@@ -174,7 +169,7 @@ fn verb(
             interrupt::watch(ui, &cancel);
         }
         let shared = match &config.shared {
-            Some(address) => Some(shared::open(address, &config, &world, build)?),
+            Some(address) => Some(shared::open(address, &config, &world, build).await?),
             None => None,
         };
         let cx = Cx {

@@ -198,6 +198,9 @@ fn may_pass(error: &StoreError) -> bool {
 
 /// The error of a failed call. What a store says may quote a signed address: signatures are taken out.
 pub(crate) fn failed(what: &str, key: &Path, error: &StoreError) -> Error {
+    if let Some(own) = own(error) {
+        return own.again();
+    }
     let (kind, hint) = match error {
         StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => {
             (Kind::NotAllowed, "check the credentials that the environment holds, and what they may do there")
@@ -212,6 +215,18 @@ pub(crate) fn failed(what: &str, key: &Path, error: &StoreError) -> Error {
     };
     Error::new(kind, format!("cannot {what} `{key}` in the shared store: {}", without_signatures(error)))
         .hint(hint)
+}
+
+/// What we said ourselves, to whoever called for us.
+fn own(error: &StoreError) -> Option<&Error> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(one) = cause {
+        if let Some(own) = one.downcast_ref() {
+            return Some(own);
+        }
+        cause = one.source();
+    }
+    None
 }
 
 fn without_signatures(error: &StoreError) -> String {

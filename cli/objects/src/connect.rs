@@ -1,10 +1,14 @@
 //! From an address and the person's environment to the objects: who signs in, by which way, and whom to believe.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use object_store::CredentialProvider;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, S3ConditionalPut};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::client::{HttpClient, HttpConnector};
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
@@ -14,20 +18,42 @@ use wharf_core::{Error, Kind, Result};
 use crate::address::{Address, Service};
 
 /// How the objects at an address are reached, by what the environment says.
-pub type Connect = fn(&Address, &BTreeMap<String, String>) -> Result<Arc<dyn ObjectStore>>;
+pub type Connect =
+    for<'a> fn(&'a Address, &'a BTreeMap<String, String>) -> BoxFuture<'a, Result<Arc<dyn ObjectStore>>>;
+
+/// Who signs calls to S3, beside the keys that an environment may hold.
+pub trait SignIn: fmt::Debug + Send + Sync {
+    /// What the next call is signed with. Asked before every call: whoever takes long remembers.
+    fn keys(&self) -> BoxFuture<'_, Result<AwsCredential>>;
+
+    /// The region, where the address and the environment say none.
+    fn region(&self) -> Option<&str>;
+}
+
+/// Whether the objects are S3's and `environment` holds no whole key for them.
+#[must_use]
+pub fn needs_sign_in(address: &Address, environment: &BTreeMap<String, String>) -> bool {
+    let says = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
+    let has_key = says("AWS_ACCESS_KEY_ID") && says("AWS_SECRET_ACCESS_KEY");
+    address.service == Service::S3 && !has_key && !says("AWS_SKIP_SIGNATURE")
+}
 
 /// The objects at `address`. Nothing is asked yet.
 ///
-/// Credentials are read from `environment` by the names that everybody uses: `AWS_ACCESS_KEY_ID` and its like, or a role
-/// of the machine or the job; `AZURE_STORAGE_ACCOUNT_KEY`, `AZURE_CLIENT_ID` and its like, or `AZURE_USE_AZURE_CLI=true`.
-/// Amazon's files of profiles are not read: `aws configure export-credentials --format env` prints what one holds.
+/// Credentials are read from `environment` by the names that everybody uses: `AWS_ACCESS_KEY_ID` and its like;
+/// `AZURE_STORAGE_ACCOUNT_KEY`, `AZURE_CLIENT_ID` and its like, or `AZURE_USE_AZURE_CLI=true`. Where S3's are not there,
+/// `sign_in` has them; without it, a role of the machine or the job.
 ///
 /// # Errors
 /// When the environment does not say enough, or says what is none.
-pub fn connect(address: &Address, environment: &BTreeMap<String, String>) -> Result<Arc<dyn ObjectStore>> {
+pub fn connect(
+    address: &Address,
+    environment: &BTreeMap<String, String>,
+    sign_in: Option<Arc<dyn SignIn>>,
+) -> Result<Arc<dyn ObjectStore>> {
     let connector = Connector { client: client(environment)? };
     let built = match address.service {
-        Service::S3 => s3(address, environment, connector),
+        Service::S3 => s3(address, environment, sign_in, connector),
         Service::Azure => azure(address, environment, connector),
     };
     built.map_err(|error| {
@@ -39,9 +65,16 @@ pub fn connect(address: &Address, environment: &BTreeMap<String, String>) -> Res
 fn s3(
     address: &Address,
     environment: &BTreeMap<String, String>,
+    sign_in: Option<Arc<dyn SignIn>>,
     connector: Connector,
 ) -> object_store::Result<Arc<dyn ObjectStore>> {
     let mut builder = AmazonS3Builder::new();
+    if let Some(sign_in) = sign_in {
+        if let Some(region) = sign_in.region() {
+            builder = builder.with_region(region);
+        }
+        builder = builder.with_credentials(Arc::new(SignedIn(sign_in)));
+    }
     for (key, value) in named::<AmazonS3ConfigKey>(environment, "AWS_") {
         builder = builder.with_config(key, value);
     }
@@ -89,6 +122,25 @@ fn once() -> RetryConfig {
     RetryConfig { max_retries: 0, ..RetryConfig::default() }
 }
 
+/// Asks whoever signs in.
+#[derive(Debug)]
+struct SignedIn(Arc<dyn SignIn>);
+
+#[async_trait]
+impl CredentialProvider for SignedIn {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        match self.0.keys().await {
+            Ok(keys) => Ok(Arc::new(keys)),
+            Err(error) => Err(object_store::Error::Unauthenticated {
+                path: "the shared store".to_owned(),
+                source: Box::new(error),
+            }),
+        }
+    }
+}
+
 /// Hands out the one client.
 #[derive(Debug)]
 struct Connector {
@@ -102,7 +154,7 @@ impl HttpConnector for Connector {
 }
 
 fn client(environment: &BTreeMap<String, String>) -> Result<reqwest::Client> {
-    let failed = |error: &dyn std::fmt::Display| Error::new(Kind::Failed, format!("no HTTP client: {error}"));
+    let failed = |error: &dyn fmt::Display| Error::new(Kind::Failed, format!("no HTTP client: {error}"));
     let mut roots = RootCertStore::empty();
     // What of the system's store cannot be read is passed over, as every program does.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

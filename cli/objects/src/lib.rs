@@ -32,8 +32,9 @@ mod probe;
 mod store;
 
 pub use address::{Address, Service};
-pub use connect::{Connect, connect};
+pub use connect::{Connect, SignIn, connect, needs_sign_in};
 pub use lease::Times;
+pub use object_store::aws::AwsCredential;
 pub use object_store::{ObjectStore, memory::InMemory};
 pub use probe::prove;
 pub use store::{Objects, Place};

@@ -18,7 +18,7 @@ async fn emulators_keep_what_every_store_promises() {
         let address: Address = text.parse().unwrap();
         let open = || {
             let place = Place {
-                objects: connect(&address, &emulator.environment).unwrap(),
+                objects: connect(&address, &emulator.environment, None).unwrap(),
                 prefix: address.prefix.clone(),
                 name: text.clone(),
                 own: home.path().to_owned(),
@@ -40,7 +40,7 @@ async fn what_cannot_be_reached_or_is_not_there_has_its_kind() {
         let text = emulator.store("x").replacen("team", "nobodys", 1);
         let address: Address = text.parse().unwrap();
         let place = Place {
-            objects: connect(&address, &emulator.environment).unwrap(),
+            objects: connect(&address, &emulator.environment, None).unwrap(),
             prefix: address.prefix.clone(),
             name: text,
             own: "/nowhere".into(),

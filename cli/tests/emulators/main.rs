@@ -5,4 +5,6 @@
 mod contract;
 mod emulator;
 mod fleets;
+#[cfg(feature = "aws")]
+mod profiles;
 mod recipients;

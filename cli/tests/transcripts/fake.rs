@@ -26,7 +26,7 @@ pub(crate) fn build() -> Build {
         drivers: vec![Entry::of::<Memory>(), Entry::of::<wharf_driver_none::Elsewhere>()],
         open,
         keyring: || Ok(KEYRING.clone()),
-        objects: |address, _| Ok(objects(&address.to_string())),
+        objects: |address, _| Box::pin(async { Ok(objects(&address.to_string())) }),
     }
 }
 

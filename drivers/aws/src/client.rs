@@ -19,7 +19,7 @@ use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
-use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpClient};
 use wharf_driver::{Clock, Context, Driver as _, Error, Kind, Profile, Result, Session, Settings};
 
 use crate::Aws;
@@ -111,7 +111,7 @@ impl Intercept for Dates {
 const PATIENCE: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(15);
 /// Where everybody goes who does not say where, as with docker-machine.
-const USUAL_REGION: &str = "us-east-1";
+pub(crate) const USUAL_REGION: &str = "us-east-1";
 
 type Slot = tokio::sync::Mutex<Option<Arc<Connection>>>;
 
@@ -133,7 +133,7 @@ async fn open(config: &Config, cx: &Context) -> Result<Connection> {
     let region = region(config, session, profile).await;
     let way = Way::of(session)?;
     let connector = way.connector(None);
-    let https = Builder::new().build_with_connector_fn(move |settings, _| way.connector(settings.cloned()));
+    let https = way.client();
     let provider = ProviderConfig::without_region()
         .with_region(Some(Region::new(region.clone())))
         .with_http_client(https.clone());
@@ -187,28 +187,35 @@ fn is_there(config: &Config, set: &Settings) -> bool {
 
 async fn region(config: &Config, session: &Session, profile: Option<&Profile>) -> String {
     let said = config.region.clone().or_else(|| profile.and_then(|profile| region_of(&profile.settings)));
-    let said = said.or_else(|| session.var("AWS_REGION").map(str::to_owned));
-    if let Some(region) = said.or_else(|| session.var("AWS_DEFAULT_REGION").map(str::to_owned)) {
-        return region;
+    match said {
+        Some(region) => region,
+        None => region_of_person(session).await.unwrap_or_else(|| USUAL_REGION.to_owned()),
+    }
+}
+
+/// What the environment or the AWS CLI's files say.
+pub(crate) async fn region_of_person(session: &Session) -> Option<String> {
+    if let Some(region) = session.var("AWS_REGION").or_else(|| session.var("AWS_DEFAULT_REGION")) {
+        return Some(region.to_owned());
     }
     let mut chain = aws_config::profile::ProfileFileRegionProvider::builder();
     if let Some(name) = session.var(credential::PROFILE).or_else(|| session.var("AWS_PROFILE")) {
         chain = chain.profile_name(name);
     }
     let own = aws_config::meta::region::ProvideRegion::region(&chain.build()).await;
-    own.map_or_else(|| USUAL_REGION.to_owned(), |region| region.to_string())
+    own.map(|region| region.to_string())
 }
 
 /// How connections are made: with ring, by the system's authorities and those of `AWS_CA_BUNDLE`, and by the proxy that
 /// every other program of this person takes.
 #[derive(Debug, Clone)]
-struct Way {
+pub(crate) struct Way {
     tls: TlsContext,
     proxy: ProxyConfig,
 }
 
 impl Way {
-    fn of(session: &Session) -> Result<Self> {
+    pub(crate) fn of(session: &Session) -> Result<Self> {
         let mut roots = TrustStore::empty().with_native_roots(true);
         if let Some(file) = session.var("AWS_CA_BUNDLE") {
             let pem = std::fs::read(file).map_err(|error| {
@@ -221,6 +228,12 @@ impl Way {
         let tls = TlsContext::builder().with_trust_store(roots).build();
         let tls = tls.map_err(|error| Error::new(Kind::Refused, format!("no HTTPS: {error}")))?;
         Ok(Self { tls, proxy: proxy(session)? })
+    }
+
+    /// For the SDK's own calls.
+    pub(crate) fn client(&self) -> SharedHttpClient {
+        let way = self.clone();
+        Builder::new().build_with_connector_fn(move |settings, _| way.connector(settings.cloned()))
     }
 
     fn connector(&self, settings: Option<HttpConnectorSettings>) -> Connector {

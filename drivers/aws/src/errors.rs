@@ -121,9 +121,7 @@ where
         SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_)
             if mentions(&error, &["credential", "identity", "token", "profile"]) =>
         {
-            Error::new(Kind::NotAllowed, format!("no credentials for AWS: {why}"))
-                .hint(SIGN_IN)
-                .caused_by(error)
+            no_credentials(&error).caused_by(error)
         }
         // Cut off in the middle of its answer.
         SdkError::ResponseError(_) => {
@@ -143,6 +141,11 @@ where
         }
         _ => Error::new(Kind::Failed, format!("{api} could not be called: {why}")).caused_by(error),
     }
+}
+
+/// That nobody could be signed in as.
+pub(crate) fn no_credentials(error: &dyn std::error::Error) -> Error {
+    Error::new(Kind::NotAllowed, format!("no credentials for AWS: {}", deepest(error))).hint(SIGN_IN)
 }
 
 /// Whether any cause speaks of one of the words.

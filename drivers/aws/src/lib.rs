@@ -59,6 +59,8 @@ pub mod rights;
 mod seed;
 pub mod settings;
 #[cfg(feature = "sdk")]
+mod sign_in;
+#[cfg(feature = "sdk")]
 mod survey;
 #[cfg(feature = "sdk")]
 mod tags;
@@ -73,3 +75,5 @@ pub use config::{Config, Disk, Image, Metadata, Port, Spot};
 pub use driver::Aws;
 #[cfg(feature = "sdk")]
 pub use resource::Resource;
+#[cfg(feature = "sdk")]
+pub use sign_in::{Keys, SignIn};

@@ -36,7 +36,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<()> {
     let address = args.url.parse().map_err(Error::from)?;
     let admins = args.recipients.iter().map(|text| admin(text, cx)).collect::<Result<Vec<_>>>()?;
     let config = cx.config.at(&address);
-    let store = shared::open(&address, &config, &cx.world, &cx.build)?;
+    let store = shared::open(&address, &config, &cx.world, &cx.build).await?;
     let id = store.init().await.map_err(Error::from)?;
     let unfinished = if admins.is_empty() {
         Vec::new()
