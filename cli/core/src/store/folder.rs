@@ -54,10 +54,10 @@ impl Folder {
         Self { layout: Layout::new(root), clock, entropy, swept: Once::new() }
     }
 
-    /// Takes away what commands that were cut off left of machines that were forgotten. What they left of those never
-    /// begun is seen by nobody, and taken away before the first lock: whoever only reads is spared it.
+    /// Takes away what commands that were cut off left: of machines that were forgotten, and of those never begun. What
+    /// it would take a look into every journal to find is left for the first lock: whoever only reads is spared it.
     pub fn sweep(&self) {
-        sweep::removed(&self.layout);
+        sweep::at_a_glance(&self.layout);
     }
 
     async fn take(&self, subject: &Subject, wait: &Wait<'_>) -> Result<File> {
@@ -207,7 +207,7 @@ impl Store for Folder {
 
     fn lock<'a>(&'a self, subject: &'a Subject, wait: &'a Wait<'a>) -> BoxFuture<'a, Result<Lease>> {
         Box::pin(async move {
-            self.swept.call_once(|| sweep::unbegun(&self.layout));
+            self.swept.call_once(|| sweep::thoroughly(&self.layout));
             let file = self.take(subject, wait).await?;
             self.take_over(subject, file, wait.holder)
         })

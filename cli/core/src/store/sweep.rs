@@ -13,16 +13,22 @@ use crate::store::Subject;
 use crate::store::layout::Layout;
 use crate::store::lock::{Try, try_lock};
 
-/// Takes away what is left of machines on their way out, keys among it. What cannot be taken away now is next time.
-pub(super) fn removed(layout: &Layout) {
+/// Takes away what is left of machines on their way out, keys among it, and names without a journal. What cannot be taken
+/// away now is next time.
+pub(super) fn at_a_glance(layout: &Layout) {
     drop(fs::remove_dir_all(layout.removed()));
+    clear_all(layout, |name| fs::metadata(layout.journal(name)).is_ok_and(|journal| journal.len() > 0));
 }
 
-/// Takes away names without an event: a look into every journal.
-pub(super) fn unbegun(layout: &Layout) {
+/// Takes away names without an event, though something may stand in their journals: every one is looked into.
+pub(super) fn thoroughly(layout: &Layout) {
+    clear_all(layout, |name| has_begun(layout, name));
+}
+
+fn clear_all(layout: &Layout, but: impl Fn(&MachineName) -> bool) {
     let Ok(entries) = fs::read_dir(layout.machines()) else { return };
     let names = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    for name in names.filter(|name| !has_begun(layout, name)) {
+    for name in names.filter(|name| !but(name)) {
         drop(clear(layout, &name));
     }
 }
@@ -106,7 +112,7 @@ mod tests {
         let held = Subject::Machine("held".parse().unwrap());
         let Ok(Try::Taken(lock)) = try_lock(&layout.lock(&held)) else { panic!("the lock is free") };
 
-        unbegun(&layout);
+        thoroughly(&layout);
         for name in ["killed", "torn", "bare"] {
             assert!(!left(&layout, name), "{name}");
         }
@@ -114,19 +120,24 @@ mod tests {
             assert!(left(&layout, name), "{name}");
         }
         drop(lock);
-        unbegun(&layout);
+        thoroughly(&layout);
         assert!(!left(&layout, "held"));
     }
 
     #[tokio::test]
-    async fn whoever_reads_looks_into_no_journal_and_whoever_locks_looks_into_all() {
+    async fn whoever_reads_looks_into_no_journal_and_whoever_locks_into_all() {
         let root = tempfile::tempdir().unwrap();
         let store = Folder::new(root.path().to_owned(), Arc::new(SystemClock::new()), Arc::new(OsEntropy));
-        let killed = root.path().join("machines/killed");
-        fs::create_dir_all(&killed).unwrap();
-        File::create(killed.join("lock")).unwrap();
-        assert_eq!(store.machines().await.unwrap(), []);
-        assert!(killed.exists());
+        let [killed, torn] = ["killed", "torn"].map(|name| {
+            let folder = root.path().join("machines").join(name);
+            fs::create_dir_all(&folder).unwrap();
+            File::create(folder.join("lock")).unwrap();
+            folder
+        });
+        io::Write::write_all(&mut File::create(torn.join("journal.jsonl")).unwrap(), b"{\"number\":")
+            .unwrap();
+        store.sweep();
+        assert!(!killed.exists() && torn.exists());
         let wait = Wait {
             until: Instant::now(),
             cancel: &CancellationToken::new(),
@@ -134,6 +145,6 @@ mod tests {
             held: &|_| {},
         };
         drop(store.lock(&Subject::Machine("other".parse().unwrap()), &wait).await.unwrap());
-        assert!(!killed.exists());
+        assert!(!torn.exists());
     }
 }
