@@ -66,14 +66,24 @@ pub(crate) struct Published<S> {
 /// The only one that is ours, in each family.
 pub(crate) const TABLE: &str = "wharf";
 
+/// What it took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Made {
+    /// Changes of nf_tables that were our own; those of others' programs are not among them.
+    pub(crate) generations: u32,
+    /// What `iptables-legacy` held before.
+    pub(crate) legacy_before: u32,
+}
+
 impl Firewall {
     /// Makes the host's firewall so, and has other people's let pass what this one lets pass. Blocks; belongs to the
     /// namespace of the calling thread. `ledger` is a file for what others were told and do not tell back.
-    pub(crate) fn apply(&self, ledger: &Path) -> Result<()> {
+    pub(crate) fn apply(&self, ledger: &Path) -> Result<Made> {
         let neighbours = Neighbours::look()?;
-        self.batch(&neighbours.of_dockerd()).commit()?;
+        let own = self.batch(&neighbours.of_dockerd()).commit()?;
         let ours = |on: &Guarded| Ours { bridge: on.bridge.clone(), has_ipv6: on.subnet_ipv6.is_some() };
-        neighbours.answer(&self.bridges.iter().map(ours).collect::<Vec<_>>(), ledger)
+        let theirs = neighbours.answer(&self.bridges.iter().map(ours).collect::<Vec<_>>(), ledger)?;
+        Ok(Made { generations: own + theirs, legacy_before: neighbours.legacy_mark() })
     }
 
     /// `strangers` are bridges of somebody else's containers.

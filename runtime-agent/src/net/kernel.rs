@@ -47,10 +47,18 @@ pub(crate) trait Kernel: Debug + Send + Sync {
     /// Names the links that had to be told, if it did not forward before.
     fn start_forwarding_ipv6(&self) -> Result<Option<Vec<String>>>;
 
-    fn firewall(&self, firewall: Firewall) -> BoxFuture<'_, Result<()>>;
+    fn firewall(&self, firewall: Firewall) -> BoxFuture<'_, Result<Programmed>>;
 
     /// Changes with every change that anybody made to the host's firewall.
     fn firewall_generation(&self) -> BoxFuture<'_, Result<Generation>>;
+}
+
+/// What came of programming the firewall.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Programmed {
+    pub(crate) generation: Generation,
+    /// Whether nobody but us changed anything meanwhile; else it may not be what it should be by now.
+    pub(crate) alone: bool,
 }
 
 /// Which state of the host's firewall this is.
@@ -60,6 +68,12 @@ pub(crate) struct Generation {
     tables: u32,
     /// Of the old tables there is only what they hold.
     legacy: u32,
+}
+
+impl Generation {
+    fn now() -> Result<Self> {
+        Ok(Self { tables: nftables::generation()?, legacy: neighbours::legacy_mark()? })
+    }
 }
 
 /// A link into a namespace.
@@ -263,14 +277,20 @@ impl Kernel for Linux {
         namespace::set("net/ipv6/conf/all/forwarding", "1").map(|()| Some(told))
     }
 
-    fn firewall(&self, firewall: Firewall) -> BoxFuture<'_, Result<()>> {
+    fn firewall(&self, firewall: Firewall) -> BoxFuture<'_, Result<Programmed>> {
         let ledger = self.ledger.clone();
-        let applied = tokio::task::spawn_blocking(move || firewall.apply(&ledger));
+        let applied = tokio::task::spawn_blocking(move || {
+            let before = nftables::generation()?;
+            let made = firewall.apply(&ledger)?;
+            let generation = Generation::now()?;
+            let ours =
+                Generation { tables: before.wrapping_add(made.generations), legacy: made.legacy_before };
+            Ok(Programmed { generation, alone: generation == ours })
+        });
         async move { applied.await.map_err(|_| Error::Ended)? }.boxed()
     }
 
     fn firewall_generation(&self) -> BoxFuture<'_, Result<Generation>> {
-        let look = || Ok(Generation { tables: nftables::generation()?, legacy: neighbours::legacy_mark()? });
-        async move { tokio::task::spawn_blocking(look).await.map_err(|_| Error::Ended)? }.boxed()
+        async move { tokio::task::spawn_blocking(Generation::now).await.map_err(|_| Error::Ended)? }.boxed()
     }
 }

@@ -20,7 +20,9 @@ mod subnet;
 pub(crate) mod testing;
 
 pub(crate) use error::{Error, Result};
-pub(crate) use kernel::{Generation, Kernel, Linux, Plug, ledger, stop_forwarding, stop_forwarding_ipv6};
+pub(crate) use kernel::{
+    Generation, Kernel, Linux, Plug, Programmed, ledger, stop_forwarding, stop_forwarding_ipv6,
+};
 pub(crate) use mac::Mac;
 pub(crate) use nftables::Protocol;
 pub(crate) use ports::reserve;

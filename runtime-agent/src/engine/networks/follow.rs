@@ -29,10 +29,12 @@ impl Networks {
             return Ok(());
         }
         let failed = |e| Error::internal("setting the firewall's rules anew", e);
-        if self.shared.kernel.firewall_generation().await.map_err(failed)? == applied.generation {
-            return Ok(());
+        let now = self.shared.kernel.firewall_generation().await.map_err(failed)?;
+        match applied.generation {
+            Some(ours) if ours == now => return Ok(()),
+            Some(_) => tracing::info!("somebody else has changed the firewall: setting our rules anew"),
+            None => tracing::debug!("the firewall was changed while we changed it: setting our rules anew"),
         }
-        tracing::info!("somebody else has changed the firewall: setting our rules anew");
         self.program(&mut applied).await
     }
 }

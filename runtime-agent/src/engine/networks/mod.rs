@@ -33,7 +33,7 @@ use crate::config::Config;
 use crate::engine::error::{Error, Result};
 use crate::engine::events::{EventKind, Events};
 use crate::net::firewall::{Firewall, Guarded, Published};
-use crate::net::{Generation, Kernel, Linux, Protocol, Proxy, dns};
+use crate::net::{Generation, Kernel, Linux, Programmed, Protocol, Proxy, dns};
 use crate::store::record as disk;
 
 pub(crate) use attach::Attach;
@@ -67,13 +67,18 @@ struct Shared {
     proxies: Mutex<BTreeMap<String, BTreeMap<PlaceV6, Proxy>>>,
 }
 
+/// Whoever changes the firewall whenever we do is not raced for longer.
+const CROSSINGS: u32 = 8;
+
 /// What the kernel's firewall has caught up with.
 #[derive(Debug, Default)]
 struct Applied {
     /// The last change of ours.
     change: u64,
-    /// What the firewall was after it.
-    generation: Generation,
+    /// What the firewall was after it; `None` where others changed it at the same time, and it must be looked at again.
+    generation: Option<Generation>,
+    /// How often in a row that was so.
+    crossed: u32,
 }
 
 /// A port on an IPv6 address of the host.
@@ -156,9 +161,11 @@ impl Networks {
             (state.changes, firewall)
         };
         let failed = |e| Error::internal("failed to program the firewall", e);
-        self.shared.kernel.firewall(firewall).await.map_err(failed)?;
-        let generation = self.shared.kernel.firewall_generation().await.map_err(failed)?;
-        *applied = Applied { change, generation };
+        let Programmed { generation, alone } = self.shared.kernel.firewall(firewall).await.map_err(failed)?;
+        // Somebody whose own program was called for us is somebody, too; but not forever.
+        let settled = alone || applied.crossed >= CROSSINGS;
+        let crossed = if settled { 0 } else { applied.crossed + 1 };
+        *applied = Applied { change, generation: settled.then_some(generation), crossed };
         Ok(())
     }
 

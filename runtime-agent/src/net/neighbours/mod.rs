@@ -72,27 +72,36 @@ impl Neighbours {
     }
 
     /// Lets these bridges' packets pass everywhere; none takes every entry away. `ledger` is where is written down what
-    /// the system itself does not say.
-    pub(super) fn answer(&self, bridges: &[Ours], ledger: &Path) -> Result<()> {
+    /// the system itself does not say. Returns how many changes of nf_tables were made from here, and by no other program.
+    pub(super) fn answer(&self, bridges: &[Ours], ledger: &Path) -> Result<u32> {
         let names: Vec<&str> = bridges.iter().map(|ours| ours.bridge.as_str()).collect();
         let by_firewalld = firewalld::answer(self.tables.iter().find(|t| t.is_firewalld()), &names, ledger)?;
         let has_ufw = self.tables.iter().any(Table::has_ufw) || self.legacy.iter().any(Legacy::has_ufw);
         let by_ufw = ufw::answer(has_ufw, &names)?;
+        let mut generations = 0;
         for table in &self.tables {
             let is_answered = table.is_firewalld() && by_firewalld || table.has_ufw() && by_ufw;
-            table.answer(if is_answered { &[] } else { bridges })?;
+            generations += table.answer(if is_answered { &[] } else { bridges })?;
         }
         for legacy in &self.legacy {
             legacy.answer(if legacy.has_ufw() && by_ufw { &[] } else { bridges })?;
         }
-        Ok(())
+        Ok(generations)
+    }
+
+    /// What [`legacy_mark`] was when this was looked at.
+    pub(super) fn legacy_mark(&self) -> u32 {
+        mark(&self.legacy)
     }
 }
 
 /// Changes with every change to what `iptables-legacy` holds, which nobody is told of; zero without it.
 pub(super) fn legacy_mark() -> Result<u32> {
-    let looked = legacy::look()?;
-    Ok(looked.iter().map(Legacy::mark).fold(0, u32::wrapping_add))
+    Ok(mark(&legacy::look()?))
+}
+
+fn mark(legacy: &[Legacy]) -> u32 {
+    legacy.iter().map(Legacy::mark).fold(0, u32::wrapping_add)
 }
 
 /// The one of these programs that is there.

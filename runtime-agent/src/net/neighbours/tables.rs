@@ -57,7 +57,7 @@ impl Table {
     }
 
     /// Makes every chain that stops forwarded packets let these bridges' pass.
-    pub(super) fn answer(&self, bridges: &[Ours]) -> Result<()> {
+    pub(super) fn answer(&self, bridges: &[Ours]) -> Result<u32> {
         let bridges: Vec<&str> = bridges
             .iter()
             .filter(|ours| self.family != Family::Ip6 || ours.has_ipv6)

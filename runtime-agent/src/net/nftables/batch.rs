@@ -120,12 +120,14 @@ impl Batch {
         self.changes.is_empty()
     }
 
-    /// Hands it to the kernel and waits for its verdict.
-    pub(crate) fn commit(&self) -> Result<()> {
+    /// Hands it to the kernel and waits for its verdict. Returns how many generations of the ruleset that made: one, or
+    /// none where there is nothing to change.
+    pub(crate) fn commit(&self) -> Result<u32> {
         if self.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
-        Socket::open()?.commit(&self.encode(), self.last())
+        Socket::open()?.commit(&self.encode(), self.last())?;
+        Ok(1)
     }
 
     /// The sequence number of the last change: the one that is acknowledged.

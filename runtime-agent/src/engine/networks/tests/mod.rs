@@ -429,6 +429,74 @@ fn rules_that_somebody_flushed_are_set_anew() {
 }
 
 #[test]
+fn what_others_change_while_we_do_is_not_taken_for_ours() {
+    in_a_namespace("what_others_change_while_we_do_is_not_taken_for_ours", || async {
+        run("iptables-nft", "-P FORWARD DROP");
+        let folder = tempfile::tempdir().unwrap();
+        let kernel = Linux::open(folder.path()).unwrap();
+        let bridge = Guarded {
+            bridge: "wharf0".to_owned(),
+            subnet: "172.17.0.0/16".parse().unwrap(),
+            subnet_ipv6: None,
+            internal: false,
+            talk: true,
+            masquerade: true,
+        };
+        let wanted = Firewall { bridges: vec![bridge], ..Firewall::default() };
+        for _ in 0..3 {
+            assert!(kernel.firewall(wanted.clone()).await.unwrap().alone);
+        }
+        let busy = Arc::new(AtomicBool::new(true));
+        let goes_on = Arc::clone(&busy);
+        let somebody = std::thread::spawn(move || {
+            while goes_on.load(Ordering::Relaxed) {
+                run("nft", "add table ip theirs");
+                run("nft", "delete table ip theirs");
+            }
+        });
+        let mut crossed = false;
+        for _ in 0..1000 {
+            crossed |= !kernel.firewall(wanted.clone()).await.unwrap().alone;
+            if crossed {
+                break;
+            }
+        }
+        busy.store(false, Ordering::Relaxed);
+        somebody.join().unwrap();
+        assert!(crossed, "somebody else's changes were never noticed");
+        assert!(kernel.firewall(wanted).await.unwrap().alone);
+    });
+}
+
+#[test]
+fn a_firewall_that_is_changed_for_a_while_is_ours_again_in_the_end() {
+    in_a_namespace("a_firewall_that_is_changed_for_a_while_is_ours_again_in_the_end", || async {
+        let world = World::open().await;
+        let far = another_machine(&world).await;
+        run("iptables-nft", "-P FORWARD DROP");
+        let web = world.start("web", "bridge", &[("80/tcp", "", "8080")]).await;
+        web.serve(80, "hello").await;
+        // A reload in pieces, some of which come while we set what an earlier one took.
+        let reload = tokio::task::spawn_blocking(|| {
+            for _ in 0..60 {
+                run("nft", "flush chain ip filter FORWARD");
+                std::thread::sleep(Duration::from_millis(17));
+            }
+        });
+        reload.await.unwrap();
+        let again = async {
+            while far.ask(far.gateway, 8080).await.is_none() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let again = tokio::time::timeout(Duration::from_secs(30), again).await;
+        assert!(again.is_ok(), "nothing is set anew: {}", run("nft", "list ruleset"));
+        world.networks.detach("web").await.unwrap();
+        namespace::remove(&far.namespace).await.unwrap();
+    });
+}
+
+#[test]
 fn a_forward_policy_of_legacy_iptables_is_answered_too() {
     in_a_namespace("a_forward_policy_of_legacy_iptables_is_answered_too", || async {
         let world = World::open().await;
