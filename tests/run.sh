@@ -233,8 +233,9 @@ test_package() { # test_package PACKAGE [COMMAND…]: what runs them, where root
 }
 
 say "tests"
-# Minutes in which little is computed: they wait for clouds, hosts and guests, in which things take their time. So three
-# lanes go on beside each other, and in those that wait most more tests run at once than there are processors.
+# Minutes in which little is computed: they wait for clouds, hosts and guests, in which things take their time. So two
+# lanes go on beside each other, and in those that wait most more tests run at once than there are processors. What is
+# timed by simulated clouds and by real hosts bears no third.
 waiting=$(($(nproc) * 2))
 # These need root: containers, namespaces, test hosts and virtual machines.
 root=("${as_root[@]}" env PATH="$PATH" HOME="$HOME" CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}"
@@ -242,23 +243,23 @@ root=("${as_root[@]}" env PATH="$PATH" HOME="$HOME" CARGO_HOME="${CARGO_HOME:-$H
 clouds() {
     run wharf-driver-azure test_package wharf-driver-azure RUST_TEST_THREADS=$waiting
     if with_aws; then run wharf-driver-aws test_package wharf-driver-aws RUST_TEST_THREADS=$waiting; fi
+    run wharf-driver-local test_package wharf-driver-local
+    run wharf test_package wharf
+    run book test_package wharf-docs "${root[@]}"
 }
-hosts() { run it test_package wharf-tests "${root[@]}" RUST_TEST_THREADS=$waiting; }
-everything_else() {
-    local package apart=(-e wharfd -e wharf-tests -e wharf-docs -e wharf-driver-azure -e wharf-driver-aws)
+hosts() {
+    local package apart=(-e wharf -e wharfd -e wharf-tests -e wharf-docs -e 'wharf-driver-\(azure\|aws\|local\)')
     for package in $(cut -f1 "$results/binaries" | sort -u | grep -vx "${apart[@]}"); do
         run "$package" test_package "$package"
     done
     run examples-in-docs cargo test --workspace --locked "${features[@]}" --doc -- $filter
     run wharfd test_package wharfd "${root[@]}"
-    run book test_package wharf-docs "${root[@]}"
+    run it test_package wharf-tests "${root[@]}" RUST_TEST_THREADS=$waiting
 }
 clouds &
-lanes=($!)
-hosts &
-lanes+=($!)
-everything_else
-wait "${lanes[@]}"
+beside=$!
+hosts
+wait "$beside"
 # The agent keeps its empty control groups for the next container; here there is none.
 "${as_root[@]}" find /sys/fs/cgroup -depth -type d \( -path '*/wharf/shim' -o -name wharf \) \
     -exec rmdir {} \; 2>/dev/null || true
