@@ -91,7 +91,7 @@ impl Cloud {
             settings,
             own: Vec::new(),
             stride: 0,
-            minutes: 120,
+            minutes: 20,
             runtime: Some(runtime),
             busy_moto: None,
         }

@@ -63,7 +63,7 @@ impl Cloud {
             settings,
             own: Vec::new(),
             stride: 0,
-            minutes: 240,
+            minutes: 60,
             runtime: Some(runtime),
         }
     }
