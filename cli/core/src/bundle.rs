@@ -75,7 +75,10 @@ impl Bundle {
         let archive = self.archive().map_err(|e| failed(&e))?;
         let encryptor = match with {
             Lock::Passphrase(text) => {
-                age::Encryptor::with_user_passphrase(SecretString::from(text.expose().clone()))
+                let mut key = age::scrypt::Recipient::new(SecretString::from(text.expose().clone()));
+                key.set_work_factor(WORK);
+                age::Encryptor::with_recipients(std::iter::once(&key as &dyn age::Recipient))
+                    .map_err(|e| failed(&e))?
             }
             Lock::Recipients(keys) => {
                 let keys = keys.iter().map(PublicKey::to_age).collect::<Result<Vec<_>>>()?;
@@ -110,7 +113,8 @@ impl Bundle {
                 Error::new(Kind::NotAllowed, "the bundle is locked with a passphrase, and there is none")
                     .hint("name the file that holds it with WHARF_PASSPHRASE_FILE")
             })?;
-            let key = age::scrypt::Identity::new(SecretString::from(passphrase.expose().clone()));
+            let mut key = age::scrypt::Identity::new(SecretString::from(passphrase.expose().clone()));
+            key.set_max_work_factor(MOST_WORK);
             read(&mut std::iter::once(&key as &dyn age::Identity))?
         } else {
             let identity = with.identity.as_ref().ok_or_else(|| {
@@ -243,6 +247,10 @@ fn not_opened(error: &age::DecryptError) -> Error {
 }
 
 const VERSION: u32 = 1;
+/// How costly a passphrase is to guess, as a power of two, and how costly it may be: what `age` itself takes. What the
+/// library would choose, by how busy this computer is, another computer or this one an hour later might refuse.
+const WORK: u8 = 18;
+const MOST_WORK: u8 = 22;
 const HEADER: &str = "bundle.json";
 const MACHINES: &str = "machines";
 const JOURNAL: &str = "journal.jsonl";
