@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use wharf_test_ports::Port;
 
 use super::*;
 
@@ -18,6 +19,7 @@ struct Server {
     folder: tempfile::TempDir,
     process: Child,
     port: u16,
+    _reserved: Port,
     host_key: KeyPair,
     user_key: KeyPair,
     user: String,
@@ -30,7 +32,8 @@ impl Server {
         let user_key = KeyPair::generate("user").unwrap();
         write(&folder.path().join("host"), host_key.private());
         write(&folder.path().join("authorized"), user_key.public());
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let reserved = Port::reserve().unwrap();
+        let port = reserved.number();
         let at = folder.path().display();
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {at}/host\nAuthorizedKeysFile {at}/authorized\n\
@@ -48,7 +51,7 @@ impl Server {
             .spawn()
             .expect("openssh-server is installed");
         let user = String::from_utf8(Process::new("id").arg("-un").output().unwrap().stdout).unwrap();
-        Self { folder, process, port, host_key, user_key, user: user.trim().to_owned() }
+        Self { folder, process, port, _reserved: reserved, host_key, user_key, user: user.trim().to_owned() }
     }
 
     fn target(&self) -> Target {
@@ -201,9 +204,9 @@ async fn another_type_of_host_key_is_a_mismatch_too() {
     // The configuration's own key is ed25519; this server has only the other.
     let server = Server::start();
     let config = std::fs::read_to_string(server.path("config")).unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = Port::reserve().unwrap();
     let config = config.replace(&format!("{}/host", server.folder.path().display()), rsa.to_str().unwrap());
-    let config = config.replace(&format!("Port {}", server.port), &format!("Port {port}"));
+    let config = config.replace(&format!("Port {}", server.port), &format!("Port {}", port.number()));
     write(&server.path("config2"), &config);
     let mut swapped = Process::new("/usr/sbin/sshd")
         .args(["-D", "-f"])
@@ -211,7 +214,7 @@ async fn another_type_of_host_key_is_a_mismatch_too() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let result = connect(&Target { port, ..server.target() }).await;
+    let result = connect(&Target { port: port.number(), ..server.target() }).await;
     swapped.kill().unwrap();
     swapped.wait().unwrap();
     let error = result.unwrap_err();
@@ -329,8 +332,9 @@ async fn an_agent_signs_for_us() {
 #[tokio::test]
 async fn nothing_listening_is_refused() {
     let server = Server::start();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let error = Session::connect(&Target { port, ..server.target() }, soon(1)).await.unwrap_err();
+    let port = Port::reserve().unwrap();
+    let error =
+        Session::connect(&Target { port: port.number(), ..server.target() }, soon(1)).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Refused, "{error}");
 }
 
@@ -415,11 +419,11 @@ async fn a_name_without_address_is_told_at_once() {
 #[tokio::test]
 async fn a_host_that_comes_up_late_is_waited_for() {
     let server = Server::start();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let real = server.port;
+    let port = Port::reserve().unwrap();
+    let (real, late) = (server.port, port.number());
     // First silent (as a hypervisor's forward is), then a way to the real server.
-    let late = tokio::spawn(async move {
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+    let opens = tokio::spawn(async move {
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, late)).await.unwrap();
         let begun = Instant::now();
         let mut silent = Vec::new();
         loop {
@@ -435,9 +439,9 @@ async fn a_host_that_comes_up_late_is_waited_for() {
         }
     });
     let begun = Instant::now();
-    connect(&Target { port, ..server.target() }).await.unwrap();
+    connect(&Target { port: late, ..server.target() }).await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-    late.abort();
+    opens.abort();
 }
 
 #[tokio::test]
@@ -526,7 +530,7 @@ async fn dropbear_takes_uploads_without_sftp() {
     let public = public.lines().find(|line| line.starts_with("ssh-ed25519")).unwrap();
     let user = KeyPair::generate("user").unwrap();
     write(&folder.path().join("authorized_keys"), user.public());
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = Port::reserve().unwrap();
     // It looks for keys in the home folder and nowhere else: it gets one of its own.
     let script = "mount -t tmpfs -o mode=700 none ~ && mkdir -m 700 ~/.ssh && cp \"$1\" ~/.ssh/ && shift && exec \"$@\"";
     let mut server = Process::new("unshare")
@@ -535,7 +539,7 @@ async fn dropbear_takes_uploads_without_sftp() {
         .arg(dropbear.expect("dropbear-bin is installed"))
         .args(["-F", "-s", "-r"])
         .arg(&key)
-        .args(["-p", &format!("127.0.0.1:{port}"), "-P"])
+        .args(["-p", &format!("127.0.0.1:{}", port.number()), "-P"])
         .arg(folder.path().join("pid"))
         .stderr(Stdio::null())
         .spawn()
@@ -543,7 +547,7 @@ async fn dropbear_takes_uploads_without_sftp() {
     let who = String::from_utf8(Process::new("id").arg("-un").output().unwrap().stdout).unwrap();
     let pinned = HostKeys::Pinned(vec![public.parse().unwrap()]);
     let target = Target {
-        port,
+        port: port.number(),
         ..Target::new("127.0.0.1", who.trim(), Identity::Key(user.private().to_owned()), pinned)
     };
     let uploaded = async {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
-use tokio::net::TcpListener;
 use wharf_driver::{Configure as _, Factory, Kind, Known, Settings, State};
 use wharf_driver_ssh::Ssh;
+use wharf_test_ports::Port;
 use wharf_testkit::{World, suite};
 
 /// A port that takes connections, as an SSH server's does.
@@ -73,12 +73,11 @@ impl World for Nobody {
 
 #[tokio::test]
 async fn nobody_there_is_a_warning_and_no_state() {
-    // Bound and dropped: nobody listens there now.
-    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let desk = suite::Desk::new(Nobody(port)).await;
+    let port = Port::reserve().unwrap();
+    let desk = suite::Desk::new(Nobody(port.number())).await;
     let seen = desk.driver.observe(&[Known::of(&[])], &desk.cx).await.unwrap().remove(0);
     assert_eq!(seen.state, State::Unknown);
-    assert!(seen.warnings[0].contains(&format!("127.0.0.1:{port}")), "{:?}", seen.warnings);
+    assert!(seen.warnings[0].contains(&format!("127.0.0.1:{}", port.number())), "{:?}", seen.warnings);
 }
 
 #[tokio::test]

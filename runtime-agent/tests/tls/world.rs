@@ -1,7 +1,6 @@
 //! An engine in this process, behind mutual TLS of an authority of its own, and clients with any certificate.
 
 use std::ffi::OsString;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use rcgen::{
@@ -9,6 +8,7 @@ use rcgen::{
     IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
 };
 use time::OffsetDateTime;
+use wharf_test_ports::Port;
 use wharfd::Agent;
 use wharfd::config::Config;
 use wharfd_client::{Client, Credentials};
@@ -123,6 +123,7 @@ pub(crate) struct World {
     pub(crate) authority: Authority,
     pub(crate) port: u16,
     pub(crate) tls: PathBuf,
+    _reserved: Port,
     _folder: tempfile::TempDir,
 }
 
@@ -132,14 +133,15 @@ impl World {
         let authority = Authority::new("wharf test");
         let tls = folder.path().join("tls");
         std::fs::create_dir(&tls).unwrap();
-        let world_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let reserved = Port::reserve().unwrap();
+        let port = reserved.number();
         replace(&tls.join("ca.pem"), &authority.pem);
         install(&tls, &authority.server("m1"));
         replace(&tls.join("revoked.pem"), &authority.revoke(&[]));
         let at = |name: &str| folder.path().join(name).display().to_string();
         let mut arguments = vec![
             "wharfd".to_owned(),
-            format!("--host=tcp://127.0.0.1:{world_port}"),
+            format!("--host=tcp://127.0.0.1:{port}"),
             "--tlsverify".to_owned(),
             "--bridge=none".to_owned(),
         ];
@@ -157,7 +159,7 @@ impl World {
         }
         let config = Config::parse(arguments.into_iter().map(OsString::from)).unwrap();
         let agent = Agent::start(config).await.unwrap();
-        Self { agent, authority, port: world_port, tls, _folder: folder }
+        Self { agent, authority, port, tls, _reserved: reserved, _folder: folder }
     }
 
     pub(crate) fn client(&self, leaf: &Leaf) -> Client {

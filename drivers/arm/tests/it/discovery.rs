@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use wharf_arm::{Identity, Trust, discover};
 use wharf_driver::{Kind, SystemClock};
+use wharf_test_ports::Port;
 
 use crate::service::{Service, ok};
 
@@ -51,9 +52,8 @@ async fn what_is_no_endpoint_is_refused_with_what_one_looks_like() {
 async fn nobody_there_is_unreachable_and_a_fault_may_pass() {
     let (http, cache, clock) =
         (Trust::default().client().unwrap(), tempfile::tempdir().unwrap(), SystemClock::new());
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let port = Port::reserve().unwrap();
+    let nobody = format!("http://127.0.0.1:{}", port.number());
     let error = discover(&http, &nobody, cache.path(), &clock).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unreachable, "{error}");
     let service = Service::start(|_, _| (503, Vec::new(), Value::Null)).await;

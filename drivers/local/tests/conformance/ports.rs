@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use libtest_mimic::Trial;
 use rustix::process::{Signal, kill_process};
 use wharf_driver_local::Resource;
+use wharf_test_ports::Port;
 
 use crate::engine::Engine;
 use crate::kill::supervisor;
@@ -14,7 +15,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("published_ports_come_and_go_with_their_containers", async |world| {
             let (made, engine) = running(&world).await;
-            let (tcp, udp, local) = (free_port(), free_port(), free_port());
+            let (tcp, local) = (Port::reserve().unwrap(), Port::reserve().unwrap());
+            let (tcp, local, udp) = (tcp.number(), local.number(), free_udp_port());
             engine.publish(&[
                 ("0.0.0.0", tcp, "tcp"),
                 ("::", tcp, "tcp"),
@@ -53,7 +55,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         }),
         trial("another_supervisor_goes_on_with_the_ports", async |world| {
             let (made, engine) = running(&world).await;
-            let (old, new) = (free_port(), free_port());
+            let (old, new) = (Port::reserve().unwrap(), Port::reserve().unwrap());
+            let (old, new) = (old.number(), new.number());
             engine.publish(&[("0.0.0.0", old, "tcp")]);
             until("open", async || open(old)).await;
             kill_process(supervisor(&world), Signal::KILL).unwrap();
@@ -78,6 +81,6 @@ fn open(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+fn free_udp_port() -> u16 {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

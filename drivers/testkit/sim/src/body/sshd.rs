@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
+use wharf_test_ports::Port;
 
 use super::{Birth, Bodies, Body, Doing, Rule, lets_in};
 use crate::user_data::{Entry, User, UserData};
@@ -55,8 +56,8 @@ impl Bodies for SshdBodies {
                 return Err("a body that is only an sshd runs no commands and keeps no files".to_owned());
             }
             let outside = Mutex::new(door(birth.public_address.as_deref())?);
-            let port = free_port().map_err(|error| error.to_string())?;
-            write(&folder, &data, port).map_err(|error| format!("{}: {error}", folder.display()))?;
+            let port = Port::reserve().map_err(|error| error.to_string())?;
+            write(&folder, &data, port.number()).map_err(|error| format!("{}: {error}", folder.display()))?;
             if data.config.ssh_keys.0.is_empty() {
                 generate(&folder).await.map_err(|error| error.to_string())?;
             }
@@ -82,7 +83,7 @@ impl Bodies for SshdBodies {
 #[derive(Debug)]
 struct Sshd {
     folder: PathBuf,
-    port: u16,
+    port: Port,
     outside: Mutex<Option<SocketAddr>>,
     rules: Arc<Mutex<Vec<Vec<Rule>>>>,
     running: tokio::sync::Mutex<Option<Running>>,
@@ -187,7 +188,7 @@ impl Sshd {
             .kill_on_drop(true)
             .spawn()?;
         let deadline = tokio::time::Instant::now() + BOOT;
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_err() {
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port.number())).await.is_err() {
             if sshd.try_wait()?.is_some() || tokio::time::Instant::now() > deadline {
                 let said = std::fs::read_to_string(self.folder.join("console")).unwrap_or_default();
                 return Err(io::Error::other(format!("no sshd (root is needed): {said}")));
@@ -202,7 +203,7 @@ impl Sshd {
     async fn relay(&self, outside: Option<SocketAddr>) -> io::Result<Relay> {
         let Some(outside) = outside else { return Ok(Relay(None)) };
         let listener = TcpListener::bind(outside).await?;
-        Ok(Relay(Some(tokio::spawn(relay(listener, self.port, Arc::clone(&self.rules))))))
+        Ok(Relay(Some(tokio::spawn(relay(listener, self.port.number(), Arc::clone(&self.rules))))))
     }
 }
 
@@ -222,10 +223,6 @@ async fn relay(listener: TcpListener, port: u16, rules: Arc<Mutex<Vec<Vec<Rule>>
             }
         });
     }
-}
-
-fn free_port() -> io::Result<u16> {
-    Ok(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 fn write(folder: &Path, data: &UserData, port: u16) -> io::Result<()> {
