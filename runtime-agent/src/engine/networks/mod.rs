@@ -81,6 +81,16 @@ struct Applied {
     crossed: u32,
 }
 
+impl Applied {
+    /// What is caught up with once a change of ours was made.
+    fn after(&self, change: u64, Programmed { generation, alone }: Programmed) -> Self {
+        // Somebody whose own program was called for us is somebody, too; but not forever.
+        let settled = alone || self.crossed >= CROSSINGS;
+        let crossed = if settled { 0 } else { self.crossed + 1 };
+        Self { change, generation: settled.then_some(generation), crossed }
+    }
+}
+
 /// A port on an IPv6 address of the host.
 type PlaceV6 = (Protocol, SocketAddrV6);
 
@@ -161,11 +171,8 @@ impl Networks {
             (state.changes, firewall)
         };
         let failed = |e| Error::internal("failed to program the firewall", e);
-        let Programmed { generation, alone } = self.shared.kernel.firewall(firewall).await.map_err(failed)?;
-        // Somebody whose own program was called for us is somebody, too; but not forever.
-        let settled = alone || applied.crossed >= CROSSINGS;
-        let crossed = if settled { 0 } else { applied.crossed + 1 };
-        *applied = Applied { change, generation: settled.then_some(generation), crossed };
+        let programmed = self.shared.kernel.firewall(firewall).await.map_err(failed)?;
+        *applied = applied.after(change, programmed);
         Ok(())
     }
 

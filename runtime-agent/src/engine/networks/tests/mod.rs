@@ -469,6 +469,21 @@ fn what_others_change_while_we_do_is_not_taken_for_ours() {
 }
 
 #[test]
+fn whoever_changes_the_firewall_whenever_we_do_is_not_raced_for_ever() {
+    let crossed = Programmed { generation: Generation::default(), alone: false };
+    let mut applied = Applied::default();
+    for change in 0..u64::from(CROSSINGS) {
+        applied = applied.after(change, crossed);
+        assert_eq!((applied.change, applied.generation), (change, None), "to be looked at again");
+    }
+    let settled = applied.after(9, crossed);
+    assert_eq!((settled.change, settled.generation), (9, Some(crossed.generation)));
+    assert_eq!(settled.after(10, crossed).generation, None, "a next change is raced for anew");
+    let alone = Applied::default().after(1, crossed).after(2, Programmed { alone: true, ..crossed });
+    assert_eq!((alone.generation, alone.crossed), (Some(crossed.generation), 0));
+}
+
+#[test]
 fn a_firewall_that_is_changed_for_a_while_is_ours_again_in_the_end() {
     in_a_namespace("a_firewall_that_is_changed_for_a_while_is_ours_again_in_the_end", || async {
         let world = World::open().await;
