@@ -59,7 +59,12 @@ async fn copy_input(
     let mut escape = keys.map(Escape::new);
     let mut buffer = vec![0; 16 << 10];
     loop {
-        let Ok(read @ 1..) = reader.read(&mut buffer).await else { return Ended::Closed };
+        let Ok(read @ 1..) = reader.read(&mut buffer).await else {
+            if let Some(escape) = &escape {
+                let _ = writer.write_all(escape.held()).await;
+            }
+            return Ended::Closed;
+        };
         let (bytes, detached) = match &mut escape {
             Some(escape) => escape.pass(&buffer[..read]),
             None => (buffer[..read].to_vec(), false),
@@ -85,12 +90,17 @@ impl Escape {
         Self { keys, typed: 0 }
     }
 
+    /// What may be the beginning of the sequence; nothing of it once somebody has stopped typing.
+    fn held(&self) -> &[u8] {
+        &self.keys[..self.typed]
+    }
+
     /// What goes on to the container, and whether the sequence is complete.
     fn pass(&mut self, bytes: &[u8]) -> (Vec<u8>, bool) {
         let mut through = Vec::with_capacity(bytes.len());
         for byte in bytes {
             if self.keys[self.typed] != *byte {
-                through.extend_from_slice(&self.keys[..self.typed]);
+                through.extend_from_slice(self.held());
                 self.typed = 0;
             }
             if self.keys[self.typed] == *byte {
@@ -144,6 +154,39 @@ mod tests {
         assert_eq!(escape.pass(&[1, 16]), (vec![1], false));
         assert_eq!(escape.pass(&[2]), (vec![16, 2], false));
         assert_eq!(escape.pass(&[16, 16, 17, 9]), (vec![16], true));
+    }
+
+    #[test]
+    fn fuzz_keys_are_found_however_reads_cut_them() {
+        type Typed = (u8, Vec<u8>, Vec<u8>);
+        bolero::check!().with_type::<Typed>().for_each(|(first, others, typed)| {
+            // Two letters make sequences, and all but sequences, likely.
+            let letters = |bytes: &[u8]| bytes.iter().map(|byte| byte % 2).collect::<Vec<_>>();
+            let keys = letters(&[&[*first], others.get(..3).unwrap_or(others)].concat());
+            let typed = letters(typed);
+            let (whole, detached) = Escape::new(keys.clone()).pass(&typed);
+            let mut escape = Escape::new(keys.clone());
+            let mut through = Vec::new();
+            let found = typed.iter().any(|byte| {
+                let (passed, found) = escape.pass(&[*byte]);
+                through.extend(passed);
+                found
+            });
+            assert_eq!((&through, found), (&whole, detached));
+            through.extend_from_slice(if detached { &keys } else { escape.held() });
+            assert!(
+                if detached { typed.starts_with(&through) } else { typed == through },
+                "nothing lost or added"
+            );
+        });
+    }
+
+    #[tokio::test]
+    async fn half_a_sequence_reaches_the_container_when_the_client_is_gone() {
+        let mut container = Vec::new();
+        let ended = copy_input(&mut &b"x\x10"[..], &mut container, Some(vec![16, 17])).await;
+        assert!(matches!(ended, Ended::Closed));
+        assert_eq!(container, b"x\x10");
     }
 
     #[test]

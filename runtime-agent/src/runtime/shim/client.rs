@@ -195,6 +195,46 @@ mod tests {
         assert_eq!(text, "abc");
     }
 
+    /// Frames as a docker client takes them apart: the stream's number, and what came.
+    fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+        let mut frames = Vec::new();
+        while let Some(([number, 0, 0, 0, length @ ..], rest)) = bytes.split_first_chunk::<8>() {
+            let (content, rest) = rest.split_at(u32::from_be_bytes(*length) as usize);
+            frames.push((*number, content.to_vec()));
+            bytes = rest;
+        }
+        assert!(bytes.is_empty(), "no frame begins with {bytes:?}");
+        frames
+    }
+
+    #[test]
+    fn fuzz_output_is_read_in_frames_as_it_was_written() {
+        // What is written, to which stream, and whether the client takes something meanwhile.
+        type Written = Vec<(bool, bool, Vec<u8>)>;
+        bolero::check!().with_type::<Written>().for_each(|written| {
+            let (mut client, mut other) = pair(OUTPUT, false);
+            other.set_nonblocking(true).unwrap();
+            let mut taken = Vec::new();
+            for (stderr, takes, bytes) in written {
+                client.push(if *stderr { Channel::Stderr } else { Channel::Stdout }, bytes);
+                if *takes {
+                    let _ = other.read_to_end(&mut taken);
+                    client.flush();
+                }
+            }
+            client.finish();
+            while !client.done() {
+                let _ = other.read_to_end(&mut taken);
+                client.flush();
+            }
+            drop(client);
+            other.read_to_end(&mut taken).unwrap();
+            let written: Vec<_> =
+                written.iter().map(|(stderr, _, bytes)| (1 + u8::from(*stderr), bytes.clone())).collect();
+            assert_eq!(frames(&taken), written);
+        });
+    }
+
     #[test]
     fn only_what_was_asked_for_is_sent() {
         let (mut client, mut other) = pair(Streams { stderr: true, ..Streams::default() }, true);
