@@ -10,6 +10,7 @@ mod fast;
 mod fault;
 mod hosts;
 pub mod memory;
+mod pace;
 mod script;
 pub mod stores;
 pub mod suite;
@@ -18,6 +19,7 @@ pub use crash::{CrashDriver, CrashHosts, CrashStore, Switch};
 pub use fast::Fast;
 pub use fault::{Fault, FaultLayer, When};
 pub use hosts::Hosts;
+pub use pace::bearable;
 pub use script::script;
 pub use suite::World;
 

@@ -11,7 +11,7 @@ use wharf_ec2_sim::body::{Birth, Bodies, Body, Doing, Rule};
 use wharf_testkit::suite::{Bench, Desk};
 use wharf_testkit::{Switch, World as _};
 
-use crate::world::{Cloud, TIMES};
+use crate::world::Cloud;
 
 fn process(bench: &Bench<Cloud>) -> Wharf {
     bench.process(&Switch::default(), |driver| driver)
@@ -145,7 +145,7 @@ impl Body for Talking {
 
 #[tokio::test]
 async fn the_console_shows_what_a_machine_says() {
-    let desk = Desk::new(Cloud::with_bodies(TIMES, |_| {}, Arc::new(Talking))).await;
+    let desk = Desk::new(Cloud::with_bodies(Arc::new(Talking))).await;
     // Older types show nothing while they run, unless they are asked for what they had shown before.
     let refused = Effect::Refuse { status: 400, code: "UnsupportedOperation".into() };
     desk.world.simulator.add_fault("GetConsoleOutput", refused, 1);

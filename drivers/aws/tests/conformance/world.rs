@@ -11,10 +11,10 @@ use wharf_driver::{Clock, Configure as _, Factory, Settings};
 use wharf_driver_aws::Aws;
 use wharf_ec2_sim::body::{Bodies, NoBodies};
 use wharf_ec2_sim::{Config, Moto, Simulator};
-use wharf_testkit::{Fast, World};
+use wharf_testkit::{Fast, World, bearable};
 
-/// How many times as fast as a real cloud.
-pub(crate) const TIMES: f64 = 200.0;
+/// How many times as fast as a real cloud, where the computer keeps up with it.
+const TIMES: f64 = 200.0;
 
 /// One moto for all accounts of this program; it ends with it.
 static MOTO: LazyLock<(Moto, tempfile::TempDir)> = LazyLock::new(moto);
@@ -48,12 +48,7 @@ impl Cloud {
 
     /// An account that `change` makes special.
     pub(crate) fn changed(change: impl FnOnce(&mut Config)) -> Self {
-        Self::at(TIMES, change)
-    }
-
-    /// An account that is `times` as fast.
-    pub(crate) fn at(times: f64, change: impl FnOnce(&mut Config)) -> Self {
-        Self::with_bodies(times, change, Arc::new(NoBodies))
+        Self::within_moto(&MOTO.0, bearable(TIMES), change, Arc::new(NoBodies))
     }
 
     /// One that keeps moto so busy that no other account should have to wait for it.
@@ -65,8 +60,8 @@ impl Cloud {
     }
 
     /// An account whose instances have these bodies.
-    pub(crate) fn with_bodies(times: f64, change: impl FnOnce(&mut Config), bodies: Arc<dyn Bodies>) -> Self {
-        Self::within_moto(&MOTO.0, times, change, bodies)
+    pub(crate) fn with_bodies(bodies: Arc<dyn Bodies>) -> Self {
+        Self::within_moto(&MOTO.0, bearable(TIMES), |_| {}, bodies)
     }
 
     fn within_moto(
