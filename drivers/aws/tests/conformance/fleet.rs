@@ -9,7 +9,7 @@ use wharf_driver::State;
 use wharf_ec2_sim::Effect;
 use wharf_ec2_sim::body::{Birth, Bodies, Body, Doing, Rule};
 use wharf_testkit::suite::{Bench, Desk};
-use wharf_testkit::{Switch, World as _};
+use wharf_testkit::{Switch, World as _, bearable};
 
 use crate::world::Cloud;
 
@@ -62,7 +62,7 @@ async fn ls_is_one_list_for_all_machines() {
 
 #[tokio::test]
 async fn a_hundred_at_once_stay_below_every_limit() {
-    let bench = Bench::new(Cloud::apart(5.0, |config| config.throttled = true).within(30));
+    let bench = Bench::new(Cloud::apart(bearable(5.0), |config| config.throttled = true));
     let wharf = process(&bench);
     let names: Vec<String> = (0..100).map(|number| format!("web{number}")).collect();
     join_all(names.iter().map(|name| create(&bench, &wharf, name, true))).await;

@@ -4,6 +4,11 @@ use wharf_testkit::suite::{self, contract};
 
 use crate::world::Cloud;
 
+/// Whoever goes on after a kill waits until the killed verb's time is over.
+fn hasty() -> Cloud {
+    Cloud::new().within(20)
+}
+
 #[tokio::test]
 async fn keeps_the_contract() {
     contract(&Cloud::new).await;
@@ -11,37 +16,37 @@ async fn keeps_the_contract() {
 
 #[tokio::test]
 async fn survives_faults() {
-    assert!(suite::faults(&Cloud::new).await > 0);
+    assert!(suite::faults(&hasty).await > 0);
 }
 
 #[tokio::test]
 async fn killed_then_created() {
-    assert!(suite::crash_then_create(&Cloud::new).await > 0);
+    assert!(suite::crash_then_create(&hasty).await > 0);
 }
 
 #[tokio::test]
 async fn killed_then_removed() {
-    assert!(suite::crash_then_remove(&Cloud::new).await > 0);
+    assert!(suite::crash_then_remove(&hasty).await > 0);
 }
 
 #[tokio::test]
 async fn killed_then_removed_with_an_address_of_its_own() {
-    let fresh = || Cloud::new().with("aws-elastic-address", &["true"]).with("aws-allow-from", &["me"]);
+    let fresh = || hasty().with("aws-elastic-address", &["true"]).with("aws-allow-from", &["me"]);
     assert!(suite::crash_then_remove(&fresh).await > 0);
 }
 
 #[tokio::test]
 async fn killed_while_powering() {
-    assert!(suite::crash_while_powering(&Cloud::new).await > 0);
+    assert!(suite::crash_while_powering(&hasty).await > 0);
 }
 
 #[tokio::test]
 async fn removal_killed_twice() {
     // Every pair of points would be thousands of machines.
-    assert!(suite::crash_while_removing(&|| Cloud::new().every(6)).await > 0);
+    assert!(suite::crash_while_removing(&|| hasty().every(6)).await > 0);
 }
 
 #[tokio::test]
 async fn killed_beside_a_neighbour() {
-    assert!(suite::sharing(&|| Cloud::new().every(6)).await > 0);
+    assert!(suite::sharing(&|| hasty().every(6)).await > 0);
 }

@@ -86,7 +86,7 @@ impl Cloud {
             settings,
             own: Vec::new(),
             stride: 0,
-            minutes: 20,
+            minutes: 200,
             runtime: Some(runtime),
             busy_moto: None,
         }
@@ -113,7 +113,7 @@ impl Cloud {
         self
     }
 
-    /// With so many minutes for each verb.
+    /// With so many minutes for each verb, for trials that wait until they are over.
     pub(crate) fn within(mut self, minutes: u64) -> Self {
         self.minutes = minutes;
         self

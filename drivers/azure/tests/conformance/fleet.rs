@@ -44,7 +44,7 @@ async fn a_further_machine_takes_three_writes_and_the_last_one_out_removes_what_
 
 #[tokio::test]
 async fn many_at_once_share_one_network_and_leave_nothing() {
-    let bench = Bench::new(Cloud::new(Flavour::Public).patient());
+    let bench = Bench::new(Cloud::new(Flavour::Public));
     let wharf = process(&bench);
     let names: Vec<String> = (0..10).map(|number| format!("web{number}")).collect();
     join_all(names.iter().map(|name| create(&bench, &wharf, name))).await;
@@ -116,7 +116,7 @@ async fn a_hundred_at_once_stay_below_every_limit_of_a_stamp() {
 
 /// Made and removed inside the published limits, without one 429.
 async fn a_hundred_at_once(flavour: Flavour) {
-    let bench = Bench::new(Cloud::limited(flavour, 20.0).patient());
+    let bench = Bench::new(Cloud::limited(flavour, 20.0));
     let (wharf, cloud) = (process(&bench), bench.world.simulator.cloud());
     let names: Vec<String> = (0..100).map(|number| format!("web{number}")).collect();
     join_all(names.iter().map(|name| create(&bench, &wharf, name))).await;
@@ -140,7 +140,7 @@ fn no_refusal(calls: &[wharf_sim::Entry]) {
 
 #[tokio::test]
 async fn twenty_at_once_outlast_a_fifth_of_all_calls_going_wrong() {
-    let bench = Bench::new(Cloud::new(Flavour::Public).patient());
+    let bench = Bench::new(Cloud::new(Flavour::Public));
     let busy = Effect::Refuse {
         status: 503,
         code: "ServiceUnavailable".into(),

@@ -63,7 +63,7 @@ impl Cloud {
             settings,
             own: Vec::new(),
             stride: 0,
-            minutes: 60,
+            minutes: 400,
             runtime: Some(runtime),
         }
     }
@@ -80,7 +80,7 @@ impl Cloud {
         self
     }
 
-    /// With so many minutes for each verb.
+    /// With so many minutes for each verb, for trials that wait until they are over.
     pub(crate) fn within(mut self, minutes: u64) -> Self {
         self.minutes = minutes;
         self
@@ -89,12 +89,6 @@ impl Cloud {
     /// Tries only some of the suite's points.
     pub(crate) fn every(mut self, stride: usize) -> Self {
         self.stride = stride;
-        self
-    }
-
-    /// With more time for each verb, for trials that keep this computer busy.
-    pub(crate) fn patient(mut self) -> Self {
-        self.minutes = 400;
         self
     }
 
