@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use openssl::rsa::Rsa;
+use openssl::bn::{BigNum, BigNumContext};
+use openssl::error::ErrorStack;
 use sha2::{Digest as _, Sha256};
 use wharf_driver::{Context, Error, Kind, Result, joined_user_data, user_data};
 
 /// What Azure takes, before base64.
 const LONGEST: usize = 65_535;
-const BITS: u32 = 2048;
+const BITS: i32 = 2048;
+/// 65537, as everybody's.
+const EXPONENT: [u8; 3] = [1, 0, 1];
 const RSA_FILE: &str = "placeholder_rsa.pub";
 
 /// What the creating call carries.
@@ -96,15 +99,28 @@ async fn placeholder(folder: &Path) -> Result<String> {
     Ok(line)
 }
 
-/// The public half of a new RSA key, in OpenSSH's form.
+/// The public half of an RSA key that nobody has the other half of, in OpenSSH's form: two primes, forgotten. OpenSSL's own
+/// way to a key takes four times as long, for a private half that is safe to sign with.
 fn rsa() -> Result<String> {
     let failed = |error| Error::new(Kind::Failed, format!("cannot make an RSA key: {error}"));
-    let key = Rsa::generate(BITS).map_err(failed)?;
     let mut blob = Vec::new();
     field(&mut blob, b"ssh-rsa");
-    number(&mut blob, key.e().to_vec());
-    number(&mut blob, key.n().to_vec());
+    number(&mut blob, EXPONENT.to_vec());
+    number(&mut blob, modulus().map_err(failed)?);
     Ok(format!("ssh-rsa {} nobody", STANDARD.encode(blob)))
+}
+
+fn modulus() -> std::result::Result<Vec<u8>, ErrorStack> {
+    let [mut one, mut other, mut product] = [BigNum::new()?, BigNum::new()?, BigNum::new()?];
+    let mut scratch = BigNumContext::new()?;
+    loop {
+        one.generate_prime(BITS / 2, false, None, None)?;
+        other.generate_prime(BITS / 2, false, None, None)?;
+        product.checked_mul(&one, &other, &mut scratch)?;
+        if one != other && product.num_bits() == BITS {
+            return Ok(product.to_vec());
+        }
+    }
 }
 
 fn field(blob: &mut Vec<u8>, bytes: &[u8]) {
@@ -131,5 +147,15 @@ mod tests {
         assert_eq!(placeholder(folder.path()).await.unwrap(), first);
         let blob = STANDARD.decode(first.split(' ').nth(1).unwrap()).unwrap();
         assert_eq!((&blob[4..11], blob.len()), (b"ssh-rsa".as_slice(), 279));
+    }
+
+    #[test]
+    fn an_openssh_takes_the_placeholder_for_a_key_of_2048_bits() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("placeholder.pub");
+        std::fs::File::create(&file).unwrap().write_all(rsa().unwrap().as_bytes()).unwrap();
+        let said = std::process::Command::new("ssh-keygen").arg("-lf").arg(&file).output().unwrap();
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert!(said.starts_with("2048 ") && said.trim_end().ends_with("(RSA)"), "{said}");
     }
 }
