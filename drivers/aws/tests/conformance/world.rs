@@ -80,9 +80,10 @@ impl Cloud {
         let mut settings = Settings::default();
         settings.set("aws-endpoint-url", vec![simulator.endpoint()]);
         settings.set("aws-region", vec!["us-east-1".to_owned()]);
+        let clock = Fast::new(times).without(simulator.computed());
         Self {
             simulator,
-            clock: Arc::new(Fast::new(times)),
+            clock: Arc::new(clock),
             settings,
             own: Vec::new(),
             stride: 0,

@@ -16,7 +16,8 @@ pub struct Moto {
 /// So many looks, a tenth of a second apart.
 const LOOKS: u32 = 300;
 /// Ends moto when this program ends without having said so, and takes its folder along: its standard input is closed then.
-const GUARD: &str = "import os, shutil, sys, threading\n\
+/// Garbage is looked for rarely: what moto keeps is much, and never is any.
+const GUARD: &str = "import gc, os, shutil, sys, threading\n\
 folder = os.path.dirname(os.environ['MOTO_AMIS_PATH'])\n\
 def over():\n\
 \x20   sys.stdin.buffer.read()\n\
@@ -24,6 +25,7 @@ def over():\n\
 \x20   os._exit(0)\n\
 threading.Thread(target=over, daemon=True).start()\n\
 from moto.server import main\n\
+gc.set_threshold(100000, 20, 20)\n\
 main(sys.argv[1:])\n";
 
 impl Moto {

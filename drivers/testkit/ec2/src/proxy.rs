@@ -1,6 +1,8 @@
 //! The HTTP in between: calls come in, are read, and go on to moto.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::response::Response;
@@ -17,6 +19,45 @@ pub(crate) struct Upstream {
     client: Client<HttpConnector, Full<Bytes>>,
     address: String,
     account: String,
+    busy: Arc<Mutex<Busy>>,
+}
+
+/// For how long moto had calls to answer, however many at once.
+#[derive(Debug, Default)]
+struct Busy {
+    calls: usize,
+    since: Option<Instant>,
+    before: Duration,
+}
+
+impl Busy {
+    fn all(&self) -> Duration {
+        self.before + self.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+}
+
+/// One call that moto has.
+struct Computing(Arc<Mutex<Busy>>);
+
+impl Computing {
+    fn new(busy: &Arc<Mutex<Busy>>) -> Self {
+        let mut now = busy.lock().unwrap_or_else(PoisonError::into_inner);
+        now.calls += 1;
+        now.since.get_or_insert_with(Instant::now);
+        drop(now);
+        Self(Arc::clone(busy))
+    }
+}
+
+impl Drop for Computing {
+    fn drop(&mut self) {
+        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        now.calls -= 1;
+        if now.calls == 0 {
+            now.before = now.all();
+            now.since = None;
+        }
+    }
 }
 
 /// An answer.
@@ -31,11 +72,18 @@ pub(crate) type Params = BTreeMap<String, String>;
 
 impl Upstream {
     pub(crate) fn new(address: String, account: String) -> Self {
-        Self { client: Client::builder(TokioExecutor::new()).build_http(), address, account }
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { client, address, account, busy: Arc::default() }
+    }
+
+    /// For how long moto has computed for this account.
+    pub(crate) fn computed(&self) -> Duration {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).all()
     }
 
     /// Sends a call on, signed as it came.
     pub(crate) async fn send(&self, headers: &HeaderMap, body: String) -> Answer {
+        let _computing = Computing::new(&self.busy);
         let mut request = Request::builder().method("POST").uri(format!("http://{}/", self.address));
         for name in ["authorization", "content-type", "x-amz-target", "x-amz-date", "x-amz-security-token"] {
             if let Some(value) = headers.get(name) {

@@ -100,6 +100,13 @@ impl Simulator {
         &self.account
     }
 
+    /// For how long moto has computed what EC2 would have answered at once: in real time, however fast the account's is.
+    /// The clock of whoever uses the account may stand still meanwhile.
+    pub fn computed(&self) -> impl Fn() -> Duration + Send + Sync + 'static {
+        let upstream = self.inner.upstream.clone();
+        move || upstream.computed()
+    }
+
     /// How it was made.
     #[must_use]
     pub fn config(&self) -> &Config {
