@@ -3,6 +3,9 @@
 #
 #   tests/run.sh [FILTER]      only the tests whose name contains FILTER, and no lints
 #
+# WHARF_TEST_AGENT names an agent to put on hosts, such as the one that ships (runtime-agent/build.sh prints its path);
+# without it they get the one that is built here with everything else, unoptimised.
+#
 # Needs Debian or Ubuntu, a Rust toolchain, and root or sudo: test hosts are network namespaces with a root of their
 # own. Everything it starts, it ends; what an earlier run left behind when it was killed, it removes first.
 set -euo pipefail
@@ -106,7 +109,7 @@ find_virtiofsd() {
 install_virtiofsd() {
     find_virtiofsd && return
     CARGO_TARGET_DIR="$results/virtiofsd" CARGO_BUILD_JOBS=1 CARGO_PROFILE_RELEASE_OPT_LEVEL=0 \
-        CARGO_PROFILE_RELEASE_LTO=off env -u RUSTC_WORKSPACE_WRAPPER \
+        CARGO_PROFILE_RELEASE_LTO=off env -u RUSTC_WRAPPER -u RUSTC_WORKSPACE_WRAPPER -u RUSTFLAGS -u CARGO_BUILD_TARGET \
         cargo install --quiet --locked --root "$cache/virtiofsd" "$VIRTIOFSD" ||
         echo "virtiofsd: cargo could not install it" >>"$WHARF_TEST_SKIPS"
     rm -rf "$results/virtiofsd"
@@ -156,7 +159,13 @@ fi
 # Clippy is a compiler: what it lints, it builds, in one pass; `cargo clippy` would only check, and every crate that
 # ours depend on would be compiled once for it and once for the tests. Nobody steps through these builds or edits them. The
 # program that ships has an OpenSSL of its own in it, which is three minutes of C; tests are linked with the system's.
-export RUSTC_WORKSPACE_WRAPPER=clippy-driver CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=false OPENSSL_NO_VENDOR=1
+# All of it is as static as the agent: that one is among what is built, and needs no build of its own. Overflows are looked
+# for; what the standard library would check at each access of a slice is left out, as in what ships.
+. runtime-agent/static.sh
+export RUSTC_WRAPPER="$PWD/tests/rustc.sh" RUSTC_WORKSPACE_WRAPPER=clippy-driver CARGO_INCREMENTAL=0
+export CARGO_PROFILE_DEV_DEBUG_ASSERTIONS=false CARGO_PROFILE_DEV_OVERFLOW_CHECKS=true
+export CARGO_PROFILE_DEV_DEBUG=false CARGO_BUILD_TARGET="$target" RUSTDOCFLAGS=$RUSTFLAGS OPENSSL_NO_VENDOR=1 OPENSSL_STATIC=1
+built="$CARGO_TARGET_DIR/$target/debug"
 
 # What `cargo … --message-format=json` says of ours in words; an error where there is any, be it a warning. Prints the
 # test binaries: package, its folder, executable.
@@ -187,7 +196,8 @@ if with_aws; then features=(--features wharf/aws,wharf-driver-aws/sdk); fi
 build_tests() {
     cargo test --workspace --locked "${features[@]}" --no-run --message-format=json | read_messages >"$results/binaries"
 }
-build_agent() { env -u RUSTC_WORKSPACE_WRAPPER -u CARGO_PROFILE_DEV_DEBUG runtime-agent/build.sh | tail -n 1 >"$results/agent"; }
+# The agent goes over the network many times, and into guests: without its symbols it is two thirds as large.
+build_agent() { [ -n "${WHARF_TEST_AGENT:-}" ] || strip -o "$built/wharfd-stripped" "$built/wharfd"; }
 # What else tests need, where it isn't there yet: mostly waiting for packages.
 make_ready() {
     local kind
@@ -205,20 +215,18 @@ stop_unless() { # stop_unless NAME…: without what these make, no test says any
 }
 
 say "lints and builds"
-run build-agent build_agent &
-agent=$!
 run make-ready make_ready &
 ready=$!
 run build-tests build_tests
-wait "$ready" "$agent"
+run build-agent build_agent
+wait "$ready"
 stop_unless format shell-scripts make-ready build-tests build-agent
 [ ! -f "$azurite" ] || export WHARF_TEST_AZURITE="$azurite"
 find_virtiofsd || true
-export WHARF_TEST_WHARF="$CARGO_TARGET_DIR/debug/wharf"
+export WHARF_TEST_WHARF="$built/wharf" WHARF_TEST_AGENT="${WHARF_TEST_AGENT:-$built/wharfd-stripped}"
 if with_aws; then export WHARF_TEST_WHARF_AWS=$WHARF_TEST_WHARF; fi
 WHARF_TEST_GUEST=$(cat "$results/guest")
-WHARF_TEST_AGENT=$(cat "$results/agent")
-export WHARF_TEST_GUEST WHARF_TEST_AGENT
+export WHARF_TEST_GUEST
 
 # The test binaries of one package, each from its package's folder, as cargo would run them.
 test_package() { # test_package PACKAGE [COMMAND…]: what runs them, where root is needed

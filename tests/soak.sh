@@ -7,6 +7,7 @@
 #   tests/soak.sh cloud-image  a machine of the local driver from a cloud image with cloud-init: minutes under emulation
 #   tests/soak.sh azure        simulated clouds with real hosts: a create killed everywhere, and the clouds that tests/run.sh
 #                              leaves out: needs root or sudo
+#   tests/soak.sh shipped      all of tests/run.sh, with the agent that ships on its hosts
 #   tests/soak.sh clients      Docker's SDK for Python and docker-compose do the same with the engine and with the
 #                              distribution's dockerd: needs root, and the Python package index
 #   tests/soak.sh judge        Microsoft's own Python SDK and Azure CLI, of today and the last that knew hybrid profiles,
@@ -73,6 +74,12 @@ lives() {
     tally "${LIVES:-10000} lives" "${as_root[@]}" env PATH="$PATH" HOME="$HOME" WHARF_TEST_LIVES="${LIVES:-10000}" \
         WHARF_TEST_AGENT="$WHARF_TEST_AGENT" WHARF_TEST_WHARF="$CARGO_TARGET_DIR/debug/wharf" \
         "$it" --exact cycles::three_hundred_lives_leave_a_host_as_it_was
+}
+
+shipped() {
+    local agent
+    agent=$(runtime-agent/build.sh | tail -n 1)
+    tally "tests/run.sh with the agent that ships" env WHARF_TEST_AGENT="$agent" tests/run.sh
 }
 
 sdk() { # sdk NAME PACKAGE…: a Python of its own with these packages
@@ -148,12 +155,14 @@ case "${1:-all}" in
     lives) lives ;;
     cloud-image) cloud_image ;;
     azure) azure ;;
+    shipped) shipped ;;
     clients) clients ;;
     judge) judge ;;
     all)
         lives
         cloud_image
         azure
+        shipped
         clients
         judge
         fuzz

@@ -109,7 +109,7 @@ impl World {
     }
 }
 
-/// `WHARF_TEST_AGENT` names the static build, which is what ships; without it this build's executable is tried.
+/// `WHARF_TEST_AGENT` names a static build, as the one that ships; without it this build's executable is tried.
 pub(crate) fn open(folder: &Path) -> Shims {
     let program = std::env::var_os("WHARF_TEST_AGENT").unwrap_or_else(|| env!("CARGO_BIN_EXE_wharfd").into());
     Shims::open(&folder.join("exec"), Path::new(&program), None).unwrap()
