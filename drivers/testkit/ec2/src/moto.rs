@@ -15,18 +15,7 @@ pub struct Moto {
 
 /// So many looks, a tenth of a second apart.
 const LOOKS: u32 = 300;
-/// Ends moto when this program ends without having said so, and takes its folder along: its standard input is closed then.
-/// Garbage is looked for rarely: what moto keeps is much, and never is any.
-const GUARD: &str = "import gc, os, shutil, sys, threading\n\
-folder = os.path.dirname(os.environ['MOTO_AMIS_PATH'])\n\
-def over():\n\
-\x20   sys.stdin.buffer.read()\n\
-\x20   shutil.rmtree(folder, ignore_errors=True)\n\
-\x20   os._exit(0)\n\
-threading.Thread(target=over, daemon=True).start()\n\
-from moto.server import main\n\
-gc.set_threshold(100000, 20, 20)\n\
-main(sys.argv[1:])\n";
+const SERVER: &str = include_str!("../moto.py");
 
 impl Moto {
     /// Starts the moto of this Python, with the images of `images.json` and no others. The folder is its own, and ends with
@@ -38,7 +27,7 @@ impl Moto {
         let images = folder.join("images.json");
         std::fs::File::create(&images)?.write_all(include_bytes!("../images.json"))?;
         let mut child = Command::new(python)
-            .args(["-u", "-c", GUARD, "-H", "127.0.0.1", "-p", "0"])
+            .args(["-u", "-c", SERVER, "-H", "127.0.0.1", "-p", "0"])
             .env("MOTO_AMIS_PATH", &images)
             .env("MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION", "1")
             .env("MOTO_ENABLE_KEYPAIR_VALIDATION", "1")
