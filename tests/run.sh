@@ -189,7 +189,7 @@ sys.exit(told > 0)'
 
 # One build of everything: a build of one package alone would choose other features, and compile half the tree again.
 # So the driver for AWS is in it, and in the program, which cargo builds for its own package's tests; its SDK is one
-# rustc of four minutes and 8 GB, which goes on beside the others. Only a FILTER that it has nothing to do with spares it.
+# rustc of minutes and gigabytes, which goes on beside the others. Only a FILTER that it has nothing to do with spares it.
 with_aws() { [[ -z $filter || $filter == *aws* || $filter == *ec2* || $filter == *fleets* ]]; }
 features=()
 if with_aws; then features=(--features wharf/aws,wharf-driver-aws/sdk); fi
