@@ -1,12 +1,15 @@
 //! A clock that runs faster than the computer's own, for worlds in which things take as long as in a real cloud: where
 //! a minute takes a real second, a deadline of a minute is over after that second too. What a world computes, and a real
-//! cloud would not have to, counts towards no deadline and no pause.
+//! cloud would not have to, counts towards no deadline; pauses between two looks are no longer for it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::BoxFuture;
 use wharf_driver::Clock;
+
+/// What is waited for longer than this is a deadline, and not a pause.
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// Time that passes so many times as fast.
 #[derive(Debug)]
@@ -66,12 +69,13 @@ impl Clock for Fast {
         let passing = self.passing.clone();
         let end = passing.passed().saturating_add(pause);
         Box::pin(async move {
+            let mut left = pause;
             loop {
-                let left = end.saturating_sub(passing.passed());
-                if left.is_zero() {
+                tokio::time::sleep(left.div_f64(passing.times)).await;
+                left = end.saturating_sub(passing.passed());
+                if left.is_zero() || pause <= PAUSE {
                     return;
                 }
-                tokio::time::sleep(left.div_f64(passing.times)).await;
             }
         })
     }
@@ -82,17 +86,22 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_the_world_computes_is_neither_waited_nor_counted() {
+    async fn what_the_world_computes_counts_towards_deadlines_alone() {
         let computed = Arc::new(std::sync::Mutex::new(Duration::ZERO));
         let told = Arc::clone(&computed);
-        let clock = Fast::new(100.0).without(move || *told.lock().unwrap());
+        let clock = Fast::new(1000.0).without(move || *told.lock().unwrap());
         let begun = (clock.now(), Instant::now());
-        // A tenth of a second of computing is ten seconds that do not pass.
-        let pause = clock.sleep(Duration::from_secs(1));
-        *computed.lock().unwrap() = Duration::from_millis(100);
+        let (deadline, pause) = (clock.sleep(PAUSE * 2), clock.sleep(PAUSE));
+        // A whole second of computing: a thousand, which do not pass.
+        *computed.lock().unwrap() = Duration::from_secs(1);
         pause.await;
-        assert!(begun.1.elapsed() >= Duration::from_millis(110));
         let passed = clock.now() - begun.0;
-        assert!(passed >= Duration::from_secs(1) && passed <= begun.1.elapsed().mul_f64(100.0), "{passed:?}");
+        assert!(
+            passed <= begun.1.elapsed().saturating_sub(Duration::from_secs(1)).mul_f64(1000.0),
+            "{passed:?}"
+        );
+        deadline.await;
+        assert!(begun.1.elapsed() >= Duration::from_millis(1120));
+        assert!(clock.now() - begun.0 >= PAUSE * 2);
     }
 }

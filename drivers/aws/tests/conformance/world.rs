@@ -56,6 +56,8 @@ impl Cloud {
         let own = moto();
         let mut cloud = Self::within_moto(&own.0, times, change, Arc::new(NoBodies));
         cloud.busy_moto = Some(own);
+        // It would hardly ever go.
+        cloud.clock = Arc::new(Fast::new(times));
         cloud
     }
 
