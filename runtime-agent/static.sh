@@ -5,7 +5,7 @@ for folder in "/usr/lib/$multiarch" /usr/lib64 /usr/lib /usr/local/lib; do
     [ -e "$folder/libseccomp.a" ] && break
 done
 if [ ! -e "$folder/libseccomp.a" ]; then
-    echo "build.sh: libseccomp.a is missing; on Debian and Ubuntu: apt-get install libseccomp-dev" >&2
+    echo "libseccomp.a is missing, which the agent is linked with; on Debian and Ubuntu: apt-get install libseccomp-dev" >&2
     exit 1
 fi
 # The explicit target keeps the static flags away from procedural macros, which are shared libraries.

@@ -68,14 +68,16 @@ impl Clock for Fast {
     fn sleep(&self, pause: Duration) -> BoxFuture<'static, ()> {
         let passing = self.passing.clone();
         let end = passing.passed().saturating_add(pause);
+        // From now on, and not from when somebody looks.
+        let mut sleep = Box::pin(tokio::time::sleep(pause.div_f64(passing.times)));
         Box::pin(async move {
-            let mut left = pause;
             loop {
-                tokio::time::sleep(left.div_f64(passing.times)).await;
-                left = end.saturating_sub(passing.passed());
+                sleep.as_mut().await;
+                let left = end.saturating_sub(passing.passed());
                 if left.is_zero() || pause <= PAUSE {
                     return;
                 }
+                sleep.set(tokio::time::sleep(left.div_f64(passing.times)));
             }
         })
     }
