@@ -137,26 +137,35 @@ pub(crate) async fn take(
     let key = layout::lease(subject);
     let is_machine = matches!(subject, Subject::Machine(_));
     let mut watch = Watch::default();
+    let mut unheard = 0;
     loop {
+        let looked = clock.now();
         let there = read(bucket, &key).await?;
         let (before, version) = match &there {
             None => (None, None),
             Some((record, version, bytes)) => {
-                (watch.may_take(record, bytes, clock).then_some(record), Some(version))
+                let free = record.token == token || watch.may_take(record, bytes, clock);
+                (free.then_some(record), Some(version))
             }
         };
         if there.is_none() || before.is_some() {
             let record = Record::next(before, holder.clone(), token.clone(), is_machine);
-            let sent = clock.now();
+            // What was written without an answer may get there as soon as it was not found.
+            let sent = if unheard == 0 { clock.now() } else { looked };
             let written = match version {
-                None => bucket.create(&key, record.bytes()?).await?,
-                Some(version) => bucket.update(&key, record.bytes()?, version).await?,
+                None => bucket.create(&key, record.bytes()?).await,
+                Some(version) => bucket.update(&key, record.bytes()?, version).await,
             };
-            if let Written::Done(version) = written {
-                let unsettled = before.is_some_and(|record| record.holder.is_some() || !record.settled);
-                return Ok(Taken { record, version, sent, unsettled });
+            match written {
+                Ok(Written::Done(version)) => {
+                    let unsettled = before.is_some_and(|record| record.holder.is_some() || !record.settled);
+                    return Ok(Taken { record, version, sent, unsettled });
+                }
+                Ok(Written::Refused) => {} // Somebody was quicker.
+                // Nothing hangs on it yet. Whether it got there is seen above; then it is ours, and taken once more.
+                Err(error) if error.kind() == Kind::Unreachable && unheard < UNHEARD => unheard += 1,
+                Err(error) => return Err(error),
             }
-            // Somebody was quicker.
             continue;
         }
         let by =
@@ -206,6 +215,8 @@ pub(crate) fn interrupted() -> Error {
 }
 
 const LEAST: Duration = Duration::from_secs(3);
+/// How many takings without an answer are followed by another one.
+const UNHEARD: u32 = 2;
 
 /// What somebody who waits has seen.
 #[derive(Debug, Default)]

@@ -43,7 +43,7 @@ impl<'a> Person<'a> {
         command.env("HOME", &self.home).env("USER", self.name).env("PATH", "/usr/bin:/bin");
         command.env("WHARF_STORE", &self.store).env("WHARF_IDENTITY", "identity");
         command.env("WHARF_PASSPHRASE_FILE", "passphrase");
-        command.env("WHARF_LOCK_TIME", "3s").env("WHARF_LOCK_WAIT", "30s");
+        command.env("WHARF_LOCK_TIME", "6s").env("WHARF_LOCK_WAIT", "60s");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

@@ -29,6 +29,7 @@ pub(crate) struct Weather {
     lost: AtomicUsize,
     reads: AtomicUsize,
     unheard: AtomicUsize,
+    unanswered: AtomicUsize,
     slow: Mutex<Duration>,
     cut: AtomicBool,
     ignore: Mutex<Option<Ignored>>,
@@ -45,6 +46,7 @@ impl Weather {
             lost: AtomicUsize::new(0),
             reads: AtomicUsize::new(0),
             unheard: AtomicUsize::new(0),
+            unanswered: AtomicUsize::new(0),
             slow: Mutex::default(),
             cut: AtomicBool::new(false),
             ignore: Mutex::default(),
@@ -69,6 +71,11 @@ impl Weather {
     /// The next `readings` get no answer.
     pub(crate) fn unheard(&self, readings: usize) {
         self.unheard.store(readings, Ordering::Relaxed);
+    }
+
+    /// The next `writes` take effect and get no answer.
+    pub(crate) fn unanswered(&self, writes: usize) {
+        self.unanswered.store(writes, Ordering::Relaxed);
     }
 
     pub(crate) fn slow(&self, by: Duration) {
@@ -106,10 +113,7 @@ impl Weather {
     }
 
     async fn heard(&self) {
-        let one_less = |left: usize| left.checked_sub(1);
-        if self.unheard.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
-            std::future::pending::<()>().await;
-        }
+        silence(&self.unheard).await;
     }
 
     async fn door(&self, key: &Path) {
@@ -144,6 +148,7 @@ impl ObjectStore for Faulty {
             inner.put_opts(&key, payload, options).await
         });
         let done = under_way.await.unwrap();
+        silence(&self.weather.unanswered).await;
         let write = self.weather.writes.fetch_add(1, Ordering::Relaxed) + 1;
         let every = self.weather.lose_every.load(Ordering::Relaxed);
         if every > 0 && write.is_multiple_of(every) {
@@ -195,6 +200,14 @@ impl ObjectStore for Faulty {
 impl fmt::Display for Faulty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("objects in bad weather")
+    }
+}
+
+/// No answer, as long as there are `left` of those.
+async fn silence(left: &AtomicUsize) {
+    let one_less = |left: usize| left.checked_sub(1);
+    if left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -217,3 +217,35 @@ async fn a_journal_with_a_gap_is_damaged_and_its_machine_is_still_listed() {
     desk.store.forget(&lease).await.unwrap();
     assert!(desk.store.machines().await.unwrap().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_was_taken_without_an_answer_is_found_and_taken_again() {
+    for unanswered in [1, 2] {
+        let (_world, weather, first, second) = two().await;
+        weather.unanswered(unanswered);
+        let lease = first.machine("web").await;
+        assert!(!lease.ended.is_cancelled());
+        assert_eq!(second.lock(&machine("web"), Duration::ZERO).await.unwrap_err().kind(), Kind::Locked);
+        first.append(&lease, 1).await.unwrap();
+        assert_eq!(second.numbers("web").await, [1]);
+    }
+    let (_world, weather, first, _) = two().await;
+    weather.unanswered(usize::MAX);
+    assert_eq!(first.lock(&machine("web"), LONG).await.unwrap_err().kind(), Kind::Unreachable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_taking_that_is_held_up_gives_nobody_a_lock_that_another_holds() {
+    let (_world, weather, first, second) = two().await;
+    weather.hold_up("lease");
+    let asked = machine("web");
+    let (late, next) = tokio::join!(first.lock(&asked, Duration::ZERO), async {
+        weather.somebody_waits().await;
+        let next = second.machine("web").await;
+        weather.let_through();
+        next
+    });
+    assert_eq!(late.unwrap_err().kind(), Kind::Locked);
+    second.append(&next, 1).await.unwrap();
+    assert_eq!(second.numbers("web").await, [1]);
+}
