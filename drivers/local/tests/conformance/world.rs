@@ -59,13 +59,15 @@ where
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self::of(Home::Ours(tempfile::Builder::new().prefix("wharf-local-").tempdir().expect("folder")))
+        let home = tempfile::Builder::new().prefix("wharf-local-").tempdir().expect("folder");
+        make_image(&image(home.path()));
+        Self::of(Home::Ours(home))
     }
 
+    /// Writes nothing that another process reads: it may be killed meanwhile.
     fn of(home: Home) -> Self {
         let this = std::env::current_exe().expect("own path");
-        let image = home.path().join("image");
-        make_image(&image);
+        let image = image(home.path());
         let config = Config {
             cpus: 1,
             memory_mib: 256,
@@ -185,6 +187,10 @@ impl Home {
             Self::Theirs(folder) => folder,
         }
     }
+}
+
+fn image(home: &Path) -> PathBuf {
+    home.join("image")
 }
 
 /// An image that only looks like one.
