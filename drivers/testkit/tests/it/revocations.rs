@@ -1,7 +1,5 @@
 //! Certificates that are taken back: what the store remembers, which machines are told, and who has yet to be.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
-
 use std::sync::Arc;
 use std::time::Duration;
 

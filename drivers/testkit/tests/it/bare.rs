@@ -1,8 +1,6 @@
 //! A machine without an engine: killed at every point of its create, continued by its name alone, and given an engine
 //! later.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
-
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;

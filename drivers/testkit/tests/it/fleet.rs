@@ -1,5 +1,4 @@
 //! Many machines at once, as one process and as many.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,5 +1,4 @@
 //! A fleet against what there is: every way in which it can have drifted, and each put right.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use std::sync::Arc;
 use std::time::Duration;

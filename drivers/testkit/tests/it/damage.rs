@@ -1,7 +1,5 @@
 //! What a person does to a store by accident: half a journal, another journal, half a certificate, a lock that is held.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,4 @@
 //! What is left in a cloud and belongs to no journal: found by its tag, judged by the cloud's clock, removed in order.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use std::path::Path;
 use std::sync::Arc;

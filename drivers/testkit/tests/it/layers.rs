@@ -1,7 +1,5 @@
 //! The layers around a driver: passing faults are repeated, deadlines and interruptions end a call.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
-
 use std::sync::Arc;
 use std::time::Duration;
 
