@@ -183,7 +183,13 @@ fn ssh(lab: &Lab, keys: &Keys, address: &str, command: &str) -> Option<String> {
         .arg("-i")
         .arg(keys.folder.path().join("person"))
         .arg(format!("-oUserKnownHostsFile={}", known.display()))
-        .args(["-F/dev/null", "-oBatchMode=yes", "-oConnectTimeout=2", "-oLogLevel=ERROR"])
+        .args([
+            "-F/dev/null",
+            "-oBatchMode=yes",
+            "-oConnectTimeout=2",
+            "-oLogLevel=ERROR",
+            wharf_tests::QUICK,
+        ])
         .arg(format!("wharf@{address}"))
         .arg(command)
         .stdin(Stdio::null())
