@@ -90,29 +90,8 @@ install_moto() {
     "$WHARF_TEST_MOTO" -c 'import moto.server' 2>/dev/null && return
     rm -rf "$cache/moto"
     python3 -m venv "$cache/moto"
-    "$cache/moto/bin/pip" install -q --disable-pip-version-check "$MOTO"
-}
-
-# What shares folders by virtiofs: from the PATH where it is new enough, or built into the cache, which takes 35 seconds of
-# a processor and leaves 10 MB.
-VIRTIOFSD='virtiofsd@1.14.0'
-find_virtiofsd() {
-    local found
-    for found in "$(command -v virtiofsd || true)" /usr/libexec/virtiofsd /usr/lib/virtiofsd "$cache/virtiofsd/bin/virtiofsd"; do
-        if [ -x "$found" ] && "$found" --help 2>/dev/null | grep -q -- --readonly; then
-            export WHARF_TEST_VIRTIOFSD="$found"
-            return
-        fi
-    done
-    return 1
-}
-install_virtiofsd() {
-    find_virtiofsd && return
-    CARGO_TARGET_DIR="$results/virtiofsd" CARGO_BUILD_JOBS=1 CARGO_PROFILE_RELEASE_OPT_LEVEL=0 \
-        CARGO_PROFILE_RELEASE_LTO=off env -u RUSTC_WRAPPER -u RUSTC_WORKSPACE_WRAPPER -u RUSTFLAGS -u CARGO_BUILD_TARGET \
-        cargo install --quiet --locked --root "$cache/virtiofsd" "$VIRTIOFSD" ||
-        echo "virtiofsd: cargo could not install it" >>"$WHARF_TEST_SKIPS"
-    rm -rf "$results/virtiofsd"
+    # Of thousands of modules hardly a tenth is ever imported, and compiled then.
+    "$cache/moto/bin/pip" install -q --disable-pip-version-check --no-compile "$MOTO"
 }
 
 # A shared store is tried on Azurite, too: Azure's blobs, from the registry of npm. Without npm that is skipped.
@@ -205,7 +184,6 @@ make_ready() {
     install_azurite
     drivers/local/guest/build.sh | tail -n 1 >"$results/guest" || return 1
     for kind in systemd openrc bare cloud-init firewalls; do "${as_root[@]}" tests/lab/base.sh "$kind" || return 1; done
-    install_virtiofsd
 }
 stop_unless() { # stop_unless NAME…: without what these make, no test says anything
     local name
@@ -222,7 +200,6 @@ run build-agent build_agent
 wait "$ready"
 stop_unless format shell-scripts make-ready build-tests build-agent
 [ ! -f "$azurite" ] || export WHARF_TEST_AZURITE="$azurite"
-find_virtiofsd || true
 export WHARF_TEST_WHARF="$built/wharf" WHARF_TEST_AGENT="${WHARF_TEST_AGENT:-$built/wharfd-stripped}"
 if with_aws; then export WHARF_TEST_WHARF_AWS=$WHARF_TEST_WHARF; fi
 WHARF_TEST_GUEST=$(cat "$results/guest")

@@ -7,6 +7,9 @@
 #   tests/soak.sh cloud-image  a machine of the local driver from a cloud image with cloud-init: minutes under emulation
 #   tests/soak.sh azure        simulated clouds with real hosts: a create killed everywhere, and the clouds that tests/run.sh
 #                              leaves out: needs root or sudo
+#   tests/soak.sh local        machines in QEMU with a full disk, a damaged one and a clock that stood still, and with shares
+#                              by virtiofs: needs root or sudo
+#   tests/soak.sh points       killed at every point in simulated clouds, where tests/run.sh tries each third
 #   tests/soak.sh shipped      all of tests/run.sh, with the agent that ships on its hosts
 #   tests/soak.sh clients      Docker's SDK for Python and docker-compose do the same with the engine and with the
 #                              distribution's dockerd: needs root, and the Python package index
@@ -51,29 +54,64 @@ cloud_image() {
     if tests/lab/cloud-machine.sh "$CARGO_TARGET_DIR/debug/wharf" "$image"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 }
 
-azure() {
-    local it long
-    local -a as_root=()
-    [ "$(id -u)" = 0 ] || as_root=(sudo --preserve-env)
+as_root=()
+[ "$(id -u)" = 0 ] || as_root=(sudo --preserve-env)
+
+# The tests of `it`, and what they put on hosts.
+build_it() {
     cargo build --locked --quiet -p wharf
     it=$(cargo test --locked --no-run -p wharf-tests --test it 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p')
     WHARF_TEST_AGENT="${WHARF_TEST_AGENT:-$(runtime-agent/build.sh | tail -n 1)}"
-    for long in $("$it" --list --ignored azure:: 2>/dev/null | sed -n 's/: test$//p'); do
-        tally "$long" "${as_root[@]}" env PATH="$PATH" HOME="$HOME" WHARF_TEST_AGENT="$WHARF_TEST_AGENT" \
-            WHARF_TEST_WHARF="$CARGO_TARGET_DIR/debug/wharf" "$it" --ignored --exact "$long"
+    WHARF_TEST_DOCKER="${WHARF_TEST_DOCKER:-$(command -v docker || echo "$cache/docker-client/usr/bin/docker")}"
+}
+with_it() { # with_it [VARIABLE=……] ARGUMENTS…: of the tests of `it`
+    local -a variables=()
+    while [[ $1 == *=* ]]; do variables+=("$1") && shift; done
+    "${as_root[@]}" env PATH="$PATH" HOME="$HOME" WHARF_TEST_AGENT="$WHARF_TEST_AGENT" \
+        WHARF_TEST_DOCKER="$WHARF_TEST_DOCKER" WHARF_TEST_WHARF="$CARGO_TARGET_DIR/debug/wharf" "${variables[@]}" "$it" "$@"
+}
+ignored() { # ignored PREFIX: the long tests whose names begin with it
+    "$it" --list --ignored 2>/dev/null | sed -n "s/^\($1.*\): test$/\1/p"
+}
+
+azure() {
+    local long
+    build_it
+    for long in $(ignored azure::); do tally "$long" with_it --ignored --exact "$long"; done
+}
+
+local_machines() {
+    local long guest
+    build_it
+    guest=$(drivers/local/guest/build.sh | tail -n 1)
+    install_virtiofsd
+    for long in $(ignored local_); do
+        tally "$long" with_it WHARF_TEST_GUEST="$guest" WHARF_TEST_VIRTIOFSD="$virtiofsd" --ignored --exact "$long"
     done
 }
 
+# What shares folders by virtiofs: from the PATH where it is new enough, or built into the cache, which takes 35 seconds of
+# a processor and leaves 10 MB.
+install_virtiofsd() {
+    for virtiofsd in "$(command -v virtiofsd || true)" /usr/libexec/virtiofsd /usr/lib/virtiofsd "$cache/virtiofsd/bin/virtiofsd"; do
+        if [ -x "$virtiofsd" ] && "$virtiofsd" --help 2>/dev/null | grep -q -- --readonly; then return; fi
+    done
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_TARGET_DIR="$CARGO_TARGET_DIR/virtiofsd" \
+        cargo install --quiet --locked --root "$cache/virtiofsd" virtiofsd@1.14.0
+    rm -rf "$CARGO_TARGET_DIR/virtiofsd"
+}
+
 lives() {
-    local it
-    local -a as_root=()
-    [ "$(id -u)" = 0 ] || as_root=(sudo --preserve-env)
-    cargo build --locked --quiet -p wharf
-    it=$(cargo test --locked --no-run -p wharf-tests --test it 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p')
-    WHARF_TEST_AGENT="${WHARF_TEST_AGENT:-$(runtime-agent/build.sh | tail -n 1)}"
-    tally "${LIVES:-10000} lives" "${as_root[@]}" env PATH="$PATH" HOME="$HOME" WHARF_TEST_LIVES="${LIVES:-10000}" \
-        WHARF_TEST_AGENT="$WHARF_TEST_AGENT" WHARF_TEST_WHARF="$CARGO_TARGET_DIR/debug/wharf" \
-        "$it" --exact cycles::three_hundred_lives_leave_a_host_as_it_was
+    build_it
+    tally "${LIVES:-10000} lives" with_it WHARF_TEST_LIVES="${LIVES:-10000}" \
+        --exact cycles::three_hundred_lives_leave_a_host_as_it_was
+}
+
+points() {
+    export WHARF_TEST_EVERY_POINT=1
+    tally "killed at every point in Azure" cargo test --locked --quiet -p wharf-driver-azure --test conformance -- suite::
+    tally "killed at every point in EC2" env WHARF_TEST_MOTO="${WHARF_TEST_MOTO:-$cache/moto/bin/python}" \
+        cargo test --locked --quiet -p wharf-driver-aws --features sdk --test conformance -- suite::
 }
 
 shipped() {
@@ -155,6 +193,8 @@ case "${1:-all}" in
     lives) lives ;;
     cloud-image) cloud_image ;;
     azure) azure ;;
+    local) local_machines ;;
+    points) points ;;
     shipped) shipped ;;
     clients) clients ;;
     judge) judge ;;
@@ -162,6 +202,8 @@ case "${1:-all}" in
         lives
         cloud_image
         azure
+        local_machines
+        points
         shipped
         clients
         judge

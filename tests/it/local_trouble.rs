@@ -16,6 +16,7 @@ const SUPERBLOCK: u64 = 1024;
 
 /// One machine with the smallest disk is put through everything, since each takes seconds of two processors.
 #[test]
+#[ignore = "minutes of two processors: tests/soak.sh local"]
 fn a_machine_in_trouble_says_so_and_loses_nothing() {
     let world = World::new();
     world.wharf_ok(["create", "--local-disk", "1", "demo"]);

@@ -9,6 +9,11 @@ fn hasty() -> Cloud {
     Cloud::new().within(20)
 }
 
+/// Some of the points, where another test tries each of its own; `tests/soak.sh points` tries all of them.
+fn sparse() -> Cloud {
+    hasty().every(suite::sparse())
+}
+
 #[tokio::test]
 async fn keeps_the_contract() {
     contract(&Cloud::new).await;
@@ -31,13 +36,13 @@ async fn killed_then_removed() {
 
 #[tokio::test]
 async fn killed_then_removed_with_an_address_of_its_own() {
-    let fresh = || hasty().with("aws-elastic-address", &["true"]).with("aws-allow-from", &["me"]);
+    let fresh = || sparse().with("aws-elastic-address", &["true"]).with("aws-allow-from", &["me"]);
     assert!(suite::crash_then_remove(&fresh).await > 0);
 }
 
 #[tokio::test]
 async fn killed_while_powering() {
-    assert!(suite::crash_while_powering(&hasty).await > 0);
+    assert!(suite::crash_while_powering(&sparse).await > 0);
 }
 
 #[tokio::test]

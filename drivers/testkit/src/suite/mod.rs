@@ -71,6 +71,12 @@ pub trait World: Send + Sync {
     }
 }
 
+/// How many points to skip in trials that hardly differ from others: two, or none where `WHARF_TEST_EVERY_POINT` is set.
+#[must_use]
+pub fn sparse() -> usize {
+    if std::env::var_os("WHARF_TEST_EVERY_POINT").is_some() { 0 } else { 2 }
+}
+
 /// What was tried.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Report {
