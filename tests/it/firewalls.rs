@@ -78,6 +78,21 @@ impl Scene {
         self.host.run(RULES)
     }
 
+    /// The same, once nobody is changing it any more: what a container leaves goes after it, and a firewall that was started
+    /// may still be at it.
+    fn settled(&self) -> String {
+        let mut last = self.rules();
+        for _ in 0..30 {
+            std::thread::sleep(Duration::from_secs(1));
+            let now = self.rules();
+            if now == last {
+                break;
+            }
+            last = now;
+        }
+        last
+    }
+
     /// Without any of our containers everything is as it was.
     fn is_as_before(&self, before: &str) {
         let end = Instant::now() + Duration::from_secs(30);
@@ -86,7 +101,16 @@ impl Scene {
             if now == before {
                 return;
             }
-            assert!(Instant::now() < end, "before: {before}\nnow: {now}");
+            let missing = |from: &str, other: &str| {
+                let lines = from.lines().filter(|line| !other.lines().any(|there| there == *line));
+                lines.map(str::to_owned).collect::<Vec<_>>()
+            };
+            assert!(
+                Instant::now() < end,
+                "gone: {:#?}\nnew: {:#?}\nbefore: {before}\nnow: {now}",
+                missing(before, &now),
+                missing(&now, before)
+            );
         }
     }
 }
@@ -110,7 +134,7 @@ fn a_dropping_forward_policy_is_answered_in_both_forms() {
         scene.serve("first", "8080:80");
         scene.forget("first");
         scene.host.run(&format!("{form} -P FORWARD DROP; {form} -A FORWARD -s 192.0.2.1 -j DROP"));
-        let before = scene.rules();
+        let before = scene.settled();
         scene.serve("www", "8080:80");
         scene.works("www", 8080, form);
         let forward = scene.host.run(&format!("{form} -S FORWARD"));
@@ -153,7 +177,7 @@ fn a_dockerd_next_door_goes_on_and_so_do_we() {
         .run("systemctl stop theirs; iptables-nft -P FORWARD DROP; iptables-nft -t nat -F; iptables-nft -F");
     start_dockerd(&scene.host);
     scene.host.run(&format!("{THEIRS} start theirs; iptables-nft -I DOCKER-USER -s 192.0.2.1 -j DROP"));
-    let before = scene.rules();
+    let before = scene.settled();
     scene.serve("ours", "8080:80");
     scene.works("ours", 8080, "dockerd was there first");
     theirs_works(&scene, "dockerd was there first");
@@ -199,7 +223,7 @@ fn firewalld_trusts_our_bridges_while_they_are_used() {
     scene.forget("first");
     scene.host.run("firewall-offline-cmd --add-port=2376/tcp && systemctl start firewalld");
     let trusted = || scene.host.run("firewall-cmd --zone=trusted --list-interfaces");
-    let before = scene.rules();
+    let before = scene.settled();
     scene.serve("www", "8080:80");
     scene.works("www", 8080, "firewalld");
     assert_eq!(trusted().trim(), "wharf0");
@@ -237,7 +261,7 @@ fn ufw_allows_our_bridges_while_they_are_used() {
     scene.host.run("ufw allow 22/tcp; ufw allow 2376/tcp; ufw --force enable");
     // The owner's own word about what is forwarded stands before ours.
     scene.host.run("ufw route deny in on wharf0 to 10.99.0.1 port 7778 proto tcp");
-    let before = scene.rules();
+    let before = scene.settled();
     scene.serve("www", "8080:80");
     scene.works("www", 8080, "ufw");
     let shown = scene.host.run("ufw show added");
