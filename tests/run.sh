@@ -230,6 +230,7 @@ clouds() {
     if with_aws; then run wharf-driver-aws test_package wharf-driver-aws RUST_TEST_THREADS=$waiting; fi
     run wharf-driver-local test_package wharf-driver-local
     run wharf test_package wharf
+    run book test_package wharf-docs "${root[@]}"
 }
 hosts() {
     local package apart=(-e wharf -e wharfd -e wharf-tests -e wharf-docs -e 'wharf-driver-\(azure\|aws\|local\)')
@@ -239,7 +240,6 @@ hosts() {
     run examples-in-docs cargo test --workspace --locked "${features[@]}" --doc -- $filter
     run wharfd test_package wharfd "${root[@]}"
     run it test_package wharf-tests "${root[@]}" RUST_TEST_THREADS=$waiting
-    run book test_package wharf-docs "${root[@]}"
 }
 clouds &
 beside=$!
