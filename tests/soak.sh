@@ -64,7 +64,7 @@ build_it() {
     WHARF_TEST_AGENT="${WHARF_TEST_AGENT:-$(runtime-agent/build.sh | tail -n 1)}"
     WHARF_TEST_DOCKER="${WHARF_TEST_DOCKER:-$(command -v docker || echo "$cache/docker-client/usr/bin/docker")}"
 }
-with_it() { # with_it [VARIABLE=……] ARGUMENTS…: of the tests of `it`
+with_it() { # with_it [VARIABLE=VALUE…] ARGUMENTS…: of the tests of `it`
     local -a variables=()
     while [[ $1 == *=* ]]; do variables+=("$1") && shift; done
     "${as_root[@]}" env PATH="$PATH" HOME="$HOME" WHARF_TEST_AGENT="$WHARF_TEST_AGENT" \
@@ -108,9 +108,10 @@ lives() {
 }
 
 points() {
-    export WHARF_TEST_EVERY_POINT=1
-    tally "killed at every point in Azure" cargo test --locked --quiet -p wharf-driver-azure --test conformance -- suite::
-    tally "killed at every point in EC2" env WHARF_TEST_MOTO="${WHARF_TEST_MOTO:-$cache/moto/bin/python}" \
+    tally "killed at every point in Azure" env WHARF_TEST_EVERY_POINT=1 \
+        cargo test --locked --quiet -p wharf-driver-azure --test conformance -- suite::
+    tally "killed at every point in EC2" env WHARF_TEST_EVERY_POINT=1 \
+        WHARF_TEST_MOTO="${WHARF_TEST_MOTO:-$cache/moto/bin/python}" \
         cargo test --locked --quiet -p wharf-driver-aws --features sdk --test conformance -- suite::
 }
 
