@@ -29,7 +29,8 @@ pub use skip::skip;
 
 /// Where labs live: a real disk, so that hosts may lay an overlay on it.
 const LABS: &str = "/var/tmp/wharf-labs";
-/// An exchange of keys that costs a hundredth of what ssh would choose: hosts are asked hundreds of times.
+/// An exchange of keys that is soon computed: what ssh would choose takes longer than all else about a short command, and
+/// hosts are asked hundreds of times.
 pub const QUICK: &str = "-oKexAlgorithms=curve25519-sha256";
 const BOOT: Duration = Duration::from_secs(60);
 

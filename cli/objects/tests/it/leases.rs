@@ -221,9 +221,11 @@ async fn a_journal_with_a_gap_is_damaged_and_its_machine_is_still_listed() {
 #[tokio::test(start_paused = true)]
 async fn a_lock_that_was_taken_without_an_answer_is_found_and_taken_again() {
     for unanswered in [1, 2] {
-        let (_world, weather, first, second) = two().await;
+        let (world, weather, first, second) = two().await;
         weather.unanswered(unanswered);
-        let lease = first.machine("web").await;
+        let begun = world.clock.now();
+        let lease = first.lock(&machine("web"), LONG).await.unwrap();
+        assert!(world.clock.now() - begun < Times::default().lease, "what is one's own is not waited for");
         assert!(!lease.ended.is_cancelled());
         assert_eq!(second.lock(&machine("web"), Duration::ZERO).await.unwrap_err().kind(), Kind::Locked);
         first.append(&lease, 1).await.unwrap();
