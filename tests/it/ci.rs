@@ -1,12 +1,13 @@
 //! The examples for CI systems: what stands under `run:` and `script:`, run as a job would.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
+use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 
 use wharf_sim::Flavour;
-use wharf_tests::{static_agent, wharf_program};
+use wharf_tests::{Lab, static_agent, wharf_program};
 
 use crate::aws::scene::moto;
 use crate::azure::scene::Scene;
@@ -143,11 +144,31 @@ fn a_job_of_gitlab_makes_uses_and_removes_its_machines() {
     judge(&scene, &said);
 }
 
+/// moto on the lab's network.
+fn s3(lab: &Lab) -> SocketAddr {
+    let listener = lab.enter(|| TcpListener::bind("127.0.0.1:0")).unwrap();
+    let at = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let server = UnixStream::connect(moto().socket()).unwrap();
+            let (mut asking, mut asked) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut asking, &mut asked);
+                let _ = asked.shutdown(Shutdown::Write);
+            });
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut &server, &mut &client);
+                let _ = client.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    at
+}
+
 #[test]
 fn a_job_applies_a_fleet_in_a_teams_store_with_the_key_of_its_secret() {
     let scene = Scene::new(Flavour::Public);
-    let moto = moto(&scene.world.lab);
-    let at = moto.address();
+    let at = s3(&scene.world.lab);
     let signature = "Authorization: AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=x";
     let bucket = format!("http://{at}/team");
     expect_success(scene.world.lab.command("curl").args(["-sfX", "PUT", "-H", signature, &bucket]));

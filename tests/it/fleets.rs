@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::Runtime;
-use wharf_ec2_sim::Moto;
 use wharf_ec2_sim::body::{Bodies, NoBodies};
 use wharf_sim::{Config, Flavour, Simulator};
 
@@ -23,7 +22,6 @@ struct Fleet {
     stamp: Simulator,
     account: wharf_ec2_sim::Simulator,
     runtimes: Vec<Runtime>,
-    _moto: Moto,
     world: World,
 }
 
@@ -53,10 +51,9 @@ impl Fleet {
     ) -> Self {
         let (public, first) = azure::start(Flavour::Public, &world.lab, &change);
         let (stamp, second) = azure::start(Flavour::Hub2020, &world.lab, &change);
-        let moto = aws::moto(&world.lab);
-        let (account, third) = aws::start(&world.lab, &moto, account, bodies);
+        let (account, third) = aws::start(&world.lab, account, bodies);
         let runtimes = vec![first, second, third];
-        let fleet = Self { program, public, stamp, account, runtimes, _moto: moto, world };
+        let fleet = Self { program, public, stamp, account, runtimes, world };
         for (name, cloud) in [("public", &fleet.public), ("stamp", &fleet.stamp)] {
             let mut add = fleet.command(&["cloud", "add", cloud.endpoint(), "--name", name]);
             expect_success(add.envs(azure::environment(cloud)));

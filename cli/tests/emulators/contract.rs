@@ -1,5 +1,6 @@
 //! What every store promises, kept in real emulators.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use wharf_core::store::Store;
@@ -37,21 +38,26 @@ async fn emulators_keep_what_every_store_promises() {
 #[tokio::test]
 async fn what_cannot_be_reached_or_is_not_there_has_its_kind() {
     for emulator in Emulator::all("what_cannot_be_reached_or_is_not_there_has_its_kind") {
-        let text = emulator.store("x").replacen("team", "nobodys", 1);
-        let address: Address = text.parse().unwrap();
-        let place = Place {
-            objects: connect(&address, &emulator.environment, None).unwrap(),
-            prefix: address.prefix.clone(),
-            name: text,
-            own: "/nowhere".into(),
-            person: "ann@laptop".to_owned(),
-            times: Times::default(),
+        let open = |text: String| {
+            let address: Address = text.parse().unwrap();
+            let place = Place {
+                objects: connect(&address, &emulator.environment, None).unwrap(),
+                prefix: address.prefix.clone(),
+                name: text,
+                own: "/nowhere".into(),
+                person: "ann@laptop".to_owned(),
+                times: Times::default(),
+            };
+            Objects::new(place, Arc::new(SystemClock::new()), Arc::new(OsEntropy))
         };
-        let store = Objects::new(place, Arc::new(SystemClock::new()), Arc::new(OsEntropy));
-        let missing = store.init().await.unwrap_err();
+        let missing = open(emulator.store("x").replacen("team", "nobodys", 1)).init().await.unwrap_err();
         assert_eq!(missing.kind(), Kind::Refused, "{missing}");
-        drop(emulator);
-        let gone = store.init().await.unwrap_err();
-        assert_eq!(gone.kind(), Kind::Unreachable, "{gone}");
+        let gone = open(emulator.store("x").replace(&emulator.at.to_string(), &nowhere())).init().await;
+        assert_eq!(gone.as_ref().unwrap_err().kind(), Kind::Unreachable, "{gone:?}");
     }
+}
+
+/// An address at which nobody answers.
+fn nowhere() -> String {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap().to_string()
 }

@@ -1,18 +1,20 @@
-//! Emulators as processes of their own, which end with their handles, and with this process however that ends.
+//! Emulators as processes of their own, which end with this process however that ends.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
 
-/// A running emulator, with one empty bucket or container, called `team`.
+/// An empty bucket or container, in an emulator that all tests share.
 pub(crate) struct Emulator {
-    child: Child,
+    pub(crate) at: SocketAddr,
     /// Where a store is in it, but for its prefix.
     address: String,
     /// What else stands there, as a query.
@@ -28,36 +30,44 @@ impl Emulator {
     }
 
     fn s3(test: &str) -> Option<Self> {
-        let Some(python) = std::env::var_os("WHARF_TEST_MOTO") else {
+        static MOTO: LazyLock<Option<Running>> = LazyLock::new(|| {
+            let python = std::env::var_os("WHARF_TEST_MOTO")?;
+            let mut command = guarded();
+            command.arg(python).args(["-u", "-c", ONE_AT_A_TIME, "-H", "127.0.0.1", "-p", "0"]);
+            Some(start(command))
+        });
+        let Some(at) = MOTO.as_ref().map(|running| running.at) else {
             skip(test, "WHARF_TEST_MOTO names no Python that moto is installed for: nothing is tried on S3");
             return None;
         };
-        let mut command = guarded();
-        command.arg(python).args(["-u", "-c", ONE_AT_A_TIME, "-H", "127.0.0.1", "-p", "0"]);
-        let (child, at) = start(command);
+        let bucket = unused_name();
         let signature = "AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=x";
-        ask(at, &format!("PUT /team HTTP/1.1\r\nHost: {at}\r\nAuthorization: {signature}\r\n"));
+        ask(at, &format!("PUT /{bucket} HTTP/1.1\r\nHost: {at}\r\nAuthorization: {signature}\r\n"));
         Some(Self {
-            child,
-            address: "s3://team".to_owned(),
+            at,
+            address: format!("s3://{bucket}"),
             query: format!("endpoint=http://{at}&region=us-east-1"),
             environment: variables([("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")]),
         })
     }
 
     fn azure(test: &str) -> Option<Self> {
-        let Some(azurite) = std::env::var_os("WHARF_TEST_AZURITE") else {
+        static AZURITE: LazyLock<Option<Running>> = LazyLock::new(|| {
+            let azurite = std::env::var_os("WHARF_TEST_AZURITE")?;
+            let mut command = guarded();
+            command.arg("node").arg(azurite).args(["--blobHost", "127.0.0.1", "--blobPort", "0"]);
+            command.args(["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]);
+            Some(start(command))
+        });
+        let Some(at) = AZURITE.as_ref().map(|running| running.at) else {
             skip(test, "WHARF_TEST_AZURITE names no azurite-blob: nothing is tried on Azure's blobs");
             return None;
         };
-        let mut command = guarded();
-        command.arg("node").arg(azurite).args(["--blobHost", "127.0.0.1", "--blobPort", "0"]);
-        command.args(["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]);
-        let (child, at) = start(command);
-        make_container(at);
+        let container = unused_name();
+        make_container(at, &container);
         Some(Self {
-            child,
-            address: "azblob://team".to_owned(),
+            at,
+            address: format!("azblob://{container}"),
             query: format!("account={ACCOUNT}&endpoint=http://{at}/{ACCOUNT}"),
             environment: variables([("AZURE_STORAGE_ACCOUNT_KEY", KEY)]),
         })
@@ -69,12 +79,10 @@ impl Emulator {
     }
 }
 
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        // Whoever stands before it ends it then.
-        drop(self.child.stdin.take());
-        drop(self.child.wait());
-    }
+/// A bucket's that no other test has.
+fn unused_name() -> String {
+    static USED: AtomicU32 = AtomicU32::new(0);
+    format!("team{}", USED.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Says that a test cannot try something here, and why.
@@ -95,8 +103,14 @@ fn guarded() -> Command {
     command
 }
 
+/// An emulator's process, until this one ends: then nobody holds its standard input any more.
+struct Running {
+    _child: Child,
+    at: SocketAddr,
+}
+
 /// Starts it, and waits until it has said where it answers.
-fn start(mut command: Command) -> (Child, SocketAddr) {
+fn start(mut command: Command) -> Running {
     let (reader, writer) = std::io::pipe().unwrap();
     let mut child = command.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
     drop(command);
@@ -110,7 +124,7 @@ fn start(mut command: Command) -> (Child, SocketAddr) {
     // Read on, or it blocks when the pipe is full.
     std::thread::spawn(move || lines.for_each(drop));
     if let Some(at) = at.filter(|at| answers(*at)) {
-        return (child, at);
+        return Running { _child: child, at };
     }
     drop(child.stdin.take());
     child.wait().unwrap();
@@ -129,21 +143,21 @@ fn answers(at: SocketAddr) -> bool {
 }
 
 /// A container is made by a call that is signed as Azure's blobs want it (Shared Key).
-fn make_container(at: SocketAddr) {
+fn make_container(at: SocketAddr, name: &str) {
     let now = time::OffsetDateTime::from(SystemTime::now());
     let form = time::macros::format_description!(
         "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
     );
     let date = now.format(form).unwrap();
     let headers = format!("x-ms-date:{date}\nx-ms-version:2021-08-06");
-    let signed = format!("PUT{}{headers}\n/{ACCOUNT}/{ACCOUNT}/team\nrestype:container", "\n".repeat(12));
+    let signed = format!("PUT{}{headers}\n/{ACCOUNT}/{ACCOUNT}/{name}\nrestype:container", "\n".repeat(12));
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&STANDARD.decode(KEY).unwrap()).unwrap();
     mac.update(signed.as_bytes());
     let signature = STANDARD.encode(mac.finalize().into_bytes());
     ask(
         at,
         &format!(
-            "PUT /{ACCOUNT}/team?restype=container HTTP/1.1\r\nHost: {at}\r\nx-ms-date: {date}\r\n\
+            "PUT /{ACCOUNT}/{name}?restype=container HTTP/1.1\r\nHost: {at}\r\nx-ms-date: {date}\r\n\
              x-ms-version: 2021-08-06\r\nAuthorization: SharedKey {ACCOUNT}:{signature}\r\n"
         ),
     );

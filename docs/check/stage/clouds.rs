@@ -1,7 +1,7 @@
 //! Stages with somebody to talk to: hosts of a lab, and simulated clouds.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
@@ -135,17 +135,15 @@ impl Stage {
         let python = named("WHARF_TEST_MOTO", "no Python with moto")?;
         self.program("wharf", &program);
         let lab = self.lab()?;
-        let folder = lab.scratch().join("moto");
-        std::fs::create_dir_all(&folder).expect("a folder");
         let bodies = lab.machines();
-        let (moto, simulator, runtime) = lab.enter(|| {
-            let moto = Moto::start(Path::new(&python), &folder).expect("moto");
+        let moto = Moto::shared(&python).expect("moto");
+        let (simulator, runtime) = lab.enter(|| {
             let runtime = runtime();
             let config = wharf_ec2_sim::Config { times: 20.0, ..wharf_ec2_sim::Config::default() };
             let bodies = Arc::clone(&bodies) as Arc<dyn wharf_ec2_sim::body::Bodies>;
-            let start = wharf_ec2_sim::Simulator::with_bodies(&moto, config, bodies);
+            let start = wharf_ec2_sim::Simulator::with_bodies(moto, config, bodies);
             let simulator = runtime.block_on(start).expect("a simulated account");
-            (moto, simulator, runtime)
+            (simulator, runtime)
         });
         self.sets("AWS_ENDPOINT_URL", &simulator.endpoint());
         let (key, secret) = (simulator.config().key.clone(), simulator.config().secret.clone());
@@ -153,7 +151,6 @@ impl Stage {
         self.sets("AWS_SECRET_ACCESS_KEY", &secret);
         self.kept.push(Box::new(simulator));
         self.kept.push(Box::new(Background(Some(runtime))));
-        self.kept.push(Box::new(moto));
         Ok(())
     }
 }

@@ -24,7 +24,6 @@ pub(crate) fn program(test: &str) -> Option<OsString> {
 
 pub(super) struct Scene {
     program: OsString,
-    moto: Moto,
     pub(super) world: World,
 }
 
@@ -38,8 +37,7 @@ pub(super) struct Account<'s> {
 
 impl Scene {
     pub(super) fn new(program: OsString) -> Self {
-        let world = World::new();
-        Self { program, moto: moto(&world.lab), world }
+        Self { program, world: World::new() }
     }
 
     /// An account whose instances are hosts, and in which a minute takes three seconds beside what these really take.
@@ -61,7 +59,7 @@ impl Scene {
     }
 
     fn account(&self, config: Config, bodies: Arc<dyn Bodies>) -> Account<'_> {
-        let (simulator, runtime) = start(&self.world.lab, &self.moto, config, bodies);
+        let (simulator, runtime) = start(&self.world.lab, config, bodies);
         let mut environment = keys(&simulator);
         environment.push(("AWS_ENDPOINT_URL", simulator.endpoint()));
         environment.push(("AWS_REGION", "us-east-1".to_owned()));
@@ -69,16 +67,15 @@ impl Scene {
     }
 }
 
-/// moto on the lab's network.
-pub(crate) fn moto(lab: &Lab) -> Moto {
+/// The moto of all tests.
+pub(crate) fn moto() -> &'static Moto {
     let python = PathBuf::from(std::env::var_os("WHARF_TEST_MOTO").expect("tests/run.sh sets it"));
-    let folder = lab.scratch().join("moto");
-    std::fs::create_dir_all(&folder).unwrap();
-    lab.enter(|| Moto::start(&python, &folder)).unwrap()
+    Moto::shared(&python).unwrap()
 }
 
 /// An account on the lab's network.
-pub(crate) fn start(lab: &Lab, moto: &Moto, config: Config, bodies: Arc<dyn Bodies>) -> (Simulator, Runtime) {
+pub(crate) fn start(lab: &Lab, config: Config, bodies: Arc<dyn Bodies>) -> (Simulator, Runtime) {
+    let moto = moto();
     lab.enter(|| {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let simulator = runtime.block_on(Simulator::with_bodies(moto, config, bodies)).unwrap();

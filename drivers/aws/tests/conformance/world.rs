@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -16,16 +16,11 @@ use wharf_testkit::{Fast, World, bearable};
 /// How many times as fast as a real cloud, where the computer keeps up with it.
 const TIMES: f64 = 200.0;
 
-/// One moto for all accounts of this program; it ends with it.
-static MOTO: LazyLock<(Moto, tempfile::TempDir)> = LazyLock::new(moto);
-
-fn moto() -> (Moto, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
+fn python() -> PathBuf {
     let python = std::env::var_os("WHARF_TEST_MOTO").map(PathBuf::from);
-    let python = python.unwrap_or_else(|| {
+    python.unwrap_or_else(|| {
         panic!("WHARF_TEST_MOTO names the Python that moto is installed for; tests/run.sh sets it")
-    });
-    (Moto::start(&python, folder.path()).unwrap(), folder)
+    })
 }
 
 pub(crate) struct Cloud {
@@ -48,14 +43,15 @@ impl Cloud {
 
     /// An account that `change` makes special.
     pub(crate) fn changed(change: impl FnOnce(&mut Config)) -> Self {
-        Self::within_moto(&MOTO.0, bearable(TIMES), change, Arc::new(NoBodies))
+        Self::within_moto(Moto::shared(&python()).unwrap(), bearable(TIMES), change, Arc::new(NoBodies))
     }
 
     /// One that keeps moto so busy that no other account should have to wait for it.
     pub(crate) fn apart(times: f64, change: impl FnOnce(&mut Config)) -> Self {
-        let own = moto();
-        let mut cloud = Self::within_moto(&own.0, times, change, Arc::new(NoBodies));
-        cloud.busy_moto = Some(own);
+        let folder = tempfile::tempdir().unwrap();
+        let own = Moto::start(&python(), folder.path()).unwrap();
+        let mut cloud = Self::within_moto(&own, times, change, Arc::new(NoBodies));
+        cloud.busy_moto = Some((own, folder));
         // It would hardly ever go.
         cloud.clock = Arc::new(Fast::new(times));
         cloud
@@ -63,7 +59,7 @@ impl Cloud {
 
     /// An account whose instances have these bodies.
     pub(crate) fn with_bodies(bodies: Arc<dyn Bodies>) -> Self {
-        Self::within_moto(&MOTO.0, bearable(TIMES), |_| {}, bodies)
+        Self::within_moto(Moto::shared(&python()).unwrap(), bearable(TIMES), |_| {}, bodies)
     }
 
     fn within_moto(

@@ -1,16 +1,17 @@
 //! moto as a process of its own, which ends with its handle.
 
-use std::io::{BufRead as _, BufReader, Error, Result, Write as _};
-use std::net::SocketAddr;
-use std::path::Path;
+use std::io::{Error, Result, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// A running moto.
 #[derive(Debug)]
 pub struct Moto {
     child: Child,
-    address: SocketAddr,
+    socket: PathBuf,
 }
 
 /// So many looks, a tenth of a second apart.
@@ -18,6 +19,24 @@ const LOOKS: u32 = 300;
 const SERVER: &str = include_str!("../moto.py");
 
 impl Moto {
+    /// The one that all accounts of this program share, which spares each the seconds in which moto reads its catalogues.
+    /// The first caller starts it; it ends with the program.
+    ///
+    /// # Errors
+    /// When it does not start, or does not answer.
+    pub fn shared(python: &Path) -> Result<&'static Self> {
+        static SHARED: OnceLock<Moto> = OnceLock::new();
+        static STARTING: Mutex<()> = Mutex::new(());
+        let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(there) = SHARED.get() {
+            return Ok(there);
+        }
+        // moto takes the folder along.
+        let folder = tempfile::tempdir()?.keep();
+        let moto = Self::start(python, &folder)?;
+        Ok(SHARED.get_or_init(|| moto))
+    }
+
     /// Starts the moto of this Python, with the images of `images.json` and no others. The folder is its own, and ends with
     /// it.
     ///
@@ -26,44 +45,36 @@ impl Moto {
     pub fn start(python: &Path, folder: &Path) -> Result<Self> {
         let images = folder.join("images.json");
         std::fs::File::create(&images)?.write_all(include_bytes!("../images.json"))?;
-        let mut child = Command::new(python)
-            .args(["-u", "-c", SERVER, "-H", "127.0.0.1", "-p", "0"])
+        let socket = folder.join("moto.sock");
+        let child = Command::new(python)
+            .args(["-u", "-c", SERVER, "-H"])
+            .arg(format!("unix://{}", socket.display()))
             .env("MOTO_AMIS_PATH", &images)
             .env("MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION", "1")
             .env("MOTO_ENABLE_KEYPAIR_VALIDATION", "1")
             .env("MOTO_ENABLE_AMI_VALIDATION", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()?;
-        let Some(said) = child.stderr.take() else { return Err(Error::other("moto has no standard error")) };
-        let mut lines = BufReader::new(said).lines();
-        let address = lines.by_ref().map_while(std::result::Result::ok).find_map(|line| {
-            let (_, address) = line.split_once("http://")?;
-            address.trim().parse().ok()
-        });
-        let Some(address) = address else {
-            drop(child.kill());
-            drop(child.wait());
-            return Err(Error::other("moto ended before it said where it answers"));
-        };
-        // Read on, or it blocks when the pipe is full.
-        std::thread::spawn(move || lines.for_each(drop));
-        let moto = Self { child, address };
+        let mut moto = Self { child, socket };
         moto.wait()?;
         Ok(moto)
     }
 
-    /// Where it answers.
+    /// Where it answers, in whatever network.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    pub fn socket(&self) -> &Path {
+        &self.socket
     }
 
-    fn wait(&self) -> Result<()> {
+    fn wait(&mut self) -> Result<()> {
         for _ in 0..LOOKS {
-            if std::net::TcpStream::connect(self.address).is_ok() {
+            if UnixStream::connect(&self.socket).is_ok() {
                 return Ok(());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                return Err(Error::other(format!("moto ended before it answered: {status}")));
             }
             std::thread::sleep(Duration::from_millis(100));
         }

@@ -1,6 +1,8 @@
 //! The HTTP in between: calls come in, are read, and go on to moto.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,15 +11,16 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The way to moto, as one account.
 #[derive(Debug, Clone)]
 pub(crate) struct Upstream {
-    client: Client<HttpConnector, Full<Bytes>>,
-    address: String,
+    socket: PathBuf,
     account: String,
     busy: Arc<Mutex<Busy>>,
 }
@@ -71,9 +74,8 @@ pub(crate) struct Answer {
 pub(crate) type Params = BTreeMap<String, String>;
 
 impl Upstream {
-    pub(crate) fn new(address: String, account: String) -> Self {
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { client, address, account, busy: Arc::default() }
+    pub(crate) fn new(socket: &Path, account: String) -> Self {
+        Self { socket: socket.to_owned(), account, busy: Arc::default() }
     }
 
     /// For how long moto has computed for this account.
@@ -84,7 +86,7 @@ impl Upstream {
     /// Sends a call on, signed as it came.
     pub(crate) async fn send(&self, headers: &HeaderMap, body: String) -> Answer {
         let _computing = Computing::new(&self.busy);
-        let mut request = Request::builder().method("POST").uri(format!("http://{}/", self.address));
+        let mut request = Request::builder().method("POST").uri("/").header("host", "localhost");
         for name in ["authorization", "content-type", "x-amz-target", "x-amz-date", "x-amz-security-token"] {
             if let Some(value) = headers.get(name) {
                 request = request.header(name, value);
@@ -92,15 +94,27 @@ impl Upstream {
         }
         let request = request.header("x-moto-account-id", &self.account).body(Full::new(Bytes::from(body)));
         let Ok(request) = request else { return Answer::broken("no request") };
-        let answer = match self.client.request(request).await {
-            Ok(answer) => answer,
-            Err(error) => return Answer::broken(&error.to_string()),
+        self.exchange(request).await.unwrap_or_else(|error| Answer::broken(&error.to_string()))
+    }
+
+    /// A call by a connection of its own, since moto keeps none.
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+        let stream = loop {
+            match UnixStream::connect(&self.socket).await {
+                // So many wait already; a socket of TCP would wait by itself.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => tokio::time::sleep(PAUSE).await,
+                connected => break connected?,
+            }
         };
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        let answer = sender.send_request(request).await?;
         let status = answer.status().as_u16();
-        match answer.into_body().collect().await {
-            Ok(body) => Answer { status, body: String::from_utf8_lossy(&body.to_bytes()).into_owned() },
-            Err(error) => Answer::broken(&error.to_string()),
-        }
+        let body = answer.into_body().collect().await?.to_bytes();
+        Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
     }
 
     /// Asks moto something on the simulator's own account.
@@ -166,6 +180,6 @@ impl Answer {
 
 /// An answer whose connection is cut before its end.
 pub(crate) fn cut() -> Response {
-    let cut = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "cut by a fault");
+    let cut = std::io::Error::new(ErrorKind::ConnectionReset, "cut by a fault");
     Response::new(Body::from_stream(futures_util::stream::iter([Err::<Bytes, _>(cut)])))
 }

@@ -62,7 +62,7 @@ impl Simulator {
     /// When it cannot listen.
     pub async fn with_bodies(moto: &Moto, config: Config, bodies: Arc<dyn Bodies>) -> std::io::Result<Self> {
         let account = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
-        let upstream = Upstream::new(moto.address().to_string(), account.clone());
+        let upstream = Upstream::new(moto.socket(), account.clone());
         // moto reads its catalogues when they are first asked for, which takes it seconds.
         for api in
             ["DescribeInstanceTypeOfferings", "DescribeInstanceTypes", "DescribeVpcs", "DescribeImages"]
