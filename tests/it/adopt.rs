@@ -5,7 +5,7 @@ use crate::world::{OVER, World, text};
 
 #[test]
 fn a_host_is_as_it_was_until_somebody_agrees() {
-    let world = World::new();
+    let world = World::with_bare_hosts();
     let host = world.lab.host();
     let adopt: Vec<String> = world
         .create_arguments("rack", &host)
@@ -39,7 +39,7 @@ fn a_host_is_as_it_was_until_somebody_agrees() {
 
 #[test]
 fn an_engine_whose_time_is_over_takes_nothing_new_and_the_host_stays_on() {
-    let world = World::new();
+    let world = World::with_bare_hosts();
     let host = world.lab.host();
     let mut create = world.create_arguments("rack", &host);
     create.extend(["--ttl".to_owned(), "4h".to_owned()]);

@@ -9,7 +9,7 @@ use crate::world::{World, expect_success, text};
 
 #[test]
 fn hosts_that_cannot_be_had_have_codes_of_their_own() {
-    let world = World::new();
+    let world = World::with_bare_hosts();
     let host = world.lab.host();
     let key = host.key_file.display().to_string();
     let fingerprint = crate::world::fingerprint(&host.host_key);
@@ -44,7 +44,7 @@ fn nothing_is_left(world: &World, host: &Host, said: &str) {
 
 #[test]
 fn a_host_that_cannot_be_taken_over_is_told_why_and_left_as_it_was() {
-    let world = World::new();
+    let world = World::with_bare_hosts();
     let host = world.lab.host();
     let refused = |code: i32, because: &str, arguments: &[String]| {
         let output = world.wharf(arguments).output().unwrap();
@@ -112,7 +112,7 @@ fn interrupted_at(world: &World, create: &[String], phase: &str) -> Option<(Opti
 
 #[test]
 fn an_interrupt_at_any_phase_leaves_nothing_or_what_the_next_command_goes_on_with() {
-    let world = World::new();
+    let world = World::with_bare_hosts();
     let host = world.lab.host();
     let create = world.create_arguments("web", &host);
     let mut reached = 0;
@@ -142,7 +142,7 @@ fn an_interrupt_at_any_phase_leaves_nothing_or_what_the_next_command_goes_on_wit
 
 #[test]
 fn ssh_passes_the_command_and_its_status_through() {
-    let world = World::new();
+    let world = World::with_bare_hosts();
     let host = world.lab.host();
     world.create("web", &host);
     let output = world.wharf(["ssh", "web", "echo 'a  b'; exit 7"]).output().unwrap();

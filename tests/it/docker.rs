@@ -56,7 +56,7 @@ fn on_a_terminal(world: &World, machine: &str, arguments: &str, typed: &str) -> 
 
 #[test]
 fn a_machine_runs_containers_for_the_real_client() {
-    let world = World::new();
+    let world = World::with_bare_hosts();
     let host = world.lab.host();
     let created = world.create("web1", &host);
     assert!(created.contains("web1"), "{created}");

@@ -4,7 +4,7 @@ use crate::world::{World, text};
 
 #[test]
 fn what_ails_a_host_is_found_and_named() {
-    let world = World::new();
+    let world = World::with_bare_hosts();
     let host = world.lab.host();
     world.create("web", &host);
     let look = || {

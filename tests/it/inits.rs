@@ -19,7 +19,7 @@ fn has_its_environment(host: &Host, daemon: &str) {
 
 #[test]
 fn a_unit_gives_the_agent_its_environment() {
-    let world = World::new();
+    let world = World::with_bare_hosts();
     let host = world.lab.host();
     let proxied = ["--engine-env".to_owned(), PROXY.to_owned()];
     expect_success(&mut world.wharf([world.create_arguments("web", &host), proxied.into()].concat()));
@@ -31,7 +31,7 @@ fn a_unit_gives_the_agent_its_environment() {
 
 #[test]
 fn pulls_go_through_the_proxy_that_the_agent_was_given() {
-    let world = World::new();
+    let world = World::with_bare_hosts();
     let host = world.lab.host();
     let proxied = ["--engine-env".to_owned(), "HTTPS_PROXY=http://127.0.0.1:3128".to_owned()];
     expect_success(&mut world.wharf([world.create_arguments("web", &host), proxied.into()].concat()));
@@ -48,7 +48,7 @@ fn pulls_go_through_the_proxy_that_the_agent_was_given() {
 
 /// From nothing to a container, through a daemon that is killed and new certificates, to nothing again.
 fn whole_life(kind: Kind, user: &str, after: impl FnOnce(&World, &Host)) {
-    let world = World::new();
+    let world = World::with_bare_hosts();
     let host = world.lab.host_of(kind);
     let proxied = ["--engine-env".to_owned(), PROXY.to_owned()];
     expect_success(

@@ -18,7 +18,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let world = World::new();
+        let world = World::with_bare_hosts();
         let mut hosts = world.lab.hosts(2);
         let (hidden, jump) = (hosts.remove(1), hosts.remove(0));
         world.lab.hide(&hidden);

@@ -15,7 +15,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let world = World::new();
+        let world = World::with_bare_hosts();
         let host = world.lab.host();
         world.create("web", &host);
         import_busybox(&world, "web");

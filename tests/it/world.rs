@@ -16,8 +16,17 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// With hosts that have the agent already.
     pub(crate) fn new() -> Self {
-        let lab = Lab::new();
+        Self::on(Lab::new().with_agent())
+    }
+
+    /// With hosts that have nothing of ours yet.
+    pub(crate) fn with_bare_hosts() -> Self {
+        Self::on(Lab::new())
+    }
+
+    fn on(lab: Lab) -> Self {
         let home = lab.scratch().join("home");
         std::fs::create_dir_all(&home).unwrap();
         Self { store: home.join("wharf"), home, lab }

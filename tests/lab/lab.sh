@@ -11,6 +11,7 @@
 #                                  cloud-init reads its seed instead, which stands in its upper layer already
 #   lab.sh move LAB NAME ADDRESS PRIVATE
 #                                  give a host other addresses, at once if it is on
+#                                  Hosts of either find on their disk what is in LAB/brought
 #   lab.sh stop|start|remove LAB NAME
 #                                  cut a host's power, boot it again, or take it away
 #   lab.sh down LAB                end every host and remove everything; harmless when there is nothing
@@ -170,12 +171,13 @@ boot() {
 }
 
 nspawn() {
-    local name=$1 base=$2 dir=$3 kind=$4 status
+    local name=$1 lower=$2 dir=$3 kind=$4 status
+    [ ! -d "$dir/../../brought" ] || lower=$(realpath "$dir/../../brought"):$lower
     local -a first=(--boot --kill-signal=SIGRTMIN+3) program=()
     # sysvinit would look for SELinux otherwise, by mounting another /sys that hides the control groups.
     [ "$kind" != openrc ] || first+=(--setenv=SELINUX_INIT=YES)
     [ "$kind" != bare ] || first=(--as-pid2) program=(/etc/lab-init)
-    mount -t overlay overlay -o "lowerdir=$base,upperdir=$dir/upper,workdir=$dir/work" "$dir/root"
+    mount -t overlay overlay -o "lowerdir=$lower,upperdir=$dir/upper,workdir=$dir/work" "$dir/root"
     mkdir -p "$dir/root/var/lib/wharf" /run/systemd/nspawn
     mount -t tmpfs -o size=1m tmpfs /run/systemd/nspawn
     while :; do

@@ -51,7 +51,7 @@ enum Ended {
 /// One machine, killed on at one step after the other, is finished by the last create.
 #[test]
 fn a_create_goes_on_wherever_its_bootstrap_was_killed() {
-    let scene = Scene::new(Flavour::Hub2020);
+    let scene = Scene::with_bare_hosts(Flavour::Hub2020);
     let steps = [POINTS[3], POINTS[6], POINTS[7], POINTS[8], POINTS[9], POINTS[11]];
     let reached = steps.iter().filter(|point| scene.killed(**point, Duration::ZERO) == Ended::Killed).count();
     assert!(reached >= 4, "the steps have other names: only {reached} were seen");
@@ -65,7 +65,7 @@ fn a_create_goes_on_wherever_its_bootstrap_was_killed() {
 #[test]
 #[ignore = "minutes: tests/soak.sh azure"]
 fn a_create_goes_on_wherever_it_was_killed() {
-    let scene = Scene::new(Flavour::Hub2020);
+    let scene = Scene::with_bare_hosts(Flavour::Hub2020);
     for point in POINTS {
         let mut reached = 0;
         for later in [0, 50, 200].map(Duration::from_millis) {

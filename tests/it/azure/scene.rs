@@ -28,14 +28,21 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new(flavour: Flavour) -> Self {
-        let world = World::new();
+        Self::within(World::new(), flavour)
+    }
+
+    pub(super) fn with_bare_hosts(flavour: Flavour) -> Self {
+        Self::within(World::with_bare_hosts(), flavour)
+    }
+
+    fn within(world: World, flavour: Flavour) -> Self {
         let (simulator, runtime) = with_hosts(flavour, &world, &world.lab);
         Self::of(world, simulator, runtime, None)
     }
 
     /// With machines on which the real cloud-init reads what they are born with.
     pub(super) fn with_cloud_init(flavour: Flavour) -> Self {
-        let world = World::new();
+        let world = World::with_bare_hosts();
         let (simulator, runtime) =
             start(flavour, &world.lab, |config| config.bodies = world.lab.cloud_init_machines());
         Self::of(world, simulator, runtime, None)
