@@ -89,7 +89,6 @@ fn a_bare_host_becomes_a_container_host_and_a_second_run_changes_nothing() {
     let first = scene.run(async |request| provision(request, &progress).await).unwrap();
     let took = begun.elapsed();
     println!("SSH answers → engine answers over mutual TLS: {took:.2?}, by phase {:?}", first.timings);
-    assert!(took < Duration::from_secs(20), "{took:?}");
     assert_eq!(first.facts.init, Init::Systemd);
     assert_eq!(first.facts.access, Access::Root);
     assert_eq!(first.server_certificate.machine(), Some("m-0123456789"));

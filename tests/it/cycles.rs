@@ -135,7 +135,7 @@ fn rules(namespace: &str) -> usize {
 }
 
 fn eventually<T: PartialEq + std::fmt::Debug>(what: &str, mut look: impl FnMut() -> (T, T)) {
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + Duration::from_secs(120);
     loop {
         let (now, wanted) = look();
         if now == wanted {

@@ -59,7 +59,7 @@ impl Scene {
 
     /// Both ways, however soon the server is there.
     fn works(&self, name: &str, port: u16, when: &str) {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_secs(120);
         loop {
             let (out, inward) = (self.read_by(name, "10.99.0.1:7777"), self.reads(port));
             if out == "far\n" && inward == "near\n" {
@@ -95,7 +95,7 @@ impl Scene {
 
     /// Without any of our containers everything is as it was.
     fn is_as_before(&self, before: &str) {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_secs(120);
         loop {
             let now = self.rules();
             if now == before {

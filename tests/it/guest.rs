@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::docker::wait_until;
-use crate::local::World;
+use crate::local::{ONE, World};
 use crate::world::expect_success;
 
 /// One machine for all of it, since each takes seconds of two processors.
@@ -13,7 +13,7 @@ use crate::world::expect_success;
 fn what_only_another_kernel_can_do_is_done_there() {
     let world = World::new();
     let scratch = tempfile::tempdir().unwrap();
-    world.wharf_ok(["create", "demo"]);
+    world.wharf_ok(["create", ONE, "demo"]);
     import_image(&world, scratch.path());
 
     println!("limits of control groups, version 2");

@@ -117,7 +117,7 @@ fn a_command_beside_a_tunnel_finds_the_engine_and_ends_as_it_ends() {
 /// Ends it as a service manager would, once it has begun to run its command.
 fn terminate(mut tunnel: Child) -> Option<i32> {
     let id = nix::unistd::Pid::from_raw(i32::try_from(tunnel.id()).unwrap());
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(120);
     let children = format!("/proc/{id}/task/{id}/children");
     // nsenter becomes wharf; the children of any of its threads count.
     while std::fs::read_to_string(&children).is_ok_and(|all| all.is_empty()) && Instant::now() < deadline {

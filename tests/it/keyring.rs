@@ -46,7 +46,7 @@ impl Session {
 
     /// Until the keyring has its name on the bus.
     fn wait(&self) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         let asked = || {
             let mut send = Command::new("dbus-send");
             send.args(["--session", "--print-reply", "--dest=org.freedesktop.DBus", "/"]);

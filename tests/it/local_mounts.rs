@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use crate::docker::wait_until;
-use crate::local::World;
+use crate::local::{ONE, World};
 use crate::local_trouble::import;
 use crate::world::{expect_success, text};
 
@@ -19,7 +19,7 @@ fn what_containers_bind_is_what_the_person_sees() {
     let world = World::of_somebody(SOMEBODY);
     let [src, docs] = folders(&world);
     let writable = format!("{}:rw", src.display());
-    let mut create = vec!["create", "--local-accel", "tcg", "--local-virtiofsd", "none"];
+    let mut create = vec!["create", ONE, "--local-accel", "tcg", "--local-virtiofsd", "none"];
     create.extend(["--local-mount", "home", "--local-mount", &writable, "demo"]);
     let planned = world.wharf(create.iter().chain(&["--dry-run"])).output().unwrap();
     assert!(
@@ -46,7 +46,7 @@ fn a_share_goes_by_virtiofs_where_this_computer_has_a_server() {
     let server = world.give(Path::new(&server), "virtiofsd").display().to_string();
     let [src, docs] = folders(&world);
     let (writable, read) = (format!("{}:rw", src.display()), docs.display().to_string());
-    let mut create = vec!["create", "--local-accel", "tcg", "--local-virtiofsd", &server];
+    let mut create = vec!["create", ONE, "--local-accel", "tcg", "--local-virtiofsd", &server];
     create.extend(["--local-mount", &read, "--local-mount", &writable, "demo"]);
     expect_success(&mut world.wharf(create));
     import(&world, "first");

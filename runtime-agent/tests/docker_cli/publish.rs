@@ -189,7 +189,7 @@ impl Neighbour {
         let this = Self { holder };
         let own = std::fs::read_link("/proc/self/ns/net").unwrap();
         let theirs = format!("/proc/{}/ns/net", this.holder.id());
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(120);
         while std::fs::read_link(&theirs).is_ok_and(|theirs| theirs == own) {
             assert!(std::time::Instant::now() < end, "no namespace");
             std::thread::sleep(std::time::Duration::from_millis(10));

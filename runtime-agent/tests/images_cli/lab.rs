@@ -205,7 +205,7 @@ fn with_us(words: &[&str]) -> Command {
 }
 
 pub(crate) fn wait(what: &str, ready: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + Duration::from_secs(120);
     while !ready() {
         assert!(Instant::now() < end, "{what} is not ready after 30 s");
         std::thread::sleep(Duration::from_millis(50));
