@@ -228,8 +228,8 @@ root=("${as_root[@]}" env PATH="$PATH" HOME="$HOME" CARGO_HOME="${CARGO_HOME:-$H
 clouds() {
     run wharf-driver-azure test_package wharf-driver-azure RUST_TEST_THREADS=$waiting
     if with_aws; then run wharf-driver-aws test_package wharf-driver-aws RUST_TEST_THREADS=$waiting; fi
-    run wharf-driver-local test_package wharf-driver-local
-    run wharf test_package wharf
+    run wharf-driver-local test_package wharf-driver-local RUST_TEST_THREADS=$waiting
+    run wharf test_package wharf RUST_TEST_THREADS=$waiting
     run book test_package wharf-docs "${root[@]}"
 }
 hosts() {
