@@ -30,7 +30,7 @@ fn a_host_reboots() {
     host.run("touch /etc/kept; nohup systemctl reboot >/dev/null 2>&1 &");
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        let now = host.try_run("systemctl show --property=UserspaceTimestampMonotonic; test -e /etc/kept");
+        let now = host.try_run("systemctl show --property=UserspaceTimestampMonotonic && test -e /etc/kept");
         if now.status.success() && now.stdout != before.as_bytes() {
             break;
         }

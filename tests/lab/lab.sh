@@ -212,8 +212,12 @@ close() {
 
 # Killing the launcher takes its namespaces and everybody in them along; wait until they are gone.
 end() {
-    local launcher=$1 child tries=0 family
-    family="$launcher $(descendants "$launcher")"
+    local launcher=$1 child tries=0 family='' found
+    # Held still first: a host that just reboots is started by one of them, and would be nobody's.
+    while found="$launcher $(descendants "$launcher")" && [ "$found" != "$family" ]; do
+        family=$found
+        kill -STOP $family 2>/dev/null || true
+    done
     kill -KILL $family 2>/dev/null || true
     for child in $family; do
         while kill -0 "$child" 2>/dev/null && [ $tries -lt 300 ]; do
@@ -224,8 +228,9 @@ end() {
 }
 
 descendants() {
-    local child
-    for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
+    local child children=''
+    read -r children 2>/dev/null <"/proc/$1/task/$1/children" || true
+    for child in $children; do
         echo "$child"
         descendants "$child"
     done
