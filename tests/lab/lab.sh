@@ -8,10 +8,10 @@
 #   lab.sh machine LAB NAME ADDRESS PRIVATE [KIND]
 #                                  the same for a simulated cloud's: nobody's keys, and what standard input says is run
 #                                  as root before sshd first starts; ADDRESS or PRIVATE may be empty. One of the kind
-#                                  cloud-init reads its seed instead, which stands in its upper layer already
+#                                  cloud-init reads its seed instead, which stands in its upper layer already.
+#                                  Hosts of either verb find on their disk what is in LAB/brought
 #   lab.sh move LAB NAME ADDRESS PRIVATE
 #                                  give a host other addresses, at once if it is on
-#                                  Hosts of either find on their disk what is in LAB/brought
 #   lab.sh stop|start|remove LAB NAME
 #                                  cut a host's power, boot it again, or take it away
 #   lab.sh down LAB                end every host and remove everything; harmless when there is nothing

@@ -279,8 +279,7 @@ impl Host {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Runs a shell command as root: beside its init process, which takes a tenth of what SSH does, or by SSH where that
-    /// is not to be found.
+    /// Runs a shell command as root: beside its init process, without a login, or by SSH where that is not to be found.
     pub fn try_run(&self, command: &str) -> Output {
         let Some(init) = self.init() else { return self.ssh_run(command) };
         let mut inside = Command::new("nsenter");

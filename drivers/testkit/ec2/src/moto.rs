@@ -1,10 +1,10 @@
-//! moto as a process of its own, which ends with its handle.
+//! moto as a process of its own, which ends with its handle, or with the program whose accounts share it.
 
 use std::io::{Error, Result, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// A running moto.
@@ -25,16 +25,16 @@ impl Moto {
     /// # Errors
     /// When it does not start, or does not answer.
     pub fn shared(python: &Path) -> Result<&'static Self> {
-        static SHARED: OnceLock<Moto> = OnceLock::new();
-        static STARTING: Mutex<()> = Mutex::new(());
-        let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(there) = SHARED.get() {
+        static SHARED: Mutex<Option<&'static Moto>> = Mutex::new(None);
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(there) = *shared {
             return Ok(there);
         }
-        // moto takes the folder along.
-        let folder = tempfile::tempdir()?.keep();
-        let moto = Self::start(python, &folder)?;
-        Ok(SHARED.get_or_init(|| moto))
+        let folder = tempfile::tempdir()?;
+        let moto = Box::leak(Box::new(Self::start(python, folder.path())?));
+        // From here on moto takes it along.
+        let _ = folder.keep();
+        Ok(shared.insert(moto))
     }
 
     /// Starts the moto of this Python, with the images of `images.json` and no others. The folder is its own, and ends with
