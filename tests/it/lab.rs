@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use wharf_tests::Lab;
 
+use crate::world::World;
+
 #[test]
 fn hosts_boot_reach_each_other_and_nothing_else() {
     let lab = Lab::new();
@@ -36,6 +38,34 @@ fn a_host_reboots() {
         }
         assert!(Instant::now() < deadline, "it never came back:\n{}", host.console());
         std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Its processes are started anew by one that is about to be killed.
+#[test]
+fn a_host_that_ends_while_it_reboots_leaves_nothing() {
+    for later in [300, 500, 700, 900] {
+        let lab = Lab::new();
+        let host = lab.host();
+        let folder = lab.scratch().parent().unwrap().display().to_string();
+        host.run("nohup systemctl reboot >/dev/null 2>&1 &");
+        std::thread::sleep(Duration::from_millis(later));
+        drop(lab);
+        let named = |entry: &std::fs::DirEntry| {
+            let line = std::fs::read_to_string(entry.path().join("cmdline"));
+            line.is_ok_and(|line| line.contains(&folder))
+        };
+        let left: Vec<_> = std::fs::read_dir("/proc").unwrap().flatten().filter(named).collect();
+        assert!(left.is_empty(), "ended {later} ms after its reboot began: {left:?}");
+    }
+}
+
+#[test]
+fn a_host_that_has_the_agent_is_brought_none() {
+    for (world, brought) in [(World::new(), false), (World::with_bare_hosts(), true)] {
+        let host = world.lab.host();
+        world.create("web", &host);
+        assert_eq!(host.upper().join("usr/local/bin/wharfd").exists(), brought);
     }
 }
 
