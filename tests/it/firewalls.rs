@@ -185,6 +185,7 @@ fn a_dockerd_next_door_goes_on_and_so_do_we() {
     let order = ["192.0.2.1", "WHARF-FORWARD", "RETURN"].map(|rule| left.find(rule));
     assert!(order[0].is_some() && order.is_sorted(), "behind its owner's rules, before the end: {left}");
     scene.host.run("systemctl restart theirs");
+    dockerd_answers(&scene.host);
     scene.host.run(&format!("{THEIRS} start theirs"));
     scene.works("ours", 8080, "dockerd was restarted");
     theirs_works(&scene, "dockerd was restarted");
@@ -201,6 +202,11 @@ fn start_dockerd(host: &Host) {
         "systemctl reset-failed theirs 2>/dev/null; systemd-run --quiet --unit=theirs dockerd \
          -H unix:///run/theirs.sock --data-root /var/lib/wharf-theirs --exec-root /run/theirs --pidfile /run/theirs.pid",
     );
+    dockerd_answers(host);
+}
+
+/// Its unit counts as started before it listens.
+fn dockerd_answers(host: &Host) {
     wait_until("dockerd answers", || host.try_run(&format!("{THEIRS} version")).status.success());
 }
 
