@@ -41,6 +41,15 @@ fn a_host_reboots() {
     }
 }
 
+/// As all of a host's processes are when it goes down: stopped, and then killed.
+#[test]
+fn a_command_that_is_stopped_and_killed_is_over() {
+    let lab = Lab::new();
+    let host = lab.host();
+    let output = host.try_run("(sleep 0.5; kill -KILL $$) & kill -STOP $$");
+    assert_eq!(output.status.code(), Some(128 + 9), "{output:?}");
+}
+
 /// Its processes are started anew by one that is about to be killed.
 #[test]
 fn a_host_that_ends_while_it_reboots_leaves_nothing() {

@@ -284,8 +284,11 @@ impl Host {
         let Some(init) = self.init() else { return self.ssh_run(command) };
         let mut inside = Command::new("nsenter");
         inside.args(["--target", &init.to_string()]);
-        inside.args(["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root"]);
-        inside.args(["--", "bash", "-c", &format!("cd\n{command}")]).env_clear().envs([
+        inside.args(["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--no-fork"]);
+        // Only what is started from here on is among the host's processes. nsenter would start it, too, but stops itself
+        // where that is stopped, as all are by a host that goes down: which then waits for it, and it for nobody.
+        inside.args(["--", "bash", "-c", "bash -c \"$0\"; exit $?", &format!("cd\n{command}")]);
+        inside.env_clear().envs([
             ("HOME", "/root"),
             ("USER", "root"),
             ("SHELL", "/bin/bash"),
