@@ -62,7 +62,8 @@ async fn ls_is_one_list_for_all_machines() {
 
 #[tokio::test]
 async fn a_hundred_at_once_stay_below_every_limit() {
-    let bench = Bench::new(Cloud::apart(bearable(5.0), |config| config.throttled = true));
+    // What a busy computer delays arrives in bunches, and the faster a world is, the larger they look there.
+    let bench = Bench::new(Cloud::apart(bearable(2.5), |config| config.throttled = true));
     let wharf = process(&bench);
     let names: Vec<String> = (0..100).map(|number| format!("web{number}")).collect();
     join_all(names.iter().map(|name| create(&bench, &wharf, name, true))).await;
