@@ -83,15 +83,16 @@ find_apparmor() {
     export WHARF_TEST_APPARMOR=$(find "$folder" -name apparmor_parser -type f)
 }
 
-# A simulated EC2 needs moto, in a Python of its own; a shared store is tried on its S3, too.
-MOTO='moto[ec2,s3,server,ssm,sts,iam]==5.*'
+# A simulated EC2 needs moto, in a Python of its own; a shared store is tried on its S3, too. What its extra for servers
+# would bring, for clouds of all kinds, is as large again.
+MOTO=('moto[ec2,s3,ssm,sts,iam]==5.*' flask flask-cors)
 export WHARF_TEST_MOTO="$cache/moto/bin/python"
 install_moto() {
     "$WHARF_TEST_MOTO" -c 'import moto.server' 2>/dev/null && return
     rm -rf "$cache/moto"
     python3 -m venv "$cache/moto"
     # Of thousands of modules hardly a tenth is ever imported, and compiled then.
-    "$cache/moto/bin/pip" install -q --disable-pip-version-check --no-compile "$MOTO"
+    "$cache/moto/bin/pip" install -q --disable-pip-version-check --no-compile "${MOTO[@]}"
 }
 
 # A shared store is tried on Azurite, too: Azure's blobs, from the registry of npm. Without npm that is skipped.
