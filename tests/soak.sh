@@ -9,7 +9,7 @@
 #                              leaves out: needs root or sudo
 #   tests/soak.sh local        machines in QEMU with a full disk, a damaged one and a clock that stood still, and with shares
 #                              by virtiofs: needs root or sudo
-#   tests/soak.sh points       killed at every point in simulated clouds, where tests/run.sh tries each third
+#   tests/soak.sh points       killed at every point in simulated clouds, where tests/run.sh leaves some out
 #   tests/soak.sh shipped      all of tests/run.sh, with the agent that ships on its hosts
 #   tests/soak.sh clients      Docker's SDK for Python and docker-compose do the same with the engine and with the
 #                              distribution's dockerd: needs root, and the Python package index

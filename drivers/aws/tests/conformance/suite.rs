@@ -11,7 +11,7 @@ fn hasty() -> Cloud {
 
 /// Some of the points, where another test tries each of its own; `tests/soak.sh points` tries all of them.
 fn sparse() -> Cloud {
-    hasty().every(suite::sparse())
+    hasty().every(suite::sparse(2))
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ pub(crate) struct Cloud {
     /// What the person's environment says beside or instead of the usual.
     own: Vec<(String, String)>,
     stride: usize,
+    first: usize,
     minutes: u64,
     runtime: Option<tokio::runtime::Runtime>,
 }
@@ -63,6 +64,7 @@ impl Cloud {
             settings,
             own: Vec::new(),
             stride: 0,
+            first: 0,
             minutes: 400,
             runtime: Some(runtime),
         }
@@ -89,6 +91,12 @@ impl Cloud {
     /// Tries only some of the suite's points.
     pub(crate) fn every(mut self, stride: usize) -> Self {
         self.stride = stride;
+        self
+    }
+
+    /// Beginning with this one.
+    pub(crate) fn from(mut self, first: usize) -> Self {
+        self.first = first;
         self
     }
 
@@ -143,6 +151,10 @@ impl World for Cloud {
 
     fn stride(&self) -> usize {
         self.stride
+    }
+
+    fn first(&self) -> usize {
+        self.first
     }
 }
 

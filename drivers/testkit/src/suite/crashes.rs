@@ -1,5 +1,5 @@
 //! Killed at every point that a verb passes: before and after every event and file, before, during and after every call
-//! of the driver and of the bootstrap.
+//! of the driver and of the bootstrap; or at those of them that a world chooses.
 
 use wharf_core::Power;
 
@@ -13,7 +13,7 @@ use crate::suite::{Bench, World};
 pub async fn crash_then_create<W: World>(fresh: &impl Fn() -> W) -> usize {
     let (points, whole) = passed_by_create(fresh).await;
     let mut tried = 0;
-    for (index, point) in chosen(&points, fresh().stride()) {
+    for (index, point) in chosen(&points, fresh().first(), fresh().stride()) {
         let bench = Bench::new(fresh());
         assert!(bench.create(&Switch::at(Some(index))).await.is_none(), "{point}: was not passed");
         bench.ready(point).await;
@@ -32,7 +32,7 @@ pub async fn crash_then_create<W: World>(fresh: &impl Fn() -> W) -> usize {
 pub async fn crash_then_remove<W: World>(fresh: &impl Fn() -> W) -> usize {
     let (points, _) = passed_by_create(fresh).await;
     let mut tried = 0;
-    for (index, point) in chosen(&points, fresh().stride()) {
+    for (index, point) in chosen(&points, fresh().first(), fresh().stride()) {
         let bench = Bench::new(fresh());
         assert!(bench.create(&Switch::at(Some(index))).await.is_none(), "{point}: was not passed");
         bench.gone(point).await;
@@ -53,7 +53,7 @@ pub async fn crash_while_powering<W: World>(fresh: &impl Fn() -> W) -> usize {
     assert!(matches!(done, Some(Ok(_))), "restart failed: {done:?}");
     bench.gone("after powering").await;
     let mut tried = 0;
-    for (index, point) in chosen(&switch.passed(), fresh().stride()) {
+    for (index, point) in chosen(&switch.passed(), 0, fresh().stride()) {
         let bench = Bench::new(fresh());
         bench.ready(point).await;
         assert!(
@@ -76,9 +76,9 @@ pub async fn crash_while_removing<W: World>(fresh: &impl Fn() -> W) -> usize {
     let stride = fresh().stride();
     let points = passed_by_remove(&Bench::new(fresh()), None).await;
     let mut tried = 0;
-    for (first, point) in chosen(&points, stride) {
+    for (first, point) in chosen(&points, 0, stride) {
         let seconds = passed_by_remove(&Bench::new(fresh()), Some(first)).await;
-        for (second, again) in chosen(&seconds, stride) {
+        for (second, again) in chosen(&seconds, 0, stride) {
             let both = format!("{point}, then {again}");
             let bench = Bench::new(fresh());
             bench.ready(&both).await;
@@ -119,6 +119,7 @@ async fn passed_by_remove<W: World>(bench: &Bench<W>, first: Option<usize>) -> V
     switch.passed()
 }
 
-fn chosen(points: &[String], stride: usize) -> impl Iterator<Item = (usize, &str)> {
-    points.iter().map(String::as_str).enumerate().step_by(stride + 1)
+/// From the `first` on, or from the very first where none is skipped.
+fn chosen(points: &[String], first: usize, stride: usize) -> impl Iterator<Item = (usize, &str)> {
+    points.iter().map(String::as_str).enumerate().skip(first.min(stride)).step_by(stride + 1)
 }

@@ -69,12 +69,18 @@ pub trait World: Send + Sync {
     fn stride(&self) -> usize {
         0
     }
+
+    /// The first point that a create is killed at: two trials that skip points can share them out.
+    fn first(&self) -> usize {
+        0
+    }
 }
 
-/// How many points to skip in trials that hardly differ from others: two, or none where `WHARF_TEST_EVERY_POINT` is set.
+/// How many points to skip in trials that hardly differ from others: so many, or none where `WHARF_TEST_EVERY_POINT` is
+/// set.
 #[must_use]
-pub fn sparse() -> usize {
-    if std::env::var_os("WHARF_TEST_EVERY_POINT").is_some() { 0 } else { 2 }
+pub fn sparse(skipped: usize) -> usize {
+    if std::env::var_os("WHARF_TEST_EVERY_POINT").is_some() { 0 } else { skipped }
 }
 
 /// What was tried.
