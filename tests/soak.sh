@@ -9,6 +9,7 @@
 #                              leaves out: needs root or sudo
 #   tests/soak.sh local        machines in QEMU with a full disk, a damaged one and a clock that stood still, and with shares
 #                              by virtiofs: needs root or sudo
+#   tests/soak.sh html         the book as HTML has every page and every place that links may name
 #   tests/soak.sh points       killed at every point in simulated clouds, where tests/run.sh leaves some out
 #   tests/soak.sh shipped      all of tests/run.sh, with the agent that ships on its hosts
 #   tests/soak.sh clients      Docker's SDK for Python and docker-compose do the same with the engine and with the
@@ -115,6 +116,10 @@ points() {
         cargo test --locked --quiet -p wharf-driver-aws --features sdk --test conformance -- suite::
 }
 
+html() {
+    tally "the book as HTML" cargo test --locked --quiet -p wharf-docs --features html --test book links::
+}
+
 shipped() {
     local agent
     agent=$(runtime-agent/build.sh | tail -n 1)
@@ -195,6 +200,7 @@ case "${1:-all}" in
     cloud-image) cloud_image ;;
     azure) azure ;;
     local) local_machines ;;
+    html) html ;;
     points) points ;;
     shipped) shipped ;;
     clients) clients ;;
@@ -204,6 +210,7 @@ case "${1:-all}" in
         cloud_image
         azure
         local_machines
+        html
         points
         shipped
         clients

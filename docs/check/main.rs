@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use mdbook_driver::MDBook;
 use wharf_docs::page::Page;
 use wharf_docs::screen::{self, SCENES, SESSION, Scene, WIDTHS};
 use wharf_docs::{book, play, reference};
@@ -30,6 +29,7 @@ enum What {
         session: bool,
     },
     /// The book, into `docs/book`
+    #[cfg(feature = "html")]
     Book,
     /// Nothing: runs a page's commands on its stage, and prints what they print
     Play {
@@ -43,8 +43,10 @@ fn main() -> ExitCode {
         What::Reference => write_reference(),
         What::Screens { session } => write_screens(session),
         What::Play { page } => show(page),
+        #[cfg(feature = "html")]
         What::Book => {
-            MDBook::load(book()).and_then(|book| book.build()).map_err(|error| format!("{error:#}"))
+            let built = mdbook_driver::MDBook::load(book()).and_then(|book| book.build());
+            built.map_err(|error| format!("{error:#}"))
         }
     };
     match done {

@@ -17,6 +17,8 @@ pub struct Page {
     pub code: Vec<String>,
     /// What it links to.
     pub links: Vec<String>,
+    /// What its headings are called in links to them.
+    pub anchors: Vec<String>,
 }
 
 /// A fenced block.
@@ -45,8 +47,16 @@ impl Page {
     }
 
     fn parse(path: PathBuf, text: &str) -> Self {
-        let mut page = Self { path, stage: None, blocks: Vec::new(), code: Vec::new(), links: Vec::new() };
+        let mut page = Self {
+            path,
+            stage: None,
+            blocks: Vec::new(),
+            code: Vec::new(),
+            links: Vec::new(),
+            anchors: Vec::new(),
+        };
         let mut open: Option<Block> = None;
+        let mut heading: Option<String> = None;
         for (event, range) in Parser::new_ext(text, Options::ENABLE_TABLES).into_offset_iter() {
             match event {
                 Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
@@ -59,9 +69,24 @@ impl Page {
                     if let Some(block) = &mut open {
                         block.text += &more;
                     }
+                    if let Some(heading) = &mut heading {
+                        *heading += &more;
+                    }
                 }
                 Event::End(TagEnd::CodeBlock) => page.blocks.extend(open.take()),
-                Event::Code(code) => page.code.push(code.into_string()),
+                Event::Code(code) => {
+                    if let Some(heading) = &mut heading {
+                        *heading += &code;
+                    }
+                    page.code.push(code.into_string());
+                }
+                Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
+                Event::End(TagEnd::Heading(_)) => {
+                    let name = anchor(&heading.take().unwrap_or_default());
+                    let numbered = (1..).map(|n| format!("{name}-{n}"));
+                    let mut names = std::iter::once(name.clone()).chain(numbered);
+                    page.anchors.extend(names.find(|name| !page.anchors.contains(name)));
+                }
                 Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
                     page.links.push(dest_url.into_string());
                 }
@@ -80,6 +105,16 @@ impl Page {
     pub fn consoles(&self) -> impl Iterator<Item = &Block> {
         self.blocks.iter().filter(|block| block.language == "console")
     }
+}
+
+/// The name of a heading's place, as mdBook makes it: letters and digits in lower case, hyphens for spaces.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().chars().filter_map(|c| match c {
+        c if c.is_whitespace() => Some('-'),
+        c if c.is_alphanumeric() || c == '_' || c == '-' => Some(c),
+        _ => None,
+    });
+    kept.flat_map(char::to_lowercase).collect()
 }
 
 impl Block {
@@ -152,9 +187,9 @@ pub fn all() -> Vec<Page> {
 mod tests {
     use super::*;
 
-    const PAGE: &str = "# Title\n<!-- stage: azure -->\n\nSee `wharf ls -q` and [more](more.md).\n\n\
+    const PAGE: &str = "# The title, (first)\n<!-- stage: azure -->\n\nSee `wharf ls -q` and [more](more.md).\n\n\
         ```console norun=\"needs an account\"\n$ wharf ls\n$ wharf create \\\n    web1\nweb1: ready\n[exit 3]\n```\n\n\
-        ```yaml file=\"fleet.yaml\"\nfleet: shop\n```\n";
+        ```yaml file=\"fleet.yaml\"\nfleet: shop\n```\n\n## Ends\n## Ends\n## Ends\n";
 
     #[test]
     fn a_page_is_its_blocks() {
@@ -164,6 +199,7 @@ mod tests {
             (page.code.as_slice(), page.links.as_slice()),
             (&["wharf ls -q".to_owned()][..], &["more.md".to_owned()][..])
         );
+        assert_eq!(page.anchors, ["the-title-first", "ends", "ends-1", "ends-2"]);
         let [console, yaml] = page.blocks.as_slice() else { panic!("{page:?}") };
         assert_eq!((console.line, console.left_out()), (6, Some("needs an account")));
         assert_eq!((yaml.says("file"), yaml.text.as_str()), (Some("fleet.yaml"), "fleet: shop\n"));
