@@ -5,30 +5,27 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::docker::wait_until;
-use crate::local::{ONE, World};
+use crate::local::World;
 use crate::world::expect_success;
 
-/// One machine for all of it, since each takes seconds of two processors.
-#[test]
-fn what_only_another_kernel_can_do_is_done_there() {
-    let world = World::new();
+/// On the machine `demo`.
+pub(crate) fn what_only_another_kernel_can_do_is_done_there(world: &World) {
     let scratch = tempfile::tempdir().unwrap();
-    world.wharf_ok(["create", ONE, "demo"]);
-    import_image(&world, scratch.path());
+    import_image(world, scratch.path());
 
-    println!("limits of control groups, version 2");
+    // Limits of control groups, version 2.
     let limits =
         ["-m", "64m", "--memory-swap", "96m", "--cpus", "0.5", "--cpu-shares", "512", "--pids-limit", "40"];
     let limited = [&limits[..], &["box", "cat"], &LIMIT_FILES].concat();
     assert_eq!(
-        run(&world, &limited).lines().collect::<Vec<_>>(),
+        run(world, &limited).lines().collect::<Vec<_>>(),
         ["67108864", "33554432", "50000 100000", "59", "40"],
         "59 is what the newest runc makes of 512 shares, of which 1024 are 100"
     );
     let killed = world.docker(&["run", "--rm", "-m", "8m", "box", "sh", "-c", EATER]).output().unwrap();
     assert_eq!(killed.status.code(), Some(137), "{killed:?}");
 
-    println!("device rules");
+    // Device rules.
     let disk = world.ssh("cat /sys/block/vda/dev").trim().to_owned();
     let (major, minor) = disk.split_once(':').unwrap();
     let script = format!("mknod /disk b {major} {minor} && head -c 1 /disk >/dev/null && echo read");
@@ -36,13 +33,13 @@ fn what_only_another_kernel_can_do_is_done_there() {
     let refused = world.docker(&[&["run", "--rm"][..], &read].concat()).output().unwrap();
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("not permitted"));
     let rule = format!("b {disk} r");
-    assert_eq!(run(&world, &[&["--device-cgroup-rule", &rule][..], &read].concat()).trim(), "read");
+    assert_eq!(run(world, &[&["--device-cgroup-rule", &rule][..], &read].concat()).trim(), "read");
 
-    println!("SCTP, published, from the host, from another container, and taken");
-    sctp(&world);
+    // SCTP, published, from the host, from another container, and taken.
+    sctp(world);
 
-    println!("AppArmor");
-    apparmor(&world, scratch.path());
+    // AppArmor.
+    apparmor(world, scratch.path());
 }
 
 const LIMIT_FILES: [&str; 5] = [

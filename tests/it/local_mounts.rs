@@ -13,9 +13,9 @@ use crate::world::{expect_success, text};
 /// Not root: whatever arrives here must be theirs. ssh wants one that the system knows, which has `nobody` everywhere.
 const SOMEBODY: u32 = 65534;
 
-/// One machine is put through everything, since each takes seconds of two processors.
+/// One machine is put through everything that needs one of its own, since each takes seconds of two processors.
 #[test]
-fn what_containers_bind_is_what_the_person_sees() {
+fn a_machine_sees_the_persons_folders_and_has_a_kernel_of_its_own() {
     let world = World::of_somebody(SOMEBODY);
     let [src, docs] = folders(&world);
     let writable = format!("{}:rw", src.display());
@@ -35,6 +35,7 @@ fn what_containers_bind_is_what_the_person_sees() {
     what_is_not_shared_is_refused(&world);
     what_the_machine_has_itself_is_used(&world);
     mounts_outlive_a_stop(&world, &src);
+    crate::guest::what_only_another_kernel_can_do_is_done_there(&world);
 }
 
 /// With a kernel that has virtiofs, and a server of it on this computer: the guest mounts that and not 9p.
