@@ -232,6 +232,7 @@ clouds() {
     run wharf-driver-local test_package wharf-driver-local RUST_TEST_THREADS=$waiting
     run wharf test_package wharf RUST_TEST_THREADS=$waiting
     run book test_package wharf-docs "${root[@]}"
+    run wharfd test_package wharfd "${root[@]}"
 }
 hosts() {
     local package apart=(-e wharf -e wharfd -e wharf-tests -e wharf-docs -e 'wharf-driver-\(azure\|aws\|local\)')
@@ -239,7 +240,6 @@ hosts() {
         run "$package" test_package "$package"
     done
     run examples-in-docs cargo test --workspace --locked "${features[@]}" --doc -- $filter
-    run wharfd test_package wharfd "${root[@]}"
     run it test_package wharf-tests "${root[@]}" RUST_TEST_THREADS=$waiting
 }
 clouds &
