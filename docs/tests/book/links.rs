@@ -8,25 +8,14 @@ use wharf_docs::{book, root};
 
 /// The book's pages, by their paths below its sources.
 fn pages() -> BTreeMap<PathBuf, Page> {
-    let source = Path::new("docs/src");
-    let files = files(&book().join("src")).into_iter();
-    files.map(|path| (path.clone(), Page::read(source.join(&path)))).collect()
+    let files = paths().into_iter();
+    files.map(|path| (path.clone(), Page::read(Path::new("docs/src").join(path)))).collect()
 }
 
-/// What is in `folder` and those below it, by paths that hang on it.
-fn files(folder: &Path) -> BTreeSet<PathBuf> {
-    let (mut folders, mut there) = (vec![folder.to_owned()], BTreeSet::new());
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(next).unwrap().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                there.insert(path.strip_prefix(folder).unwrap().to_owned());
-            }
-        }
-    }
-    there
+/// What there is below the book's sources.
+fn paths() -> BTreeSet<PathBuf> {
+    let source = book().join("src");
+    crate::files(&source).iter().map(|path| path.strip_prefix(&source).unwrap().to_owned()).collect()
 }
 
 /// Where a link of the page at `from` leads, both below the book's sources: a file, and a place in it.
@@ -71,7 +60,7 @@ fn every_link_in_the_book_leads_somewhere() {
 fn every_page_is_in_the_summary() {
     let listed: BTreeSet<PathBuf> =
         Page::read("docs/src/SUMMARY.md").links.into_iter().map(PathBuf::from).collect();
-    let mut there = files(&book().join("src"));
+    let mut there = paths();
     assert!(there.remove(Path::new("SUMMARY.md")));
     assert_eq!(listed, there);
 }

@@ -1,7 +1,6 @@
 //! The reference is what the program says of itself, and the tables elsewhere say the same.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use wharf::describe::{VARIABLES, exit_codes};
 use wharf_docs::{book, reference, root};
@@ -28,26 +27,11 @@ fn the_readmes_codes_are_the_programs() {
     }
 }
 
-/// Every source file below.
-fn sources(folder: PathBuf) -> Vec<String> {
-    let (mut folders, mut found) = (vec![folder], Vec::new());
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                found.push(std::fs::read_to_string(path).unwrap());
-            }
-        }
-    }
-    found
-}
-
 #[test]
 fn the_variables_are_those_that_the_program_reads() {
     let mut read = BTreeSet::new();
-    for text in sources(root().join("cli/src")) {
+    for file in crate::files(&root().join("cli/src")) {
+        let text = std::fs::read_to_string(file).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
         for front in [".var(\"", "set(\"", ".as_ref(), \"", "path(None, \""] {
             let after = code.split(front).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0));

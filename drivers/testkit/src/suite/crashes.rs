@@ -123,3 +123,18 @@ async fn passed_by_remove<W: World>(bench: &Bench<W>, first: Option<usize>) -> V
 fn chosen(points: &[String], first: usize, stride: usize) -> impl Iterator<Item = (usize, &str)> {
     points.iter().map(String::as_str).enumerate().skip(first.min(stride)).step_by(stride + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trials_that_share_points_out_leave_none_and_try_none_twice() {
+        let points: Vec<String> = (0..7).map(|number| number.to_string()).collect();
+        let tried =
+            |first, stride| chosen(&points, first, stride).map(|(index, _)| index).collect::<Vec<_>>();
+        assert_eq!((tried(0, 1), tried(1, 1)), (vec![0, 2, 4, 6], vec![1, 3, 5]));
+        let all: Vec<_> = (0..7).collect();
+        assert_eq!((tried(0, 0), tried(1, 0)), (all.clone(), all), "where none is skipped, each tries all");
+    }
+}
